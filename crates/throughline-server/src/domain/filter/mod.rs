@@ -1,0 +1,5 @@
+//! The filter language: one grammar for lists, the API, the command line, the live stream and goals.
+
+mod ast;
+
+pub use ast::{Comparison, Field, Filter, Literal};

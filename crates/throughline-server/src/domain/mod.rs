@@ -1,0 +1,9 @@
+//! What the numbers mean. Pure: no async, no I/O, no clock; plain values in, plain values out.
+
+pub mod arrival;
+pub mod filter;
+pub mod price;
+pub mod query;
+pub mod session_summary;
+pub mod trace_records;
+pub mod trace_summary;

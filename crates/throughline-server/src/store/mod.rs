@@ -1,0 +1,120 @@
+//! Where everything is kept, in domain words. The doors know this trait and nothing of the engine behind it.
+//!
+//! Contract of every engine, held by `conformance`:
+//! * [`Store::append`] returns only when the batch is durable; whatever it acknowledged survives a crash.
+//! * A span is known by (project, trace id, span id), an event by (project, event id): more of the same changes nothing.
+//! * Reads see whole commits: totals always agree with the records they sum.
+//! * What sessions and traces say is a pure function of the records stored, whatever the order they came in.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use throughline_model::{Event, ProjectId, Session, SessionId, Timestamp, Trace, TraceId};
+use tokio::sync::broadcast;
+
+use crate::domain::arrival::{Arrival, Batch};
+use crate::domain::filter::Filter;
+use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
+
+/// Why a batch was not taken. Nothing of it was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The store has as much waiting as it may hold; try again after this long.
+    #[error("too much is waiting to be stored")]
+    Busy { retry_after: Duration },
+    /// The store cannot write: disk full, failed or shutting down.
+    #[error("the store cannot write: {0}")]
+    Unavailable(String),
+}
+
+/// Why a read failed. The message is for the operator's log, not for clients.
+#[derive(Debug, thiserror::Error)]
+#[error("the store cannot read: {0}")]
+pub struct ReadError(pub String);
+
+/// Whether the store works, and how it is doing.
+#[derive(Debug, Clone, Default)]
+pub struct StoreStatus {
+    /// Why it cannot write, if it cannot.
+    pub write_error: Option<String>,
+    pub spans_stored: u64,
+    pub events_stored: u64,
+    pub duplicates_dropped: u64,
+    pub batches_waiting: u64,
+    pub bytes_waiting: u64,
+    pub log_bytes: u64,
+    pub index_bytes: u64,
+}
+
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes a batch durable. When this returns `Ok`, the batch survives any crash and will become searchable.
+    async fn append(&self, batch: Batch) -> Result<(), AppendError>;
+
+    /// Waits until everything acknowledged before this call is searchable.
+    async fn settle(&self) -> Result<(), ReadError>;
+
+    async fn sessions(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Session>, ReadError>;
+
+    async fn session(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, ReadError>;
+
+    /// The traces of a session in order of start time, from `after` on.
+    async fn session_traces(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Trace>, ReadError>;
+
+    /// Traces, observations and events of a session in order of time; a trace comes before what is in it.
+    async fn timeline(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<TimelineItem>, ReadError>;
+
+    /// The spans of a session as they were received: protobuf `TracesData` messages (which may simply be
+    /// concatenated), one page of traces at a time, in order of start time.
+    async fn session_otlp(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Bytes>, ReadError>;
+
+    async fn traces(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Trace>, ReadError>;
+
+    async fn trace(&self, project: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError>;
+
+    async fn events(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError>;
+
+    async fn users(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<User>, ReadError>;
+
+    /// Billable observations grouped, most used first.
+    async fn usage(
+        &self,
+        project: &ProjectId,
+        filter: &Filter,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        group: UsageGroup,
+    ) -> Result<Vec<UsageRow>, ReadError>;
+
+    /// Records as they become part of the store. A slow receiver loses the oldest and is told how many.
+    fn subscribe(&self) -> broadcast::Receiver<Arrival>;
+
+    async fn status(&self) -> StoreStatus;
+
+    /// Commits what is waiting and closes. Appends from now on are refused.
+    async fn shutdown(&self);
+}
