@@ -2,4 +2,5 @@
 //! holds the arrows between them.
 
 pub mod domain;
+pub mod http;
 pub mod store;
