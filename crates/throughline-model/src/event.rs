@@ -73,4 +73,13 @@ impl Event {
     pub fn is_error(&self) -> bool {
         self.level >= Level::Error
     }
+
+    /// The user it names: an actor of type `user`, else the attribute `user.id`. An empty id names nobody.
+    pub fn user_id(&self) -> Option<&str> {
+        let actor =
+            self.actor.as_ref().filter(|actor| actor.kind == "user").and_then(|actor| actor.id.as_deref());
+        actor
+            .or_else(|| self.attributes.get("user.id").and_then(|id| id.as_str()))
+            .filter(|id| !id.is_empty())
+    }
 }

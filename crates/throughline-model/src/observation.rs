@@ -146,6 +146,9 @@ pub struct Observation {
     /// The session of its trace.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub session_id: Option<SessionId>,
+    /// The user of its trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// What kind of work it is.
     #[serde(rename = "type")]
     pub kind: ObservationType,
@@ -215,6 +218,9 @@ pub struct Observation {
     /// The tool it called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<Tool>,
+    /// Labels set on this observation itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Every attribute that is not shown in a field above.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]

@@ -11,7 +11,8 @@ pub enum Filter {
     And(Vec<Filter>),
     Or(Vec<Filter>),
     Not(Box<Filter>),
-    /// A word, or several in quotes, that must all occur in inputs, outputs or messages. Lower case.
+    /// Words (see [`super::words`]) that must all occur in the text of one observation or event: lower case, each
+    /// once, separated by single spaces, never none.
     Text(String),
     /// `field:value`, `field:>value`, ...
     Field {
@@ -83,11 +84,46 @@ pub enum Comparison {
     LessOrEqual,
 }
 
+/// Text to compare with, upper and lower case told apart. `gpt-4*` is the text `gpt-4` with an open end; `*` alone
+/// is the empty text open at both ends, which any value matches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pattern {
+    pub text: String,
+    /// Anything may come before the text.
+    pub open_start: bool,
+    /// Anything may come after the text.
+    pub open_end: bool,
+}
+
+impl Pattern {
+    /// This text and nothing else.
+    pub fn exact(text: impl Into<String>) -> Self {
+        Self { text: text.into(), open_start: false, open_end: false }
+    }
+
+    pub fn is_exact(&self) -> bool {
+        !self.open_start && !self.open_end
+    }
+
+    /// Whether it asks only that there be a value.
+    pub fn is_any(&self) -> bool {
+        self.text.is_empty() && (self.open_start || self.open_end)
+    }
+
+    pub fn matches(&self, value: &str) -> bool {
+        match (self.open_start, self.open_end) {
+            (false, false) => value == self.text,
+            (false, true) => value.starts_with(&self.text),
+            (true, false) => value.ends_with(&self.text),
+            (true, true) => value.contains(&self.text),
+        }
+    }
+}
+
 /// A value, already read as what its field holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Literal {
-    /// Text; `*` at either end matches anything there.
-    Text(String),
+    Text(Pattern),
     Number(f64),
     Bool(bool),
     Money(Money),
