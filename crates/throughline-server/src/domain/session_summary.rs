@@ -21,6 +21,16 @@ impl SessionSummary {
         Self { id }
     }
 
+    /// Everything from the start, whatever its order: what to do after [`Stale`].
+    pub fn afresh<'a>(
+        _id: SessionId,
+        _traces: impl IntoIterator<Item = &'a TraceSummary>,
+        _events: impl IntoIterator<Item = &'a Event>,
+        _ended: Option<Timestamp>,
+    ) -> Self {
+        todo!()
+    }
+
     /// A trace joined (`old` none), changed, or left (`new` none). Summaries of traces without their own events:
     /// events that name a session themselves come through [`Self::add_event`], others count in their trace.
     pub fn replace_trace(
@@ -32,12 +42,17 @@ impl SessionSummary {
     }
 
     /// An event that names this session itself, whether inside a trace or not.
-    pub fn add_event(&mut self, _event: &Event) {
+    pub fn add_event(&mut self, _event: &Event) -> Result<(), Stale> {
         todo!()
     }
 
     /// Somebody said that the session is over. Data that begins later reopens it.
-    pub fn end(&mut self, _at: Timestamp) {
+    pub fn end(&mut self, _at: Timestamp) -> Result<(), Stale> {
+        todo!()
+    }
+
+    /// When somebody last said that it is over.
+    pub fn ended(&self) -> Option<Timestamp> {
         todo!()
     }
 

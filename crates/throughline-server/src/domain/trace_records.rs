@@ -14,6 +14,14 @@ pub enum Inserted {
     Duplicate,
 }
 
+/// Which span a trace's input or output comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextSource {
+    pub span: SpanId,
+    /// It is the span's explicit text for the whole trace (`trace_input`, `trace_output`), not its own.
+    pub explicit: bool,
+}
+
 /// The records of one trace, in any order of arrival.
 #[derive(Debug, Clone)]
 pub struct TraceRecords {
@@ -40,7 +48,7 @@ impl TraceRecords {
     }
 
     /// The session that the trace belongs to: named on the root span, else on the earliest span that names one,
-    /// else on the earliest event that does.
+    /// else on the earliest event that does. None while there is no span: events alone are no trace.
     pub fn session_id(&self) -> Option<&str> {
         todo!()
     }
@@ -69,6 +77,16 @@ impl TraceRecords {
 
     /// The totals; `None` if there is no span (events alone are no trace).
     pub fn summary(&self) -> Option<TraceSummary> {
+        todo!()
+    }
+
+    /// Where the whole text of the trace's input is to be found.
+    pub fn input_source(&self) -> Option<TextSource> {
+        todo!()
+    }
+
+    /// Where the whole text of the trace's output is to be found.
+    pub fn output_source(&self) -> Option<TextSource> {
         todo!()
     }
 
