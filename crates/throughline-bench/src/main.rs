@@ -1,0 +1,42 @@
+//! Measures the server against the bars of its design, beside floors from the same run.
+
+pub mod load;
+pub mod process;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[derive(Parser)]
+#[command(about)]
+enum Command {
+    /// Write request bodies as files, to load any OTLP server with.
+    Load {
+        directory: PathBuf,
+        #[arg(long, default_value_t = 200)]
+        requests: usize,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Load { directory, requests } => write_load(&directory, requests),
+    }
+}
+
+fn write_load(directory: &std::path::Path, requests: usize) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    let load = load::Load::generate(requests, 7);
+    let mut body = Vec::new();
+    for number in 0..requests {
+        load.request(number, &mut body);
+        std::fs::write(directory.join(format!("{number:06}.pb")), &body)?;
+    }
+    let spans = requests * load::SPANS_PER_REQUEST;
+    println!("{spans} spans in {requests} requests, {:.0} bytes a span", load.bytes() as f64 / spans as f64);
+    Ok(())
+}
