@@ -2,6 +2,7 @@
 
 pub mod arrival;
 pub mod filter;
+pub mod preview;
 pub mod price;
 pub mod query;
 pub mod session_summary;

@@ -1,0 +1,102 @@
+//! The totals of a trace's records.
+
+use throughline_model::{SessionId, Status, Trace, millis};
+
+use super::TraceRecords;
+use crate::domain::preview::Preview;
+use crate::domain::trace_summary::TraceSummary;
+
+impl TraceRecords {
+    /// The totals; `None` if there is no span (events alone are no trace).
+    pub fn summary(&self) -> Option<TraceSummary> {
+        let (start_time, end_time) = self.sums.times?;
+        let usage = self.sums.usage;
+        let (input, title) = self.input_preview().map(Preview::show).unzip();
+        let (output, last_output) = self.output_preview().map(Preview::show).unzip();
+        let trace = Trace {
+            id: self.id,
+            session_id: self.session_id().map(SessionId::from),
+            user_id: self.user_id().map(str::to_owned),
+            name: self.name().to_owned(),
+            input,
+            output,
+            metadata: self.names.metadata.get(),
+            tags: self.names.tags.get(),
+            start_time,
+            end_time,
+            duration: millis(end_time.nanos_since(start_time)),
+            usage,
+            total_tokens: usage.total(),
+            total_cost: (self.sums.priced > 0).then_some(self.sums.cost),
+            models: self.model_names(),
+            observation_count: u64::from(self.tree.len()),
+            event_count: self.events.inheriting,
+            error_count: self.sums.errors + self.events.inheriting_errors,
+            status: self.status(),
+            services: self.names.services.get(),
+            environment: self.names.environment.get().map(|name| name.to_string()),
+            version: self.names.version.get().map(|name| name.to_string()),
+            flags: self.flags(),
+        };
+        let mut summary = TraceSummary::new(trace);
+        summary.parent_session_id = self.names.parent_session.get().map(|id| SessionId::from(&**id));
+        summary.actor = self.names.actor.get().cloned();
+        summary.scope = self.names.scope.get().cloned();
+        summary.title = title.flatten();
+        summary.last_output = last_output.flatten();
+        Some(summary)
+    }
+
+    fn name(&self) -> &str {
+        if let Some(name) = self.names.trace.get() {
+            return name;
+        }
+        if let Some(root) = self.root.get() {
+            return &root.name;
+        }
+        let orphans = self.orphans.iter().filter(|orphan| !self.tree.contains(orphan.parent));
+        let first = orphans.min_by_key(|orphan| (orphan.start, orphan.span));
+        // Only in a circle of parents does everybody have one.
+        first.map_or("", |orphan| &orphan.name)
+    }
+
+    fn input_preview(&self) -> Option<&Preview> {
+        let root = self.root.get().and_then(|root| root.input.as_ref());
+        self.texts.explicit_input.get().or(root).or(self.texts.first_input.get())
+    }
+
+    fn output_preview(&self) -> Option<&Preview> {
+        let root = self.root.get().and_then(|root| root.output.as_ref());
+        self.texts.explicit_output.get().or(root).or(self.texts.last_output.get())
+    }
+
+    fn status(&self) -> Status {
+        match self.root.get() {
+            Some(root) => root.status,
+            None if self.sums.errors > 0 => Status::Error,
+            None => Status::Unset,
+        }
+    }
+
+    /// The models of billable calls; if no span carries usage, those that were called in vain.
+    fn model_names(&self) -> Vec<String> {
+        let none_carried = self.carried.is_empty();
+        let counts =
+            self.models.iter().filter(|(_, used)| used.billable > 0 || (none_carried && used.called));
+        counts.map(|(name, _)| name.to_string()).collect()
+    }
+
+    fn flags(&self) -> Vec<String> {
+        let own = [
+            ("root_missing", self.root.get().is_none()),
+            ("session_conflict", self.names.session.conflict),
+            ("user_conflict", self.names.user.conflict),
+        ];
+        let mut flags: Vec<String> =
+            own.iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_string()).collect();
+        flags.extend(self.names.flags.iter().map(|flag| flag.to_string()));
+        flags.sort_unstable();
+        flags.dedup();
+        flags
+    }
+}
