@@ -2,15 +2,16 @@
 
 use throughline_model::{Level, Money, ObservationType, SessionState, Status, Timestamp};
 
-/// A parsed filter.
+/// A parsed filter. What the parser and the constructors below make is in normal form: no `And` or `Or` with less than
+/// two members or directly inside its like, no `All` beside or below anything but one `Not` that means nothing at all.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Filter {
     /// Everything.
     #[default]
     All,
-    And(Vec<Filter>),
-    Or(Vec<Filter>),
-    Not(Box<Filter>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
+    Not(Box<Self>),
     /// Words (see [`super::words`]) that must all occur in the text of one observation or event: lower case, each
     /// once, separated by single spaces, never none.
     Text(String),
@@ -20,6 +21,54 @@ pub enum Filter {
         comparison: Comparison,
         value: Literal,
     },
+}
+
+impl Filter {
+    /// What matches nothing.
+    pub fn nothing() -> Self {
+        Self::Not(Box::new(Self::All))
+    }
+
+    pub fn field(field: Field, comparison: Comparison, value: Literal) -> Self {
+        Self::Field { field, comparison, value }
+    }
+
+    /// What all of these match; without any, everything.
+    pub fn all_of(filters: impl IntoIterator<Item = Self>) -> Self {
+        let mut members = Vec::new();
+        for filter in filters {
+            match filter {
+                Self::All => {}
+                Self::And(inner) => members.extend(inner),
+                other if other == Self::nothing() => return other,
+                other => members.push(other),
+            }
+        }
+        if members.len() > 1 { Self::And(members) } else { members.pop().unwrap_or(Self::All) }
+    }
+
+    /// What any of these matches; without any, nothing.
+    pub fn any_of(filters: impl IntoIterator<Item = Self>) -> Self {
+        let mut members = Vec::new();
+        for filter in filters {
+            match filter {
+                Self::All => return Self::All,
+                Self::Or(inner) => members.extend(inner),
+                other if other == Self::nothing() => {}
+                other => members.push(other),
+            }
+        }
+        if members.len() > 1 { Self::Or(members) } else { members.pop().unwrap_or_else(Self::nothing) }
+    }
+
+    /// What this one does not match.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        match self {
+            Self::Not(inner) => *inner,
+            other => Self::Not(Box::new(other)),
+        }
+    }
 }
 
 /// What a filter can look at. On sessions and traces a field of an observation means "of any observation in it".
