@@ -1,58 +1,71 @@
 //! A trace summed up: what lists show of it, and what it adds to its session.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use throughline_model::{Actor, Money, Scope, SessionId, Trace, millis};
 
 /// A pure function of a trace's records. JSON keeps all of it, cost to the picodollar.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", from = "Stored")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "Stored")]
 pub struct TraceSummary {
     /// What lists show; input and output shortened.
     pub trace: Trace,
     /// The session that its session was started in.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_session_id: Option<SessionId>,
     /// Who acted, from its root, else from its earliest span that says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
     /// In which context, likewise.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
     /// What the user said first, as one short line.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// What was answered last, as one short line.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_output: Option<String>,
-    /// The trace's cost, which its JSON shows as a floating-point number, exact.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    picodollars: Option<i128>,
 }
 
 impl TraceSummary {
     pub fn new(trace: Trace) -> Self {
-        Self {
-            picodollars: trace.total_cost.map(Money::picodollars),
-            trace,
-            parent_session_id: None,
-            actor: None,
-            scope: None,
-            title: None,
-            last_output: None,
-        }
+        Self { trace, parent_session_id: None, actor: None, scope: None, title: None, last_output: None }
     }
 }
 
-#[derive(Deserialize)]
+/// The form in JSON. A trace there shows its cost and duration as floating-point numbers, so that a reader who knows
+/// only the trace understands it; the cost stands beside it once more, exactly.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stored {
-    trace: Trace,
-    parent_session_id: Option<SessionId>,
-    actor: Option<Actor>,
-    scope: Option<Scope>,
-    title: Option<String>,
-    last_output: Option<String>,
+struct Form<T, S, A, C, L> {
+    trace: T,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    parent_session_id: Option<S>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    actor: Option<A>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    scope: Option<C>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    title: Option<L>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    last_output: Option<L>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     picodollars: Option<i128>,
+}
+
+type Stored = Form<Trace, SessionId, Actor, Scope, String>;
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+impl Serialize for TraceSummary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Form {
+            trace: &self.trace,
+            parent_session_id: self.parent_session_id.as_ref(),
+            actor: self.actor.as_ref(),
+            scope: self.scope.as_ref(),
+            title: self.title.as_deref(),
+            last_output: self.last_output.as_deref(),
+            picodollars: self.trace.total_cost.map(Money::picodollars),
+        }
+        .serialize(serializer)
+    }
 }
 
 impl From<Stored> for TraceSummary {
@@ -67,7 +80,6 @@ impl From<Stored> for TraceSummary {
             scope: stored.scope,
             title: stored.title,
             last_output: stored.last_output,
-            picodollars: stored.picodollars,
         }
     }
 }

@@ -6,7 +6,7 @@
 mod claims;
 mod summary;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 
 use std::cmp::Reverse;

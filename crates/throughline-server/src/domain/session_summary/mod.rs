@@ -1,0 +1,375 @@
+//! A session summed up, kept running: adding, replacing or taking away one trace costs the same however many there are.
+
+mod activity;
+mod counted;
+mod held;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use throughline_model::{
+    Actor, Attributes, Event, Money, Scope, Session, SessionId, SessionState, Timestamp, Usage, millis,
+};
+
+use self::activity::Activity;
+use self::counted::Counted;
+use self::held::{Earliest, Held, Latest, Speaker};
+use super::preview;
+use super::trace_summary::TraceSummary;
+
+const MINUTE: i64 = 60 * 1_000_000_000;
+
+/// A session is live while something happened in so many nanoseconds.
+pub const LIVE_NANOS: i64 = 5 * MINUTE;
+
+/// A session is over when nothing happened for so many nanoseconds.
+pub const ENDED_NANOS: i64 = 30 * MINUTE;
+
+/// The most metadata keys kept: the first in order of the alphabet.
+const MAX_METADATA: usize = 64;
+
+/// The most bytes that a metadata value keeps.
+const METADATA_BYTES: usize = 256;
+
+/// The running state cannot follow this change (what it would need was not kept): compute the session afresh from
+/// the summaries of all its traces and its own events. The state it was found in is of no more use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
+/// The sums over everything in one session. Always equal to the same computed afresh: a property test holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionSummary {
+    id: SessionId,
+    traces: u64,
+    observations: u64,
+    own_events: u64,
+    trace_events: u64,
+    errors: u64,
+    usage: Usage,
+    /// Picodollars, and how many traces know theirs.
+    cost: i128,
+    priced: u64,
+    activity: Activity,
+    start: Earliest<()>,
+    end: Latest<()>,
+    models: Counted,
+    tags: Counted,
+    services: Counted,
+    flags: Counted,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Earliest<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environment: Earliest<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Earliest<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    title: Earliest<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Earliest<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_output: Latest<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor: Latest<Actor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Latest<Scope>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, Held<Value, true>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<Timestamp>,
+    /// Traces and events that began after that.
+    #[serde(default)]
+    begun_after_end: u64,
+}
+
+impl SessionSummary {
+    pub fn new(id: SessionId) -> Self {
+        Self {
+            id,
+            traces: 0,
+            observations: 0,
+            own_events: 0,
+            trace_events: 0,
+            errors: 0,
+            usage: Usage::default(),
+            cost: 0,
+            priced: 0,
+            activity: Activity::default(),
+            start: None,
+            end: None,
+            models: Counted::default(),
+            tags: Counted::default(),
+            services: Counted::default(),
+            flags: Counted::default(),
+            user: None,
+            environment: None,
+            parent: None,
+            title: None,
+            name: None,
+            last_output: None,
+            actor: None,
+            scope: None,
+            metadata: BTreeMap::new(),
+            ended: None,
+            begun_after_end: 0,
+        }
+    }
+
+    /// Everything from the start, whatever its order: what to do after [`Stale`].
+    pub fn afresh<'a>(
+        id: SessionId,
+        traces: impl IntoIterator<Item = &'a TraceSummary>,
+        events: impl IntoIterator<Item = &'a Event>,
+        ended: Option<Timestamp>,
+    ) -> Self {
+        let mut summary = Self::new(id);
+        summary.ended = ended;
+        let mut spells = Vec::new();
+        for trace in traces {
+            spells.push(spell(trace));
+            let added = summary.replace_all_but_activity(None, Some(trace));
+            debug_assert_eq!(added, Ok(()), "only what leaves can be missed");
+        }
+        for event in events {
+            spells.push((event.time, event.time));
+            let added = summary.add_all_but_activity(event);
+            debug_assert_eq!(added, Ok(()), "only what leaves can be missed");
+        }
+        summary.activity = Activity::of(spells);
+        summary
+    }
+
+    /// A trace joined (`old` none), changed, or left (`new` none). Summaries of traces without their own events:
+    /// events that name a session themselves come through [`Self::add_event`], others count in their trace.
+    pub fn replace_trace(
+        &mut self,
+        old: Option<&TraceSummary>,
+        new: Option<&TraceSummary>,
+    ) -> Result<(), Stale> {
+        if old.is_some() && self.traces == 1 && self.own_events == 0 {
+            // It is alone: nobody else can come first.
+            *self = Self { ended: self.ended, ..Self::new(self.id.clone()) };
+            return self.replace_trace(None, new);
+        }
+        self.activity.replace(old.map(spell), new.map(spell))?;
+        self.replace_all_but_activity(old, new)
+    }
+
+    /// An event that names this session itself, whether inside a trace or not.
+    pub fn add_event(&mut self, event: &Event) -> Result<(), Stale> {
+        self.activity.replace(None, Some((event.time, event.time)))?;
+        self.add_all_but_activity(event)
+    }
+
+    /// Somebody said that the session is over. Data that begins later reopens it. The last such word counts; it is
+    /// kept even if what began later cannot be told ([`Stale`]), so that [`Self::ended`] can go into [`Self::afresh`].
+    pub fn end(&mut self, at: Timestamp) -> Result<(), Stale> {
+        if self.ended.is_some_and(|ended| ended >= at) {
+            return Ok(());
+        }
+        let none_began_before = self.ended.is_some() && self.begun_after_end == 0;
+        let all_over = self.end.as_ref().is_none_or(|end| end.at() <= at);
+        self.ended = Some(at);
+        self.begun_after_end = 0;
+        if none_began_before || all_over { Ok(()) } else { Err(Stale) }
+    }
+
+    /// When somebody last said that it is over.
+    pub fn ended(&self) -> Option<Timestamp> {
+        self.ended
+    }
+
+    /// Nothing is left in it.
+    pub fn is_empty(&self) -> bool {
+        self.traces == 0 && self.own_events == 0
+    }
+
+    /// What the API shows at the time `now`.
+    pub fn session(&self, now: Timestamp) -> Session {
+        let start_time = self.start.as_ref().map_or(now, Held::at);
+        let end_time = self.end.as_ref().map_or(start_time, Held::at);
+        let text = |held: &Earliest<String>| held.as_ref().map(|held| held.value.clone());
+        Session {
+            id: self.id.clone(),
+            user_id: text(&self.user),
+            trace_count: self.traces,
+            observation_count: self.observations,
+            event_count: self.own_events + self.trace_events,
+            error_count: self.errors,
+            start_time,
+            end_time,
+            duration: millis(end_time.nanos_since(start_time)),
+            active_duration: millis(self.activity.nanos()),
+            total_tokens: self.usage.total(),
+            usage: self.usage,
+            total_cost: (self.priced > 0).then_some(Money::from_picodollars(self.cost)),
+            models: self.models.names(),
+            tags: self.tags.names(),
+            environment: text(&self.environment),
+            services: self.services.names(),
+            actor: self.actor.as_ref().map(|held| held.value.clone()),
+            scope: self.scope.as_ref().map(|held| held.value.clone()),
+            metadata: self.metadata.iter().map(|(key, held)| (key.clone(), held.value.clone())).collect(),
+            title: text(&self.title).or_else(|| text(&self.name)),
+            last_output: self.last_output.as_ref().map(|held| held.value.clone()),
+            state: self.state(now, end_time),
+            parent_session_id: text(&self.parent).map(SessionId::from),
+            goals: Vec::new(),
+            flags: self.flags.names(),
+        }
+    }
+
+    fn state(&self, now: Timestamp, end_time: Timestamp) -> SessionState {
+        let was_ended = self.ended.is_some() && self.begun_after_end == 0;
+        match now.nanos_since(end_time) {
+            _ if was_ended => SessionState::Ended,
+            quiet if quiet < LIVE_NANOS => SessionState::Live,
+            quiet if quiet < ENDED_NANOS => SessionState::Idle,
+            _ => SessionState::Ended,
+        }
+    }
+
+    fn replace_all_but_activity(
+        &mut self,
+        old: Option<&TraceSummary>,
+        new: Option<&TraceSummary>,
+    ) -> Result<(), Stale> {
+        let Some(known) = new.or(old) else { return Ok(()) };
+        // First in, then out: what stays is never at zero in between.
+        if let Some(new) = new {
+            self.add_sums(new);
+        }
+        if let Some(old) = old {
+            self.subtract_sums(old)?;
+        }
+        let names = |of: fn(&TraceSummary) -> &[String]| (old.map_or(&[][..], of), new.map_or(&[][..], of));
+        for (counted, (old, new)) in [
+            (&mut self.models, names(|summary| &summary.trace.models)),
+            (&mut self.tags, names(|summary| &summary.trace.tags)),
+            (&mut self.services, names(|summary| &summary.trace.services)),
+            (&mut self.flags, names(|summary| &summary.trace.flags)),
+        ] {
+            counted.replace(old, new)?;
+        }
+        let by = Speaker::Trace(known.trace.id);
+        self.replace_said(&by, new)?;
+        let none = Attributes::new();
+        self.replace_metadata(
+            &by,
+            old.map_or(&none, |old| &old.trace.metadata),
+            new.map(|new| (new.trace.end_time, &new.trace.metadata)),
+        )
+    }
+
+    fn add_sums(&mut self, new: &TraceSummary) {
+        self.traces += 1;
+        self.observations += new.trace.observation_count;
+        self.trace_events += new.trace.event_count;
+        self.errors += new.trace.error_count;
+        self.usage += new.trace.usage;
+        self.cost += new.trace.total_cost.map_or(0, Money::picodollars);
+        self.priced += u64::from(new.trace.total_cost.is_some());
+        self.begun_after_end += u64::from(self.is_after_end(new.trace.start_time));
+    }
+
+    /// Stale if it was never added, which a caller could only do by mistake.
+    fn subtract_sums(&mut self, old: &TraceSummary) -> Result<(), Stale> {
+        let after_end = u64::from(self.is_after_end(old.trace.start_time));
+        for (sum, part) in [
+            (&mut self.traces, 1),
+            (&mut self.observations, old.trace.observation_count),
+            (&mut self.trace_events, old.trace.event_count),
+            (&mut self.errors, old.trace.error_count),
+            (&mut self.priced, u64::from(old.trace.total_cost.is_some())),
+            (&mut self.begun_after_end, after_end),
+        ] {
+            *sum = sum.checked_sub(part).ok_or(Stale)?;
+        }
+        self.usage -= old.trace.usage;
+        self.cost -= old.trace.total_cost.map_or(0, Money::picodollars);
+        Ok(())
+    }
+
+    fn is_after_end(&self, start: Timestamp) -> bool {
+        self.ended.is_some_and(|ended| start > ended)
+    }
+
+    fn replace_said(&mut self, by: &Speaker<'_>, new: Option<&TraceSummary>) -> Result<(), Stale> {
+        let start = new.map(|new| new.trace.start_time);
+        let end = new.map(|new| new.trace.end_time);
+        Held::replace(&mut self.start, by, start.zip(Some(&())))?;
+        Held::replace(&mut self.end, by, end.zip(Some(&())))?;
+        let name = new.map(|new| preview::one_line(&new.trace.name)).filter(|name| !name.is_empty());
+        Held::replace(&mut self.name, by, start.zip(name.as_deref()))?;
+        Held::replace(&mut self.title, by, start.zip(new.and_then(|new| new.title.as_deref())))?;
+        Held::replace(&mut self.user, by, start.zip(new.and_then(|new| new.trace.user_id.as_deref())))?;
+        let environment = new.and_then(|new| new.trace.environment.as_deref());
+        Held::replace(&mut self.environment, by, start.zip(environment))?;
+        let parent = new.and_then(|new| new.parent_session_id.as_ref()).map(SessionId::as_str);
+        Held::replace(&mut self.parent, by, start.zip(parent))?;
+        let last_output = new.and_then(|new| new.last_output.as_deref());
+        Held::replace(&mut self.last_output, by, end.zip(last_output))?;
+        Held::replace(&mut self.actor, by, end.zip(new.and_then(|new| new.actor.as_ref())))?;
+        Held::replace(&mut self.scope, by, end.zip(new.and_then(|new| new.scope.as_ref())))
+    }
+
+    fn replace_metadata(
+        &mut self,
+        by: &Speaker<'_>,
+        old: &Attributes,
+        new: Option<(Timestamp, &Attributes)>,
+    ) -> Result<(), Stale> {
+        let kept = |key: &str| new.is_some_and(|(_, new)| new.contains_key(key));
+        for key in old.keys().filter(|key| !kept(key)) {
+            if let Some(held) = self.metadata.remove(key) {
+                let mut held = Some(held);
+                Held::replace(&mut held, by, None::<(Timestamp, &Value)>)?;
+                self.metadata.extend(held.map(|held| (key.clone(), held)));
+            }
+        }
+        for (at, key, value) in
+            new.iter().flat_map(|(at, new)| new.iter().map(|(key, value)| (*at, key, value)))
+        {
+            let value = preview::shortened(value.clone(), METADATA_BYTES);
+            let mut held = self.metadata.remove(key);
+            Held::replace(&mut held, by, Some((at, &value)))?;
+            self.metadata.extend(held.map(|held| (key.clone(), held)));
+        }
+        while self.metadata.len() > MAX_METADATA {
+            self.metadata.pop_last();
+        }
+        Ok(())
+    }
+
+    fn add_all_but_activity(&mut self, event: &Event) -> Result<(), Stale> {
+        self.own_events += 1;
+        self.errors += u64::from(event.is_error());
+        self.begun_after_end += u64::from(self.is_after_end(event.time));
+        if !event.service.is_empty() {
+            self.services.add(&event.service);
+        }
+        let by = Speaker::Event(Cow::Borrowed(&event.id));
+        let at = event.time;
+        Held::replace(&mut self.start, &by, Some((at, &())))?;
+        Held::replace(&mut self.end, &by, Some((at, &())))?;
+        let name = preview::one_line(&event.name);
+        Held::replace(&mut self.name, &by, Some((at, name.as_str())).filter(|_| !name.is_empty()))?;
+        let environment = Some(event.environment.as_str()).filter(|name| !name.is_empty());
+        Held::replace(&mut self.environment, &by, environment.map(|name| (at, name)))?;
+        let user =
+            event.actor.as_ref().filter(|actor| actor.kind == "user").and_then(|actor| actor.id.as_deref());
+        Held::replace(&mut self.user, &by, user.filter(|id| !id.is_empty()).map(|id| (at, id)))?;
+        let actor = event.actor.as_ref().map(preview::actor);
+        Held::replace(&mut self.actor, &by, actor.as_ref().map(|actor| (at, actor)))?;
+        let scope = event.scope.as_ref().map(preview::scope);
+        Held::replace(&mut self.scope, &by, scope.as_ref().map(|scope| (at, scope)))
+    }
+}
+
+fn spell(summary: &TraceSummary) -> (Timestamp, Timestamp) {
+    (summary.trace.start_time, summary.trace.end_time)
+}
