@@ -1,0 +1,569 @@
+//! One piece of traced work: its events, its errors, and what subscribers see of it.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use crate::message::AnyMessage;
+use crate::registry::Observer;
+use crate::subscribers::{Snapshot, isolated, next_id};
+use crate::{
+    Context, ErrorKind, ErrorRecord, EventKind, EventView, HandledBy, Message, Store, TracingChannel,
+};
+
+/// The traced work that the program is inside of here.
+pub(crate) static CURRENT: Store<Arc<dyn Work>> = Store::new();
+
+/// What other work needs of the work around it.
+pub(crate) trait Work: Send + Sync {
+    fn id(&self) -> u64;
+    fn depth(&self) -> u32;
+    fn report(&self, record: ErrorRecord) -> ErrorRecord;
+    fn child_failed(&self, record: &ErrorRecord);
+}
+
+/// How a piece of work ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// With a result.
+    Ok,
+    /// With an error, its own or one passed on from inside.
+    Err(ErrorRecord),
+    /// With a panic.
+    Panicked(ErrorRecord),
+    /// It was dropped before it had a result. That is not an error.
+    Cancelled(CancelReason),
+}
+
+impl Outcome {
+    /// The error or panic.
+    pub fn error(&self) -> Option<&ErrorRecord> {
+        match self {
+            Self::Err(record) | Self::Panicked(record) => Some(record),
+            Self::Ok | Self::Cancelled(_) => None,
+        }
+    }
+}
+
+/// Why a piece of work was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelReason {
+    /// Nobody wanted the result any more.
+    Dropped,
+    /// A panic around it.
+    Unwinding,
+}
+
+impl CancelReason {
+    pub(crate) fn now() -> Self {
+        if std::thread::panicking() { Self::Unwinding } else { Self::Dropped }
+    }
+}
+
+/// What a subscriber to a [`TracingChannel`] does with the events of a piece of work.
+///
+/// `State` is the subscriber's own for each piece of work: a start time, a span. There is no shared object that
+/// subscribers write into.
+///
+/// ```
+/// use std::time::Instant;
+/// use throughline_channel::{Outcome, Trace, TraceSubscriber, TracingChannel};
+///
+/// struct SlowLog;
+///
+/// impl TraceSubscriber<&'static str> for SlowLog {
+///     type State = Instant;
+///     fn start(&self, _: &Trace<'_, &'static str>) -> Instant { Instant::now() }
+///     fn complete(&self, trace: &Trace<'_, &'static str>, started: Instant, outcome: &Outcome) {
+///         if started.elapsed().as_millis() > 100 {
+///             println!("{} took {:?}: {outcome:?}", trace.message(), started.elapsed());
+///         }
+///     }
+/// }
+///
+/// static QUERY: TracingChannel<&str> = TracingChannel::new("shop.db.query");
+/// let _subscription = QUERY.subscribe(SlowLog);
+/// ```
+#[expect(unused_variables, reason = "the parameters' names are documentation")]
+pub trait TraceSubscriber<C: 'static>: Send + Sync + 'static {
+    /// What this subscriber keeps for each piece of work.
+    type State: Send + 'static;
+
+    /// Work begins.
+    fn start(&self, trace: &Trace<'_, C>) -> Self::State;
+
+    /// The synchronous part of the work is over.
+    fn end(&self, trace: &Trace<'_, C>, state: &mut Self::State) {}
+
+    /// Asynchronous work has its result.
+    fn async_start(&self, trace: &Trace<'_, C>, state: &mut Self::State) {}
+
+    /// Asynchronous work is over.
+    fn async_end(&self, trace: &Trace<'_, C>, state: &mut Self::State) {}
+
+    /// An error began in this work.
+    fn error(&self, trace: &Trace<'_, C>, state: &mut Self::State, error: &ErrorRecord) {}
+
+    /// The work was dropped before it had a result.
+    fn cancel(&self, trace: &Trace<'_, C>, state: &mut Self::State, reason: CancelReason) {}
+
+    /// Nothing more comes of this work: exactly once for each `start`.
+    fn complete(&self, trace: &Trace<'_, C>, state: Self::State, outcome: &Outcome) {}
+}
+
+/// A piece of work, as its subscribers see it at an event.
+pub struct Trace<'a, C: 'static> {
+    active: &'a Active<C>,
+    outcome: Option<&'a Outcome>,
+    polls: u64,
+    busy: Duration,
+    last: bool,
+}
+
+impl<C: Message + Send + Sync> Trace<'_, C> {
+    /// What the work tells about itself.
+    pub fn message(&self) -> &C {
+        &self.active.message
+    }
+
+    /// The name of the channel.
+    pub fn channel(&self) -> &'static str {
+        self.active.channel.name()
+    }
+
+    /// The number of this piece of work, unique in the process.
+    pub fn id(&self) -> u64 {
+        self.active.id
+    }
+
+    /// The number of the traced work around it, of any channel.
+    pub fn parent(&self) -> Option<u64> {
+        self.active.parent.as_ref().map(|work| work.id())
+    }
+
+    /// How many pieces of traced work are around it.
+    pub fn depth(&self) -> u32 {
+        self.active.depth()
+    }
+
+    /// Since `start`.
+    pub fn elapsed(&self) -> Duration {
+        self.active.started.elapsed()
+    }
+
+    /// How often the future was polled so far; 0 for work that is not a future.
+    pub fn polls(&self) -> u64 {
+        self.polls
+    }
+
+    /// The time spent inside polls so far: the rest of [`elapsed`](Self::elapsed) was waiting.
+    pub fn busy(&self) -> Duration {
+        self.busy
+    }
+
+    /// How the work ended, once that is known.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome
+    }
+
+    /// Whether nothing but `complete` follows.
+    pub fn is_last_event(&self) -> bool {
+        self.last
+    }
+}
+
+impl<C: Message + Send + Sync> fmt::Debug for Trace<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Trace");
+        debug
+            .field("channel", &self.channel())
+            .field("id", &self.id())
+            .field("label", &self.message().label());
+        debug.field("outcome", &self.outcome).finish_non_exhaustive()
+    }
+}
+
+/// What a bound store makes of the context that the work begins in.
+pub(crate) type Bind<C> = Box<dyn Fn(&C, &Context) -> Context + Send + Sync>;
+
+/// How a tracing channel calls a subscription.
+pub(crate) enum Handler<C: 'static> {
+    Subscriber(Box<dyn Listener<C>>),
+    Binding(Bind<C>),
+}
+
+type State = Box<dyn Any + Send>;
+
+/// A [`TraceSubscriber`] with its state's type forgotten.
+pub(crate) trait Listener<C: 'static>: Send + Sync {
+    fn start(&self, trace: &Trace<'_, C>) -> State;
+    fn event(&self, kind: EventKind, trace: &Trace<'_, C>, state: &mut State, error: Option<&ErrorRecord>);
+    fn complete(&self, trace: &Trace<'_, C>, state: State, outcome: &Outcome);
+}
+
+pub(crate) struct Typed<S>(pub(crate) S);
+
+impl<C: 'static, S: TraceSubscriber<C>> Listener<C> for Typed<S> {
+    fn start(&self, trace: &Trace<'_, C>) -> State {
+        Box::new(self.0.start(trace))
+    }
+
+    fn event(&self, kind: EventKind, trace: &Trace<'_, C>, state: &mut State, error: Option<&ErrorRecord>) {
+        let Some(state) = state.downcast_mut() else { return };
+        match (kind, error, trace.outcome) {
+            (EventKind::End, ..) => self.0.end(trace, state),
+            (EventKind::AsyncStart, ..) => self.0.async_start(trace, state),
+            (EventKind::AsyncEnd, ..) => self.0.async_end(trace, state),
+            (EventKind::Error, Some(error), _) => self.0.error(trace, state, error),
+            (EventKind::Cancel, _, Some(Outcome::Cancelled(reason))) => self.0.cancel(trace, state, *reason),
+            _ => {}
+        }
+    }
+
+    fn complete(&self, trace: &Trace<'_, C>, state: State, outcome: &Outcome) {
+        if let Ok(state) = state.downcast() {
+            self.0.complete(trace, *state, outcome);
+        }
+    }
+}
+
+pub(crate) struct Observed(pub(crate) Observer);
+
+impl Observed {
+    fn see<C: Message + Send + Sync>(
+        &self,
+        kind: EventKind,
+        trace: &Trace<'_, C>,
+        error: Option<&ErrorRecord>,
+    ) {
+        let message: &dyn AnyMessage = &trace.active.message;
+        let (channel, id, parent) = (trace.channel(), trace.id(), trace.parent());
+        (self.0)(&EventView { channel, kind, id, parent, message, error, outcome: trace.outcome });
+    }
+}
+
+impl<C: Message + Send + Sync> Listener<C> for Observed {
+    fn start(&self, trace: &Trace<'_, C>) -> State {
+        self.see(EventKind::Start, trace, None);
+        Box::new(())
+    }
+
+    fn event(&self, kind: EventKind, trace: &Trace<'_, C>, _: &mut State, error: Option<&ErrorRecord>) {
+        self.see(kind, trace, error);
+    }
+
+    fn complete(&self, trace: &Trace<'_, C>, _: State, _: &Outcome) {
+        self.see(EventKind::Complete, trace, None);
+    }
+}
+
+/// A piece of work that somebody listens to.
+pub(crate) struct Active<C: 'static> {
+    channel: &'static TracingChannel<C>,
+    id: u64,
+    message: C,
+    parent: Option<Arc<dyn Work>>,
+    depth: u32,
+    started: Instant,
+    /// Whoever subscribes later sees nothing of this work.
+    subscribers: Snapshot<Handler<C>>,
+    /// Locked for the length of each event, which gives the events of one piece of work their order.
+    progress: Mutex<Progress>,
+    /// Errors that began in this work or inside it and are neither handled nor passed on yet.
+    open_errors: Mutex<Vec<ErrorRecord>>,
+    /// Reported errors to be published by whoever holds `progress`: a subscriber may report one during an event.
+    reported: Mutex<Vec<ErrorRecord>>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// One for each subscriber; `None` for bindings and for those whose `start` panicked.
+    states: Vec<Option<State>>,
+    polls: u64,
+    busy: Duration,
+    ended: bool,
+    outcome: Option<Outcome>,
+    /// The callback was dropped within the synchronous part: cancelled as soon as that is over.
+    abandoned: Option<CancelReason>,
+    complete: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<C: Message + Send + Sync> Active<C> {
+    pub(crate) fn new(
+        channel: &'static TracingChannel<C>,
+        message: C,
+        subscribers: Snapshot<Handler<C>>,
+    ) -> Arc<Self> {
+        let parent = CURRENT.get();
+        Arc::new(Self {
+            channel,
+            id: next_id(),
+            message,
+            depth: parent.as_ref().map_or(0, |parent| parent.depth() + 1),
+            parent,
+            started: Instant::now(),
+            subscribers,
+            progress: Mutex::default(),
+            open_errors: Mutex::default(),
+            reported: Mutex::default(),
+        })
+    }
+
+    /// Enters the bound stores and publishes `Start` inside them. The context is the one to do the work in.
+    pub(crate) fn start(self: &Arc<Self>) -> Context {
+        let mut context = Context::current();
+        for subscriber in self.subscribers.iter().filter(|subscriber| subscriber.is_active()) {
+            if let Handler::Binding(bind) = &*subscriber.handler {
+                context = self.isolated(|| bind(&self.message, &context)).unwrap_or(context);
+            }
+        }
+        let work: Arc<dyn Work> = self.clone();
+        let context = context.with(&CURRENT, work);
+        context.run(|| {
+            self.progress(|progress| {
+                let trace = self.view(progress, false);
+                let states = self.subscribers.iter().map(|subscriber| match &*subscriber.handler {
+                    Handler::Subscriber(listener) if subscriber.is_active() => {
+                        self.isolated(|| listener.start(&trace))
+                    }
+                    _ => None,
+                });
+                progress.states = states.collect();
+            });
+        });
+        context
+    }
+
+    /// `End`, with the outcome still open: the work goes on.
+    pub(crate) fn end(&self) {
+        self.progress(|progress| self.publish_end(progress, false));
+    }
+
+    pub(crate) fn polled(&self, busy: Duration) {
+        let mut progress = lock(&self.progress);
+        progress.polls += 1;
+        progress.busy += busy;
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        lock(&self.progress).ended
+    }
+
+    /// The outcome is known: publishes an error that began here, the closing events, and `Complete`.
+    pub(crate) fn settle(&self, error: Option<ErrorRecord>) {
+        self.progress(|progress| {
+            self.decide(progress, error);
+            if progress.ended {
+                self.publish(EventKind::AsyncStart, progress, None, false);
+                self.publish(EventKind::AsyncEnd, progress, None, true);
+            } else {
+                self.publish_end(progress, true);
+            }
+            self.complete(progress);
+        });
+    }
+
+    /// The first half of [`settle`](Self::settle) for a callback: its result is known, and it is about to be called.
+    pub(crate) fn settle_before_callback(&self, error: Option<ErrorRecord>) {
+        self.progress(|progress| {
+            self.decide(progress, error);
+            self.publish(EventKind::AsyncStart, progress, None, false);
+        });
+    }
+
+    /// The second half: the callback returned. If it was called within the synchronous part, `End` still follows.
+    pub(crate) fn settle_after_callback(&self) {
+        self.progress(|progress| {
+            let last = progress.ended;
+            self.publish(EventKind::AsyncEnd, progress, None, last);
+            if last {
+                self.complete(progress);
+            }
+        });
+    }
+
+    /// The synchronous part returned and a callback had or will have the result.
+    pub(crate) fn end_after_callback(&self) {
+        self.progress(|progress| {
+            let last = progress.outcome.is_some();
+            self.publish_end(progress, last);
+            if last {
+                self.complete(progress);
+            } else if let Some(reason) = progress.abandoned {
+                self.publish_cancel(progress, reason);
+            }
+        });
+    }
+
+    /// The callback was dropped without being called.
+    pub(crate) fn abandon(&self, reason: CancelReason) {
+        self.progress(|progress| match progress.ended {
+            true => self.publish_cancel(progress, reason),
+            false => progress.abandoned = Some(reason),
+        });
+    }
+
+    /// Nobody waits for the outcome any more.
+    pub(crate) fn cancel(&self, reason: CancelReason) {
+        self.progress(|progress| {
+            if !progress.ended {
+                self.publish_end(progress, false);
+            }
+            self.publish_cancel(progress, reason);
+        });
+    }
+
+    fn publish_cancel(&self, progress: &mut Progress, reason: CancelReason) {
+        if progress.outcome.is_none() {
+            progress.outcome = Some(Outcome::Cancelled(reason));
+            self.publish(EventKind::Cancel, progress, None, true);
+            self.complete(progress);
+        }
+    }
+
+    fn publish_end(&self, progress: &mut Progress, last: bool) {
+        progress.ended = true;
+        self.publish(EventKind::End, progress, None, last);
+    }
+
+    /// Sets the outcome. Publishes the error unless work inside did already, and passes it on to the work around.
+    fn decide(&self, progress: &mut Progress, error: Option<ErrorRecord>) {
+        let Some(error) = error else {
+            progress.outcome = Some(Outcome::Ok);
+            lock(&self.open_errors).drain(..).for_each(|error| self.mark_handled(&error));
+            return;
+        };
+        let mut open = lock(&self.open_errors);
+        let known = open.iter().find(|known| known.is_same_as(&error)).cloned();
+        open.drain(..).for_each(|earlier| error.note_cause(&earlier));
+        drop(open);
+        let (error, begins_here) = known.map_or((error, true), |known| (known, false));
+        progress.outcome = Some(match error.kind() {
+            ErrorKind::Panic => Outcome::Panicked(error.clone()),
+            _ => Outcome::Err(error.clone()),
+        });
+        if begins_here {
+            error.set_origin(self.channel.name(), self.message.label());
+            self.publish(EventKind::Error, progress, Some(&error), false);
+        }
+        if let Some(parent) = &self.parent {
+            parent.child_failed(&error);
+        }
+    }
+
+    fn mark_handled(&self, error: &ErrorRecord) {
+        let (channel, label) = (self.channel.name(), self.message.label().to_owned());
+        let own = error.origin() == Some((channel, &label)) && error.kind() == ErrorKind::Reported;
+        error.mark_handled(match own {
+            true => HandledBy::Converted { channel, label },
+            false => HandledBy::Recovered { channel, label },
+        });
+    }
+
+    fn publish(&self, kind: EventKind, progress: &mut Progress, error: Option<&ErrorRecord>, last: bool) {
+        if progress.complete {
+            return;
+        }
+        let mut states = std::mem::take(&mut progress.states);
+        let trace = self.view(progress, last);
+        for (subscriber, state) in self.subscribers.iter().zip(&mut states) {
+            if let (Handler::Subscriber(listener), Some(state)) = (&*subscriber.handler, state)
+                && subscriber.is_active()
+            {
+                self.isolated(|| listener.event(kind, &trace, state, error));
+            }
+        }
+        progress.states = states;
+    }
+
+    fn complete(&self, progress: &mut Progress) {
+        if std::mem::replace(&mut progress.complete, true) {
+            return;
+        }
+        let states = std::mem::take(&mut progress.states);
+        let trace = self.view(progress, false);
+        for (subscriber, state) in self.subscribers.iter().zip(states) {
+            if let (Handler::Subscriber(listener), Some(state), Some(outcome)) =
+                (&*subscriber.handler, state, trace.outcome)
+            {
+                // A removed subscriber's state is dropped here, also in isolation.
+                self.isolated(|| match subscriber.is_active() {
+                    true => listener.complete(&trace, state, outcome),
+                    false => drop(state),
+                });
+            }
+        }
+    }
+
+    fn view<'a>(&'a self, progress: &'a Progress, last: bool) -> Trace<'a, C> {
+        let (polls, busy) = (progress.polls, progress.busy);
+        Trace { active: self, outcome: progress.outcome.as_ref(), polls, busy, last }
+    }
+
+    fn isolated<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
+        isolated(self.channel.name(), self.channel.counters(), call)
+    }
+
+    /// Runs `f` on the progress, then publishes what was reported meanwhile. Whoever reports an error and finds the
+    /// progress locked leaves it to the holder, so the holder looks again after unlocking.
+    fn progress(&self, f: impl FnOnce(&mut Progress)) {
+        let mut progress = lock(&self.progress);
+        self.publish_reported(&mut progress);
+        f(&mut progress);
+        drop(progress);
+        self.publish_reported_unless_locked();
+    }
+
+    fn publish_reported_unless_locked(&self) {
+        while !lock(&self.reported).is_empty() {
+            let mut progress = match self.progress.try_lock() {
+                Ok(progress) => progress,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            self.publish_reported(&mut progress);
+        }
+    }
+
+    fn publish_reported(&self, progress: &mut Progress) {
+        let reported = std::mem::take(&mut *lock(&self.reported));
+        for error in reported {
+            self.publish(EventKind::Error, progress, Some(&error), false);
+        }
+    }
+}
+
+impl<C: Message + Send + Sync> Work for Active<C> {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    fn report(&self, record: ErrorRecord) -> ErrorRecord {
+        let mut open = lock(&self.open_errors);
+        if let Some(known) = open.iter().find(|known| known.is_same_as(&record)) {
+            return known.clone();
+        }
+        open.iter().for_each(|earlier| record.note_cause(earlier));
+        record.set_origin(self.channel.name(), self.message.label());
+        open.push(record.clone());
+        drop(open);
+        lock(&self.reported).push(record.clone());
+        self.publish_reported_unless_locked();
+        record
+    }
+
+    fn child_failed(&self, record: &ErrorRecord) {
+        lock(&self.open_errors).push(record.clone());
+    }
+}

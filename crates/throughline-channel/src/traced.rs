@@ -1,0 +1,141 @@
+//! Futures whose lifecycle is published.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Instant;
+
+use crate::pinned::{Surround, pinned};
+use crate::trace::{Active, CancelReason};
+use crate::{Context, ErrorRecord, Message};
+
+pinned! {
+    /// A future whose lifecycle is published. Made by the `trace_` methods of
+    /// [`TracingChannel`](crate::TracingChannel).
+    ///
+    /// While nobody listens it is the future itself and one pointer.
+    #[must_use = "does nothing unless polled"]
+    pub struct Traced<F: Future, C: TracedMessage>(Tracing<F::Output, C>);
+}
+
+/// Short for the bounds that a traced message has. Implemented for every message that has them.
+#[doc(hidden)]
+pub trait TracedMessage: Message + Send + Sync {}
+impl<C: Message + Send + Sync> TracedMessage for C {}
+
+pub(crate) struct Tracing<T, C: TracedMessage> {
+    /// `None` if nobody listened when the work was asked for, and once it is over.
+    work: Option<Box<InProgress<C>>>,
+    error_of: fn(&T) -> Option<ErrorRecord>,
+}
+
+struct InProgress<C: TracedMessage> {
+    active: Arc<Active<C>>,
+    /// `None` until `Start` is published.
+    context: Option<Context>,
+}
+
+impl<F: Future, C: TracedMessage> Traced<F, C> {
+    #[inline]
+    pub(crate) fn new(
+        future: F,
+        active: Option<Arc<Active<C>>>,
+        error_of: fn(&F::Output) -> Option<ErrorRecord>,
+    ) -> Self {
+        let work = active.map(|active| Box::new(InProgress { active, context: None }));
+        Self { inner: Some(future), state: Tracing { work, error_of } }
+    }
+
+    pub(crate) fn started(
+        future: F,
+        active: Arc<Active<C>>,
+        context: Context,
+        error_of: fn(&F::Output) -> Option<ErrorRecord>,
+    ) -> Self {
+        let work = Some(Box::new(InProgress { active, context: Some(context) }));
+        Self { inner: Some(future), state: Tracing { work, error_of } }
+    }
+}
+
+impl<F: Future, C: TracedMessage> Future for Traced<F, C> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let (mut inner, state) = self.project();
+        match &mut state.work {
+            Some(_) => poll_traced(inner, state, cx),
+            None => {
+                let Some(future) = inner.as_mut().as_pin_mut() else { polled_after_completion() };
+                future.poll(cx)
+            }
+        }
+    }
+}
+
+#[inline(never)]
+fn poll_traced<F: Future, C: TracedMessage>(
+    mut inner: Pin<&mut Option<F>>,
+    state: &mut Tracing<F::Output, C>,
+    cx: &mut task::Context<'_>,
+) -> Poll<F::Output> {
+    let Some(work) = &mut state.work else { polled_after_completion() };
+    let InProgress { active, context } = &mut **work;
+    let context = context.get_or_insert_with(|| active.start());
+    let polled = context.run(|| {
+        let started = Instant::now();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let Some(future) = inner.as_mut().as_pin_mut() else { polled_after_completion() };
+            future.poll(cx)
+        }));
+        active.polled(started.elapsed());
+        if let Ok(Poll::Pending) = polled {
+            if !active.has_ended() {
+                active.end();
+            }
+            return Ok(Poll::Pending);
+        }
+        // What is inside closes before we do: drop it first. Its destructor may panic too.
+        let dropped = catch_unwind(AssertUnwindSafe(|| inner.set(None)));
+        let polled = polled.and_then(|polled| dropped.map(|()| polled));
+        let error = match &polled {
+            Ok(Poll::Ready(value)) => (state.error_of)(value),
+            Ok(Poll::Pending) => None,
+            Err(payload) => Some(ErrorRecord::from_panic(&**payload)),
+        };
+        active.settle(error);
+        polled
+    });
+    if !matches!(polled, Ok(Poll::Pending)) {
+        state.work = None;
+    }
+    polled.unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+#[cold]
+fn polled_after_completion() -> ! {
+    panic!("a traced future was polled after it was ready")
+}
+
+impl<T, C: TracedMessage> Surround for Tracing<T, C> {
+    fn surround_drop(&mut self, drop_inner: impl FnOnce()) {
+        let Some(work) = self.work.take() else { return drop_inner() };
+        // Never polled: nothing was published, so nothing is to be closed.
+        let Some(context) = &work.context else { return drop_inner() };
+        context.run(|| {
+            let dropped = catch_unwind(AssertUnwindSafe(drop_inner));
+            work.active.cancel(CancelReason::now());
+            if let Err(payload) = dropped {
+                resume_unwind(payload);
+            }
+        });
+    }
+}
+
+impl<F: Future, C: TracedMessage> fmt::Debug for Traced<F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Traced").field("traced", &self.state.work.is_some()).finish_non_exhaustive()
+    }
+}
