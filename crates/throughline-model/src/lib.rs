@@ -7,6 +7,8 @@
 //! request work looks like inside one, [`Event`] is a single named fact.
 #![warn(missing_docs)]
 
+pub mod keys;
+pub mod message;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 

@@ -23,10 +23,38 @@ pub enum AttributeValue<'a> {
     Json(Value),
 }
 
+impl AttributeValue<'_> {
+    /// The value as JSON. What JSON has no number for (NaN, infinities) becomes a text.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::String(text.clone().into_owned()),
+            Self::Int(number) => Value::from(*number),
+            Self::Float(number) => super::value::float(*number),
+            Self::Bool(flag) => Value::Bool(*flag),
+            Self::Json(value) => value.clone(),
+        }
+    }
+}
+
+impl From<Value> for AttributeValue<'_> {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(Cow::Owned(text)),
+            Value::Bool(flag) => Self::Bool(flag),
+            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(number), _) => Self::Int(number),
+                (None, Some(number)) => Self::Float(number),
+                (None, None) => Self::Json(Value::Number(number)),
+            },
+            other => Self::Json(other),
+        }
+    }
+}
+
 /// What one span says, in our words. Built by the mapping; what the index, the totals and the pages are made from.
 ///
 /// `input` and `output` are as the source sent them: plain text or JSON text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SpanFacts<'a> {
     /// The trace it is part of.
     pub trace_id: TraceId,
@@ -94,6 +122,8 @@ pub struct SpanFacts<'a> {
     pub given_cost: Option<Money>,
     /// What went in, text or JSON text.
     pub input: Option<Cow<'a, str>>,
+    /// The instructions that go before the input, where the source keeps them apart: text or JSON text.
+    pub system: Option<Cow<'a, str>>,
     /// What came out, text or JSON text.
     pub output: Option<Cow<'a, str>>,
     /// Nanoseconds from start to first token.
@@ -110,6 +140,8 @@ pub struct SpanFacts<'a> {
     pub finish_reason: Option<Cow<'a, str>>,
     /// Everything not taken into a field above, for the attribute index and the page.
     pub attributes: Vec<(Cow<'a, str>, AttributeValue<'a>)>,
+    /// Attributes of the resource that are not taken into a field above: about the process, not the work.
+    pub resource: &'a [(Cow<'a, str>, AttributeValue<'a>)],
     /// What is odd about the data: `usage_exclusive`, `id_conflict`, ...
     pub flags: Vec<&'static str>,
 }

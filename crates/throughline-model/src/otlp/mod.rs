@@ -1,8 +1,40 @@
 //! OpenTelemetry's protocol, read into our words.
 //!
+//! ```text
+//! body ── traces_from_json ─┐
+//! body ─────────────────────┴─ check_traces ── each_span ── RawSpan ── facts() ── observation()
+//!                                                              └─ write_single()
+//! body ── logs_from_json, check_logs ── each_log ── Event, or a one-span body for each_span
+//! ```
+//!
 //! [`wire`] walks protobuf bytes without copying; [`SpanFacts`] is what one span says once the conventions of all
 //! the clients we know have been mapped to one normal form (the table is in [`mapping`]).
 
-mod facts;
+pub mod mapping;
+pub mod wire;
 
+mod check;
+mod context;
+mod digest;
+mod event;
+mod facts;
+mod indexed;
+mod json;
+mod log;
+mod naming;
+mod observation;
+mod reader;
+mod schema;
+mod slots;
+mod span;
+mod span_events;
+mod usage;
+mod value;
+
+pub use check::{Checked, check_logs, check_traces};
+pub use event::events_to_logs;
 pub use facts::{AttributeValue, SpanFacts};
+pub use json::{logs_from_json, logs_to_json, traces_from_json, traces_to_json};
+pub use log::{Log, each_log};
+pub use observation::{attributes, observation, shown};
+pub use span::{RawSpan, each_span};
