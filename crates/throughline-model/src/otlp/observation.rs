@@ -31,6 +31,8 @@ pub fn observation(facts: &SpanFacts<'_>) -> Observation {
         trace_id: facts.trace_id,
         parent_id: facts.parent_id,
         session_id: facts.session_id.as_deref().map(SessionId::from),
+        user_id: owned(&facts.user_id),
+        tags: facts.tags.iter().map(|tag| tag.clone().into_owned()).collect(),
         kind: facts.kind,
         name: facts.name.clone().into_owned(),
         start_time: facts.start,
