@@ -63,6 +63,7 @@ pub(crate) fn span(n: u64, parent: Option<u64>) -> SpanFacts<'static> {
         finish_reason: None,
         attributes: Vec::new(),
         flags: Vec::new(),
+        ..SpanFacts::default()
     }
 }
 
