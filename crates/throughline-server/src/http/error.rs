@@ -30,6 +30,8 @@ pub enum Kind {
     NotFound,
     MethodNotAllowed,
     Conflict,
+    /// The client stopped in the middle of its request.
+    Timeout,
     TooLarge,
     UnsupportedMediaType,
     /// Too much at once; the client should slow down.
@@ -48,6 +50,7 @@ impl Kind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
@@ -63,6 +66,7 @@ impl Kind {
             Self::NotFound => tonic::Code::NotFound,
             Self::MethodNotAllowed => tonic::Code::Unimplemented,
             Self::Conflict => tonic::Code::Aborted,
+            Self::Timeout => tonic::Code::DeadlineExceeded,
             Self::TooLarge | Self::Busy => tonic::Code::ResourceExhausted,
             Self::Unavailable => tonic::Code::Unavailable,
             Self::Internal => tonic::Code::Internal,
@@ -76,6 +80,7 @@ impl Kind {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",
+            Self::Timeout => "timeout",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Busy => "busy",

@@ -1,0 +1,115 @@
+//! Puts the rooms together: opens the store, binds the listeners, serves until told to stop.
+
+mod clock;
+mod listener;
+mod store;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::http::{Clock, Closer, Guard, Limits, Metrics, Outside, State, finish};
+use crate::ingest::{self, Room};
+use crate::store::Store;
+
+pub use clock::system_clock;
+
+/// Why the server cannot start. Messages say what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "cannot listen on {address} ({key}): another program has this port; another Throughline perhaps, or an \
+         OpenTelemetry Collector, whose ports these are too. Stop it, or choose another port with --{flag}"
+    )]
+    PortTaken { address: SocketAddr, key: &'static str, flag: &'static str },
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Listen { address: SocketAddr, key: &'static str, source: std::io::Error },
+    #[error("cannot open the store in {path}: {reason}")]
+    Store { path: String, reason: String },
+}
+
+/// Where a running server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub grpc: Option<SocketAddr>,
+}
+
+/// A running server. Dropping it leaves the server running; [`Running::stop`] ends it.
+#[must_use = "call `stop` to end the server with nothing lost"]
+pub struct Running {
+    pub addresses: Addresses,
+    store: Arc<dyn Store>,
+    closer: Closer,
+    servers: Vec<JoinHandle<()>>,
+    drain: Duration,
+}
+
+/// Opens the store that the configuration names and serves what it keeps.
+pub async fn start(config: &Config) -> Result<Running, StartError> {
+    let clock = system_clock();
+    start_with(config, store::open(&config.store, &clock)?, clock).await
+}
+
+/// Serves what `store` keeps.
+pub async fn start_with(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Result<Running, StartError> {
+    let closer = Closer::new();
+    let state = State {
+        store: store.clone(),
+        clock,
+        metrics: Arc::new(Metrics::default()),
+        limits: limits(config),
+        closing: closer.subscribe(),
+    };
+    let listen = &config.listen;
+    // Both ports first: a server that has only one of them would look as if it worked.
+    let http = listener::bind(listen.http, "listen.http").await?;
+    let grpc = match listen.grpc {
+        Some(address) => Some(listener::bind(address, "listen.grpc").await?),
+        None => None,
+    };
+    let address = |listener: &listener::Bound| listener.address;
+    let addresses = Addresses { http: address(&http), grpc: grpc.as_ref().map(address) };
+
+    let room = Room::new(config.limits.in_flight);
+    let outside = Outside { guard: Some(Guard::LocalOnly), error_page: None };
+    let mut servers =
+        vec![listener::serve(http, finish(pages_and_api(&room), state.clone(), outside), &closer)];
+    if let Some(grpc) = grpc {
+        let doors = finish(doors(&room), state, Outside { error_page: None, ..outside });
+        servers.push(listener::serve(grpc, doors, &closer));
+    }
+    Ok(Running { addresses, store, closer, servers, drain: listen.drain })
+}
+
+/// The doors are open on both ports: whether a client speaks gRPC or HTTP, either will do.
+fn doors(room: &Room) -> Router<State> {
+    ingest::routes(room.clone()).merge(ingest::grpc_routes(room.clone()))
+}
+
+fn pages_and_api(room: &Room) -> Router<State> {
+    doors(room)
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits { body_bytes: limits.body, unpacked_bytes: limits.unpacked, event_bytes: limits.event }
+}
+
+impl Running {
+    /// Lets requests under way finish, then commits and closes the store.
+    pub async fn stop(self) {
+        self.closer.close();
+        for mut server in self.servers {
+            if tokio::time::timeout(self.drain, &mut server).await.is_err() {
+                tracing::warn!("requests were still under way after {:?}; they were cut off", self.drain);
+                server.abort();
+            }
+        }
+        self.store.shutdown().await;
+    }
+}

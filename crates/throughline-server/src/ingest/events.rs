@@ -1,0 +1,147 @@
+//! `POST /api/v1/events`: envelopes as one JSON object, an array, or a line each.
+
+use std::collections::HashMap;
+
+use ::http::HeaderMap;
+use ::http::header::CONTENT_TYPE;
+use axum::body::Body;
+use axum::extract::State as Extract;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use throughline_model::{Event, Timestamp};
+
+use crate::domain::arrival::BatchContent;
+use crate::http::{Error, Kind, Project, State};
+
+use super::content::Format;
+use super::envelope::{self, Rejection};
+use super::http::parcel;
+use super::{Room, content, intake};
+
+/// What became of the events of one request.
+#[derive(Debug, Serialize)]
+struct Receipt {
+    accepted: usize,
+    rejected: Vec<Rejected>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rejected {
+    /// The event's place in the array, or among the lines that are not blank.
+    index: usize,
+    code: &'static str,
+    message: String,
+}
+
+pub(super) async fn receive(
+    Extract(state): Extract<State>,
+    Extension(room): Extension<Room>,
+    Project(project): Project,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let taken = async {
+        let format = format(&headers)?;
+        let parcel = parcel(&state, &room, &headers, body).await?;
+        let (now, cap) = (state.clock.now(), state.limits.event_bytes);
+        let work = move |bytes| read_all(&bytes, format, now, cap);
+        let ((events, rejected), lease) = intake::unpacked(&state, parcel, work).await?;
+        let accepted = events.len();
+        if accepted > 0 {
+            intake::append(&state, project, BatchContent::Events(events)).await?;
+        }
+        drop(lease);
+        state.metrics.events_accepted.add(accepted);
+        state.metrics.events_rejected.add(rejected.len());
+        Ok::<_, Error>(Json(Receipt { accepted, rejected }))
+    };
+    match taken.await {
+        Ok(receipt) => receipt.into_response(),
+        Err(error) => {
+            let unsupported = error.kind() == Kind::UnsupportedMediaType;
+            let mut response = error.into_response();
+            if unsupported {
+                content::name_accepted(response.headers_mut());
+            }
+            response
+        }
+    }
+}
+
+fn format(headers: &HeaderMap) -> Result<Format, Error> {
+    match Format::of(headers) {
+        Some(format @ (Format::Json | Format::JsonLines)) => Ok(format),
+        None if !headers.contains_key(CONTENT_TYPE) => Ok(Format::Json),
+        _ => Err(Error::new(
+            Kind::UnsupportedMediaType,
+            "events come as application/json (an object or an array) or application/x-ndjson",
+        )),
+    }
+}
+
+type Read = (Vec<Event>, Vec<Rejected>);
+
+fn read_all(bytes: &Bytes, format: Format, now: Timestamp, cap: usize) -> Result<Read, Error> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut events = Vec::new();
+    let mut rejected = Vec::new();
+    let mut seen = HashMap::<[u8; 32], u64>::new();
+    for (index, json) in envelopes(&text, format)?.into_iter().enumerate() {
+        match checked(json, now, cap) {
+            Ok(event) => events.push(with_id(event, &mut seen)),
+            Err(Rejection { code, message }) => rejected.push(Rejected { index, code, message }),
+        }
+    }
+    Ok((events, rejected))
+}
+
+fn checked(json: &str, now: Timestamp, cap: usize) -> Result<Event, Rejection> {
+    if json.len() > cap {
+        let message = format!("the event has {} bytes, {cap} are allowed", json.len());
+        return Err(Rejection { code: "too_large", message });
+    }
+    envelope::read(json, now)
+}
+
+fn with_id(mut event: Event, seen: &mut HashMap<[u8; 32], u64>) -> Event {
+    if event.id.as_str().is_empty() {
+        let fingerprint = envelope::fingerprint(&event);
+        let ordinal = seen.entry(fingerprint).or_default();
+        event.id = envelope::name_by_content(fingerprint, *ordinal);
+        *ordinal += 1;
+    }
+    event
+}
+
+/// The JSON text of each envelope. Only what cannot be cut into envelopes at all refuses the request.
+fn envelopes(text: &str, format: Format) -> Result<Vec<&str>, Error> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    match (text.as_bytes().first(), format) {
+        (None, _) => {
+            Err(intake::malformed("the body is empty; send an event, an array of them, or one per line"))
+        }
+        (Some(b'['), _) => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(intake::malformed)?;
+            Ok(items.into_iter().map(RawValue::get).collect())
+        }
+        (Some(b'{'), Format::Json) => match serde_json::from_str::<&RawValue>(text) {
+            Ok(_) => Ok(vec![text]),
+            Err(_) if has_whole_line(text) => Ok(lines(text)),
+            Err(error) => Err(intake::malformed(error)),
+        },
+        (Some(b'{'), _) => Ok(lines(text)),
+        _ => Err(intake::malformed("the body is neither an object nor an array")),
+    }
+}
+
+/// Lines sent as `application/json` are told from one broken object by a line that is an object by itself.
+fn has_whole_line(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with('{') && serde_json::from_str::<&RawValue>(line).is_ok())
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !line.trim().is_empty()).collect()
+}

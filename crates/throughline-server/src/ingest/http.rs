@@ -1,0 +1,91 @@
+//! OTLP over HTTP, and event envelopes.
+
+use ::http::HeaderMap;
+use axum::body::Body;
+use axum::extract::State as Extract;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use axum::{Extension, Router};
+
+use crate::http::{Error, Kind, Project, RequestId, State};
+
+use super::content::{self, Encoding, Format};
+use super::intake::{self, Outcome, Parcel, Signal};
+use super::{Room, events, reply};
+
+/// The prefixes that OTLP paths are found under: the default, Langfuse's, and one for proxies that share a host.
+const PREFIXES: [&str; 3] = ["", "/api/public/otel", "/otel"];
+
+/// Routes of OTLP/HTTP and `POST /api/v1/events`.
+pub fn routes(room: Room) -> Router<State> {
+    let mut router = Router::new().route("/api/v1/events", post(events::receive));
+    for prefix in PREFIXES {
+        router = router
+            .route(&format!("{prefix}/v1/traces"), door(Signal::Traces))
+            .route(&format!("{prefix}/v1/logs"), door(Signal::Logs))
+            .route(&format!("{prefix}/v1/metrics"), door(Signal::Metrics));
+    }
+    router.layer(Extension(room))
+}
+
+fn door(signal: Signal) -> MethodRouter<State> {
+    post(move |state: Extract<State>, room, project, id, headers: HeaderMap, body: Body| {
+        receive(signal, state, room, project, id, (headers, body))
+    })
+}
+
+async fn receive(
+    signal: Signal,
+    Extract(state): Extract<State>,
+    Extension(room): Extension<Room>,
+    Project(project): Project,
+    Extension(id): Extension<RequestId>,
+    (headers, body): (HeaderMap, Body),
+) -> Response {
+    let format = Format::of(&headers).filter(|format| *format != Format::JsonLines);
+    let Some(format) = format else { return unknown_format().into_response() };
+    let outcome = take(&state, &room, project, (signal, format), &headers, body).await;
+    match outcome {
+        Ok(outcome) => reply::taken(signal, format, &outcome),
+        Err(error) => {
+            error.log(&id);
+            let mut response = reply::refused(format, &error);
+            if error.kind() == Kind::UnsupportedMediaType {
+                content::name_accepted(response.headers_mut());
+            }
+            response
+        }
+    }
+}
+
+async fn take(
+    state: &State,
+    room: &Room,
+    project: throughline_model::ProjectId,
+    kind: (Signal, Format),
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Outcome, Error> {
+    let parcel = parcel(state, room, headers, body).await?;
+    intake::take_otlp(state, project, kind, parcel).await
+}
+
+/// Reads a body as far as the caps allow.
+pub(super) async fn parcel(
+    state: &State,
+    room: &Room,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Parcel, Error> {
+    let encoding = Encoding::of(headers)?;
+    let mut lease = room.lease();
+    let bytes = content::read(headers, body, state.limits.body_bytes, &mut lease).await?;
+    Ok(Parcel { bytes, encoding, lease })
+}
+
+fn unknown_format() -> Error {
+    Error::new(
+        Kind::UnsupportedMediaType,
+        "the content type is not one that OTLP uses; send application/x-protobuf or application/json",
+    )
+}
