@@ -60,7 +60,7 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    match execute(cli, Environment::of_process()) {
+    match execute(cli, &Environment::of_process()) {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("{failure}");
@@ -69,7 +69,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn execute(cli: Cli, environment: Environment) -> Result<ExitCode, Failure> {
+fn execute(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
     let file = cli.config;
     let server = |flags: ForServer| Values::gather(&flags.0, environment.clone(), file.clone());
     let client = |flags: ForClient| {

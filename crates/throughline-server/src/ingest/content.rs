@@ -130,9 +130,9 @@ pub(super) fn unpack(
 ) -> Result<Bytes, Error> {
     let source = packed.as_ref();
     match encoding {
-        Encoding::Identity => return Ok(packed),
+        Encoding::Identity => Ok(packed),
         // An empty body is an empty body, however it claims to be packed.
-        _ if packed.is_empty() => return Ok(packed),
+        _ if packed.is_empty() => Ok(packed),
         Encoding::Gzip => drain(MultiGzDecoder::new(source), "gzip", cap, lease),
         Encoding::Deflate if is_zlib(source) => drain(ZlibDecoder::new(source), "deflate", cap, lease),
         // What HTTP calls deflate is zlib (RFC 9110, 8.4.1.2), but some clients leave its wrapping out.

@@ -102,11 +102,17 @@ impl Sender {
                 };
                 match bytes {
                     Ok(bytes) => self.otlp(signal, &bytes, &place),
-                    Err(error) => Ok(self.skip(1, &place, &error.to_string())),
+                    Err(error) => {
+                        self.skip(1, &place, &error.to_string());
+                        Ok(())
+                    }
                 }
             }
             Item::Protobuf { signal, bytes, place } => self.otlp(signal, &bytes, &place),
-            Item::Unknown { place, reason } => Ok(self.skip(1, &place, &reason)),
+            Item::Unknown { place, reason } => {
+                self.skip(1, &place, &reason);
+                Ok(())
+            }
         }
     }
 
@@ -121,7 +127,10 @@ impl Sender {
         let body = format!("[{}]", array.join(","));
         let answer = match self.post("/api/v1/events", "application/json", body.as_bytes())? {
             Ok(answer) => answer,
-            Err(reason) => return Ok(self.skip(events.len() as u64, "events", &reason)),
+            Err(reason) => {
+                self.skip(events.len() as u64, "events", &reason);
+                return Ok(());
+            }
         };
         let answer: EventsAnswer = serde_json::from_slice(&answer).map_err(not_understood)?;
         self.tally.events += answer.accepted;
@@ -144,7 +153,10 @@ impl Sender {
         };
         let Checked { rejected, first_reason, body, .. } = match checked {
             Ok(checked) => checked,
-            Err(error) => return Ok(self.skip(1, place, &error.to_string())),
+            Err(error) => {
+                self.skip(1, place, &error.to_string());
+                return Ok(());
+            }
         };
         if rejected > 0 {
             self.skip(rejected, place, &first_reason.unwrap_or_default());
@@ -159,7 +171,10 @@ impl Sender {
     fn traces(&mut self, bytes: &[u8], place: &str) -> Result<(), Failure> {
         let request = match ExportTraceServiceRequest::decode(bytes) {
             Ok(request) => request,
-            Err(error) => return Ok(self.skip(1, place, &error.to_string())),
+            Err(error) => {
+                self.skip(1, place, &error.to_string());
+                return Ok(());
+            }
         };
         for batch in cut(request.resource_spans, BATCH) {
             let body = ExportTraceServiceRequest { resource_spans: batch.resources }.encode_to_vec();
@@ -177,7 +192,10 @@ impl Sender {
     fn logs(&mut self, bytes: &[u8], place: &str) -> Result<(), Failure> {
         let request = match ExportLogsServiceRequest::decode(bytes) {
             Ok(request) => request,
-            Err(error) => return Ok(self.skip(1, place, &error.to_string())),
+            Err(error) => {
+                self.skip(1, place, &error.to_string());
+                return Ok(());
+            }
         };
         for batch in cut(request.resource_logs, BATCH) {
             let body = ExportLogsServiceRequest { resource_logs: batch.resources }.encode_to_vec();
