@@ -335,7 +335,7 @@ impl<'a> Reader<'a> {
             ..SpanFacts::default()
         };
         self.model_call(&mut facts);
-        self.from_events(&mut facts);
+        self.add_messages(&mut facts);
         if facts.kind == ObservationType::Tool && facts.tool_name.is_none() {
             facts.tool_name = Some(facts.name.clone());
         }
@@ -414,7 +414,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Messages that came as span events instead of attributes.
-    fn from_events(&self, facts: &mut SpanFacts<'a>) {
+    fn add_messages(&self, facts: &mut SpanFacts<'a>) {
         if facts.input.is_none() {
             facts.input = self.events.input().map(Cow::Owned);
         }

@@ -12,6 +12,12 @@ const TOO_DEEP: &str = "[nested too deeply]";
 /// A message type of the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Message {
+    TracesData,
+    ResourceSpans,
+    ScopeSpans,
+    LogsData,
+    ResourceLogs,
+    ScopeLogs,
     Resource,
     EntityRef,
     Scope,
@@ -45,6 +51,15 @@ impl Message {
         const ATTRIBUTE: Kind = Kind::Message(Message::KeyValue);
         const VALUE: Kind = Kind::Message(Message::AnyValue);
         match (self, number) {
+            (Self::TracesData, 1) => Kind::Message(Self::ResourceSpans),
+            (Self::ResourceSpans, 2) => Kind::Message(Self::ScopeSpans),
+            (Self::ScopeSpans, 2) => Kind::Message(Self::Span),
+            (Self::LogsData, 1) => Kind::Message(Self::ResourceLogs),
+            (Self::ResourceLogs, 2) => Kind::Message(Self::ScopeLogs),
+            (Self::ScopeLogs, 2) => Kind::Message(Self::LogRecord),
+            (Self::ResourceSpans | Self::ResourceLogs, 1) => Kind::Message(Self::Resource),
+            (Self::ScopeSpans | Self::ScopeLogs, 1) => Kind::Message(Self::Scope),
+            (Self::ResourceSpans | Self::ScopeSpans | Self::ResourceLogs | Self::ScopeLogs, 3) => Text,
             (Self::KeyValue, 1) => Text,
             (Self::KeyValue, 2) => VALUE,
             (Self::AnyValue, 1) => Text,

@@ -1,7 +1,6 @@
 //! Attribute values: `AnyValue` as it lies in the bytes, and as JSON.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
 
@@ -174,8 +173,7 @@ impl<'a> RawValue<'a> {
 }
 
 fn write_display(out: &mut String, value: &Value) {
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{value}");
+    out.push_str(&value.to_string());
 }
 
 fn write_json_text(out: &mut String, text: &str) {
@@ -206,7 +204,7 @@ pub(super) fn entries(map: &[u8]) -> impl Iterator<Item = (&[u8], RawValue<'_>)>
 }
 
 fn whole(number: f64) -> Option<u64> {
-    (number >= 0.0 && number < 1e18).then_some(number.round() as u64)
+    (0.0..1e18).contains(&number).then_some(number.round() as u64)
 }
 
 /// A number, or its name in OTLP/JSON where JSON has none.
