@@ -1,6 +1,7 @@
 //! Texts shortened for lists, and what was said in them.
 
 use serde_json::Value;
+use throughline_model::otlp::shown;
 use throughline_model::{Actor, Attributes, Scope};
 
 /// What a list shows of a trace's input or output, in bytes at most.
@@ -41,9 +42,8 @@ impl Preview {
         if text.len() <= TEXT_BYTES {
             return Self { text: text.into(), line: None, said };
         }
-        let line = if text.len() <= PARSED_BYTES { parse(text) } else { None }
-            .and_then(|value| said_in(&value, said))
-            .unwrap_or_else(|| one_line(text));
+        let value = (text.len() <= PARSED_BYTES).then(|| shown(text));
+        let line = value.and_then(|value| said_in(&value, said)).unwrap_or_else(|| one_line(text));
         let mut shortened = String::from(cut(text, TEXT_BYTES));
         shortened.push('…');
         Self { text: shortened.into(), line: Some(line.into()), said }
@@ -54,7 +54,7 @@ impl Preview {
         if let Some(line) = &self.line {
             return (Value::from(&*self.text), Some(line.to_string()));
         }
-        let value = parse(&self.text).unwrap_or_else(|| Value::from(&*self.text));
+        let value = shown(&self.text);
         let line = said_in(&value, self.said).or_else(|| Some(one_line(&self.text)));
         (value, line.filter(|line| !line.is_empty()))
     }
@@ -62,15 +62,6 @@ impl Preview {
     pub fn size_bytes(&self) -> usize {
         self.text.len() + self.line.as_ref().map_or(0, |line| line.len())
     }
-}
-
-/// Text that looks like a JSON object, array or string, parsed.
-fn parse(text: &str) -> Option<Value> {
-    let begin = text.trim_start().as_bytes().first()?;
-    if !matches!(begin, b'{' | b'[' | b'"') {
-        return None;
-    }
-    serde_json::from_str(text).ok()
 }
 
 /// One line of what was said, whitespace collapsed, shortened.

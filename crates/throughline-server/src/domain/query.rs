@@ -1,6 +1,6 @@
 //! What readers ask for: lists with a filter, a time range, an order and a place to go on from.
 
-use throughline_model::{Event, Observation, Timestamp, Trace};
+use throughline_model::{Event, Money, Observation, Session, Timestamp, Trace};
 
 use super::filter::Filter;
 
@@ -24,7 +24,8 @@ pub struct ListQuery {
     pub now: Timestamp,
 }
 
-/// The order of a list. Ties are broken by id, so that paging never skips or repeats.
+/// The order of a list. Ties are broken by id, so that paging never skips or repeats; descending is exactly the
+/// reverse of ascending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
     pub by: SortField,
@@ -44,12 +45,66 @@ pub enum SortField {
     TraceCount,
 }
 
-/// The place where a page ended: the sort value and id of its last row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The place where a page ended: the sort value and id of its last row. Their order is that of an ascending list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// The sort value as an integer: nanoseconds, tokens, picodollars or a count. Unknown cost sorts as -1.
     pub value: i64,
     pub id: String,
+}
+
+impl Sort {
+    pub fn place_of_session(self, session: &Session) -> Cursor {
+        let value = match self.by {
+            SortField::StartTime => session.start_time.as_nanos(),
+            SortField::EndTime => session.end_time.as_nanos(),
+            SortField::Duration => session.end_time.nanos_since(session.start_time),
+            SortField::TotalTokens => count(session.total_tokens),
+            SortField::TotalCost => cost(session.total_cost),
+            SortField::ErrorCount => count(session.error_count),
+            SortField::TraceCount => count(session.trace_count),
+        };
+        Cursor { value, id: session.id.to_string() }
+    }
+
+    pub fn place_of_trace(self, trace: &Trace) -> Cursor {
+        let value = match self.by {
+            SortField::StartTime => trace.start_time.as_nanos(),
+            SortField::EndTime => trace.end_time.as_nanos(),
+            SortField::Duration => trace.end_time.nanos_since(trace.start_time),
+            SortField::TotalTokens => count(trace.total_tokens),
+            SortField::TotalCost => cost(trace.total_cost),
+            SortField::ErrorCount => count(trace.error_count),
+            SortField::TraceCount => 1,
+        };
+        Cursor { value, id: trace.id.to_string() }
+    }
+
+    /// Events have a time and nothing else to sort by.
+    pub fn place_of_event(self, event: &Event) -> Cursor {
+        Cursor { value: event.time.as_nanos(), id: event.id.to_string() }
+    }
+
+    pub fn place_of_user(self, user: &User) -> Cursor {
+        let value = match self.by {
+            SortField::StartTime => user.first_seen.as_nanos(),
+            SortField::EndTime => user.last_seen.as_nanos(),
+            SortField::Duration => user.last_seen.nanos_since(user.first_seen),
+            SortField::TotalTokens => count(user.total_tokens),
+            SortField::TotalCost => cost(user.total_cost),
+            SortField::ErrorCount => count(user.error_count),
+            SortField::TraceCount => count(user.trace_count),
+        };
+        Cursor { value, id: user.id.clone() }
+    }
+}
+
+fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn cost(cost: Option<Money>) -> i64 {
+    cost.map_or(-1, |cost| i64::try_from(cost.picodollars()).unwrap_or(i64::MAX))
 }
 
 /// One page of a list.
@@ -76,6 +131,20 @@ pub enum TimelineItem {
     Event(Box<Event>),
 }
 
+impl TimelineItem {
+    /// Where it stands in a timeline: by time, then traces before observations before events, then by id.
+    pub fn place(&self) -> Cursor {
+        match self {
+            Self::Trace(trace) => Cursor { value: trace.start_time.as_nanos(), id: format!("0{}", trace.id) },
+            Self::Observation(observation) => Cursor {
+                value: observation.start_time.as_nanos(),
+                id: format!("1{}{}", observation.trace_id, observation.id),
+            },
+            Self::Event(event) => Cursor { value: event.time.as_nanos(), id: format!("2{}", event.id) },
+        }
+    }
+}
+
 /// A user, summed over the sessions that name them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
@@ -84,7 +153,7 @@ pub struct User {
     pub trace_count: u64,
     pub error_count: u64,
     pub total_tokens: u64,
-    pub total_cost: Option<throughline_model::Money>,
+    pub total_cost: Option<Money>,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
 }
@@ -99,7 +168,7 @@ pub enum UsageGroup {
     Type,
 }
 
-/// Model calls with the same group value.
+/// Billable observations with the same group value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsageRow {
     /// The group's value; empty where observations have none.
@@ -107,7 +176,8 @@ pub struct UsageRow {
     pub observation_count: u64,
     pub error_count: u64,
     pub usage: throughline_model::Usage,
-    pub cost: Option<throughline_model::Money>,
+    /// Computed cost, else the given one; `None` if nothing is known of any.
+    pub cost: Option<Money>,
     /// Milliseconds.
     pub duration_p50: f64,
     pub duration_p95: f64,

@@ -360,9 +360,7 @@ impl SessionSummary {
         Held::replace(&mut self.name, &by, Some((at, name.as_str())).filter(|_| !name.is_empty()))?;
         let environment = Some(event.environment.as_str()).filter(|name| !name.is_empty());
         Held::replace(&mut self.environment, &by, environment.map(|name| (at, name)))?;
-        let user =
-            event.actor.as_ref().filter(|actor| actor.kind == "user").and_then(|actor| actor.id.as_deref());
-        Held::replace(&mut self.user, &by, user.filter(|id| !id.is_empty()).map(|id| (at, id)))?;
+        Held::replace(&mut self.user, &by, event.user_id().map(|id| (at, id)))?;
         let actor = event.actor.as_ref().map(preview::actor);
         Held::replace(&mut self.actor, &by, actor.as_ref().map(|actor| (at, actor)))?;
         let scope = event.scope.as_ref().map(preview::scope);

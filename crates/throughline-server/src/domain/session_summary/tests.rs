@@ -147,7 +147,7 @@ fn its_json_stays_small() {
 #[derive(Debug, Clone)]
 enum Step {
     /// Replaces, adds or takes away the trace with this number.
-    Put(u8, Option<TraceSummary>),
+    Put(u8, Box<Option<TraceSummary>>),
     Say(Event),
     End(i64),
 }
@@ -182,8 +182,9 @@ fn any_trace(n: u8) -> impl Strategy<Value = TraceSummary> {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let put = (1u8..6)
-        .prop_flat_map(|n| prop::option::weighted(0.8, any_trace(n)).prop_map(move |new| Step::Put(n, new)));
+    let put = (1u8..6).prop_flat_map(|n| {
+        prop::option::weighted(0.8, any_trace(n)).prop_map(move |new| Step::Put(n, Box::new(new)))
+    });
     let say = (0u32..1_000_000, 0i64..90, any::<bool>()).prop_map(|(n, minute, fails)| {
         let level = if fails { Level::Error } else { Level::Info };
         let actor = Actor { kind: "user".into(), id: Some(format!("u{}", n % 3)), tags: Attributes::new() };
@@ -204,8 +205,8 @@ proptest! {
             let result = match step {
                 Step::Put(n, new) => {
                     let old = traces.remove(&n);
-                    traces.extend(new.clone().map(|new| (n, new)));
-                    running.replace_trace(old.as_ref(), new.as_ref())
+                    traces.extend((*new).clone().map(|new| (n, new)));
+                    running.replace_trace(old.as_ref(), (*new).as_ref())
                 }
                 Step::Say(event) if events.iter().any(|known| known.id == event.id) => Ok(()),
                 Step::Say(event) => {

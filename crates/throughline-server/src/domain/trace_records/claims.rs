@@ -164,11 +164,6 @@ fn shown(value: &AttributeValue<'_>) -> Value {
         AttributeValue::Text(text) if text.len() > METADATA_BYTES => {
             Value::String(format!("{}…", preview::cut(text, METADATA_BYTES)))
         }
-        AttributeValue::Text(text) => Value::from(&**text),
-        AttributeValue::Int(number) => Value::from(*number),
-        AttributeValue::Float(number) if number.is_finite() => Value::from(*number),
-        AttributeValue::Float(number) => Value::from(number.to_string()),
-        AttributeValue::Bool(yes) => Value::from(*yes),
-        AttributeValue::Json(json) => preview::shortened(json.clone(), METADATA_BYTES),
+        value => preview::shortened(value.to_json(), METADATA_BYTES),
     }
 }

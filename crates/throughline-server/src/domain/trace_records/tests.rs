@@ -28,41 +28,6 @@ pub(crate) fn span(n: u64, parent: Option<u64>) -> SpanFacts<'static> {
         start: Timestamp::from_nanos(n as i64),
         end: Timestamp::from_nanos(n as i64 + 10),
         kind: ObservationType::Span,
-        level: Level::Info,
-        status: Status::Unset,
-        status_message: None,
-        error: None,
-        session_id: None,
-        parent_session_id: None,
-        user_id: None,
-        service: None,
-        environment: None,
-        version: None,
-        actor: None,
-        scope: None,
-        trace_name: None,
-        trace_input: None,
-        trace_output: None,
-        is_app_root: false,
-        tags: Vec::new(),
-        metadata: Vec::new(),
-        model: None,
-        requested_model: None,
-        provider: None,
-        service_tier: None,
-        model_parameters: Vec::new(),
-        usage: None,
-        given_cost: None,
-        input: None,
-        output: None,
-        time_to_first_token: None,
-        tool_name: None,
-        tool_call_id: None,
-        tool_arguments: None,
-        tool_result: None,
-        finish_reason: None,
-        attributes: Vec::new(),
-        flags: Vec::new(),
         ..SpanFacts::default()
     }
 }
@@ -331,7 +296,7 @@ fn billable_by_definition(spans: &BTreeMap<SpanId, SpanFacts<'_>>) -> BTreeSet<S
         if calls(id) {
             !below.any(calls)
         } else {
-            carries(id) && !below.any(|other| carries(other)) && !above(*id).iter().any(calls)
+            carries(id) && !below.any(carries) && !above(*id).iter().any(calls)
         }
     };
     spans.keys().copied().filter(is_billable).collect()
