@@ -12,6 +12,7 @@ use axum::Router;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::dashboard;
 use crate::http::{Clock, Closer, Guard, Limits, Metrics, Outside, State, finish};
 use crate::ingest::{self, Room};
 use crate::store::Store;
@@ -76,7 +77,7 @@ pub async fn start_with(config: &Config, store: Arc<dyn Store>, clock: Clock) ->
     let addresses = Addresses { http: address(&http), grpc: grpc.as_ref().map(address) };
 
     let room = Room::new(config.limits.in_flight);
-    let outside = Outside { guard: Some(Guard::LocalOnly), error_page: None };
+    let outside = Outside { guard: Some(Guard::LocalOnly), error_page: Some(dashboard::error_page) };
     let mut servers =
         vec![listener::serve(http, finish(pages_and_api(&room), state.clone(), outside), &closer)];
     if let Some(grpc) = grpc {
@@ -92,7 +93,7 @@ fn doors(room: &Room) -> Router<State> {
 }
 
 fn pages_and_api(room: &Room) -> Router<State> {
-    doors(room)
+    doors(room).merge(dashboard::routes())
 }
 
 fn limits(config: &Config) -> Limits {

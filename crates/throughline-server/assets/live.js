@@ -1,0 +1,1 @@
+// Shows records as they arrive, newest first.

@@ -1,0 +1,97 @@
+//! What surrounds every page: title, navigation, theme, assets.
+
+use std::convert::Infallible;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::Html;
+use http::header::HOST;
+
+use super::assets;
+use super::theme::Theme;
+use crate::http::Error;
+
+/// The part of the site that a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Sessions,
+    Events,
+    Live,
+    Elsewhere,
+}
+
+/// What a page needs to know of the request, whatever it shows.
+#[derive(Debug, Clone)]
+pub(super) struct Visit {
+    theme: Theme,
+    /// Path and query.
+    here: String,
+    /// Name and port that the reader reached the server by.
+    pub host: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+        let authority = parts.uri.authority().map(ToString::to_string);
+        let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
+        Ok(Self { theme: Theme::of(&parts.headers), here, host: host.or(authority) })
+    }
+}
+
+impl Visit {
+    pub(super) fn frame(&self, section: Section, title: impl Into<String>) -> Frame {
+        Frame { title: title.into(), section, theme: self.theme, here: self.here.clone() }
+    }
+}
+
+/// What the base template shows.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    pub title: String,
+    section: Section,
+    theme: Theme,
+    pub here: String,
+}
+
+impl Frame {
+    /// The frame of a page that is made without a request.
+    pub(super) fn bare(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            section: Section::Elsewhere,
+            theme: Theme::System,
+            here: "/sessions".to_owned(),
+        }
+    }
+
+    pub(super) fn asset(&self, name: &str) -> String {
+        assets::address(name)
+    }
+
+    pub(super) fn theme(&self) -> &'static str {
+        self.theme.as_str()
+    }
+
+    pub(super) fn other_theme(&self) -> &'static str {
+        self.theme.other()
+    }
+
+    /// The navigation: address, name, whether the page belongs there.
+    pub(super) fn sections(&self) -> [(&'static str, &'static str, bool); 3] {
+        [
+            ("/sessions", "Sessions", Section::Sessions),
+            ("/events", "Events", Section::Events),
+            ("/live", "Live", Section::Live),
+        ]
+        .map(|(href, name, section)| (href, name, section == self.section))
+    }
+}
+
+/// A page as an answer.
+pub(super) fn html(page: &impl Template) -> Result<Html<String>, Error> {
+    page.render().map(Html).map_err(Error::internal)
+}

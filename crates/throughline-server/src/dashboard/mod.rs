@@ -1,0 +1,53 @@
+//! The pages: sessions, one session, one trace, events, live. Every state of every page is an address, and every page
+//! is complete without JavaScript, except that the live page needs it.
+//!
+//! A page is a struct and the template of the same name; what it shows is worked out in plain values before the
+//! template sees it. Texts from outside reach the browser only through askama's escaping.
+
+mod address;
+mod assets;
+mod conversation;
+mod error_page;
+mod event_list;
+mod events_page;
+mod finder;
+mod frame;
+mod list_place;
+mod live_page;
+mod notation;
+mod passage;
+mod record_panel;
+mod said;
+#[cfg(test)]
+mod sample;
+mod session_page;
+mod sessions_page;
+mod snippets;
+mod theme;
+mod time_scale;
+mod token_chart;
+mod trace_page;
+mod tree;
+mod turn;
+mod waterfall;
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+
+use crate::http;
+
+pub use error_page::error_page;
+
+/// The pages' routes.
+pub fn routes() -> Router<http::State> {
+    Router::new()
+        .route("/", get(async || Redirect::to("/sessions")))
+        .route("/sessions", get(sessions_page::sessions))
+        .route("/sessions/{id}", get(session_page::session))
+        .route("/traces/{id}", get(trace_page::trace))
+        .route("/events", get(events_page::events))
+        .route("/live", get(live_page::live))
+        .route("/theme", post(theme::choose))
+        .route("/assets/{version}/{name}", get(assets::asset))
+}

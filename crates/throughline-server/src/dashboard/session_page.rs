@@ -1,0 +1,508 @@
+//! `/sessions/{id}`: one session as a conversation, a waterfall, a list of events, or JSON.
+
+use askama::Template;
+use axum::extract::{Path, Query, State as Extract};
+use axum::response::Html;
+use serde::Deserialize;
+use throughline_model::{ProjectId, Session, SessionId, SessionState, Timestamp, Trace};
+
+use super::address::Address;
+use super::conversation::{History, Room};
+use super::event_list::{EventRow, Fact, who};
+use super::frame::{Frame, Section, Visit, html};
+use super::list_place;
+use super::notation::{self, When};
+use super::passage::{self, JsonText};
+use super::time_scale::TimeScale;
+use super::token_chart::TokenChart;
+use super::turn::{self, Stop, Turn, TurnPlan};
+use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern};
+use crate::domain::query::{Cursor, ListQuery, Page, Sort, SortField, TraceDetail};
+use crate::http::{Error, Project, State};
+
+/// Turns in the rail and the chart.
+const OVERVIEW: usize = 200;
+/// Turns in full on one page.
+const TURNS: usize = 10;
+/// Waterfall rows of one turn, beside its conversation and alone.
+const ROWS_BESIDE: usize = 40;
+const ROWS_ALONE: usize = 60;
+/// Events on a page, and those between turns.
+const EVENTS: usize = 100;
+/// Bytes of text on one page, and of one text.
+const TEXT: usize = 1 << 20;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Parameters {
+    view: String,
+    /// The number of the first turn in full.
+    turn: String,
+    /// Where the overview begins: a cursor and the number of the turn after it.
+    after: String,
+    first: String,
+}
+
+/// How the session is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    Conversation,
+    Waterfall,
+    Events,
+    Json,
+}
+
+impl View {
+    const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::Conversation, "", "Conversation"),
+        (Self::Waterfall, "waterfall", "Waterfall"),
+        (Self::Events, "events", "Events"),
+        (Self::Json, "json", "JSON"),
+    ];
+
+    fn named(name: &str) -> Self {
+        Self::ALL.iter().find(|(_, known, _)| *known == name).map_or(Self::Conversation, |(view, ..)| *view)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "session.html")]
+struct SessionPage {
+    frame: Frame,
+    id: String,
+    title: String,
+    mark: &'static str,
+    state: &'static str,
+    facts: Vec<Fact>,
+    models: Vec<String>,
+    tags: Vec<(String, String)>,
+    metadata: Vec<(String, String)>,
+    notes: Vec<String>,
+    chart: Option<TokenChart>,
+    tabs: Vec<Tab>,
+    exports: Vec<(&'static str, &'static str, String)>,
+    view: View,
+    stops: Vec<Stop>,
+    turns: Vec<Turn>,
+    /// Events before the first turn.
+    opening: Vec<EventRow>,
+    earlier: Option<(String, String)>,
+    later: Option<(String, String)>,
+    rail_later: Option<String>,
+    rail_first: Option<String>,
+    events: Vec<EventRow>,
+    next_events: Option<String>,
+    json: JsonText,
+    json_href: String,
+}
+
+struct Tab {
+    name: &'static str,
+    href: String,
+    chosen: bool,
+    count: String,
+}
+
+/// `GET /sessions/{id}`
+pub(super) async fn session(
+    Extract(state): Extract<State>,
+    Project(project): Project,
+    visit: Visit,
+    Path(id): Path<String>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Html<String>, Error> {
+    let now = state.clock.now();
+    let id = SessionId::from(id);
+    let session = state.store.session(&project, &id, now).await?;
+    let session = session.ok_or_else(|| {
+        Error::not_found(format!("no session has the id {}", notation::line(id.as_str(), 120)))
+    })?;
+    let reader = Reader { state: &state, project: &project, session: &session, now };
+    let overview = Overview::read(&reader, &parameters).await?;
+    let mut page = SessionPage::new(&session, &overview, &parameters, &visit, now);
+    match page.view {
+        View::Conversation | View::Waterfall => reader.turns(&mut page, &overview).await?,
+        View::Events => reader.events(&mut page, &parameters).await?,
+        View::Json => page.json = JsonText::of(&whole(&session, &overview), passage::SHORT * 16),
+    }
+    html(&page)
+}
+
+fn whole(session: &Session, overview: &Overview) -> serde_json::Value {
+    let mut whole = serde_json::to_value(session).unwrap_or_default();
+    whole["traces"] = serde_json::to_value(&overview.traces.rows).unwrap_or_default();
+    whole
+}
+
+/// The turns that the rail and the chart show, and which of them are shown in full.
+struct Overview {
+    traces: Page<Trace>,
+    after: String,
+    /// The number of the first one.
+    first: usize,
+    /// The place among them of the first turn in full.
+    window: usize,
+    length: usize,
+}
+
+impl Overview {
+    async fn read(reader: &Reader<'_>, parameters: &Parameters) -> Result<Self, Error> {
+        let cursor = list_place::read_cursor(&parameters.after);
+        let first = parameters.first.parse().ok().filter(|_| cursor.is_some()).unwrap_or(1_usize).max(1);
+        let traces = reader.session_traces(cursor.as_ref()).await?;
+        let wanted = parameters.turn.parse().unwrap_or(first);
+        let window = wanted.saturating_sub(first).min(traces.rows.len().saturating_sub(1));
+        let length = TURNS.min(traces.rows.len() - window);
+        let after = if cursor.is_some() { parameters.after.clone() } else { String::new() };
+        Ok(Self { traces, after, first, window, length })
+    }
+
+    /// The page with the same part of the session in the rail.
+    fn address(&self, session: &SessionId) -> Address {
+        let first = if self.after.is_empty() { String::new() } else { self.first.to_string() };
+        Address::session(session.as_str()).with("after", &self.after).with("first", first)
+    }
+
+    fn address_of_turn(&self, session: &SessionId, view: View, number: usize) -> Address {
+        let page = number - (number - self.first) % TURNS;
+        let page = if page == self.first { String::new() } else { page.to_string() };
+        with_view(self.address(session), view).with("turn", page)
+    }
+
+    fn shown(&self) -> std::ops::Range<usize> {
+        self.window..self.window + self.length
+    }
+}
+
+fn with_view(address: Address, view: View) -> Address {
+    let name = View::ALL.iter().find(|(known, ..)| *known == view).map_or("", |(_, name, _)| name);
+    address.with("view", name)
+}
+
+impl SessionPage {
+    fn new(
+        session: &Session,
+        overview: &Overview,
+        parameters: &Parameters,
+        visit: &Visit,
+        now: Timestamp,
+    ) -> Self {
+        let view = View::named(&parameters.view);
+        let id = notation::line(session.id.as_str(), 400);
+        let title = session.title.as_deref().map(|title| notation::line(title, 400)).unwrap_or_default();
+        let title = if title.is_empty() { id.clone() } else { title };
+        let href = |number| {
+            overview
+                .address_of_turn(&session.id, turns_view(view), number)
+                .at(format!("turn-{number}"))
+                .to_string()
+        };
+        Self {
+            frame: visit.frame(Section::Sessions, title.clone()),
+            id,
+            title,
+            mark: mark(session),
+            state: session.state.as_str(),
+            facts: facts(session, now),
+            models: session.models.iter().take(12).map(|model| notation::line(model, 80)).collect(),
+            tags: session.tags.iter().take(40).map(|tag| (notation::line(tag, 60), tag_href(tag))).collect(),
+            metadata: super::event_list::pairs(&session.metadata),
+            notes: session.flags.iter().map(|flag| explain(flag)).collect(),
+            chart: TokenChart::draw(&overview.traces.rows, overview.first, href),
+            tabs: tabs(session, overview, view),
+            exports: exports(&session.id),
+            view,
+            stops: stops(session, overview, view),
+            turns: Vec::new(),
+            opening: Vec::new(),
+            earlier: (overview.window > 0).then(|| {
+                turn_page(session, overview, view, overview.window.saturating_sub(TURNS), "Earlier")
+            }),
+            later: (overview.shown().end < overview.traces.rows.len())
+                .then(|| turn_page(session, overview, view, overview.shown().end, "Next")),
+            rail_later: overview.traces.next.as_ref().map(|next| {
+                with_view(Address::session(session.id.as_str()), view)
+                    .with("after", list_place::write_cursor(next))
+                    .with("first", (overview.first + overview.traces.rows.len()).to_string())
+                    .to_string()
+            }),
+            rail_first: (!overview.after.is_empty())
+                .then(|| with_view(Address::session(session.id.as_str()), view).to_string()),
+            events: Vec::new(),
+            next_events: None,
+            json: JsonText::default(),
+            json_href: Address::of("/api/v1/sessions", session.id.as_str()).to_string(),
+        }
+    }
+
+    fn is(&self, view: &str) -> bool {
+        View::named(view) == self.view
+    }
+}
+
+/// Turns are shown in two of the views; links to a turn from the others lead to the conversation.
+fn turns_view(view: View) -> View {
+    if view == View::Waterfall { view } else { View::Conversation }
+}
+
+fn mark(session: &Session) -> &'static str {
+    match session.state {
+        SessionState::Live => "live",
+        SessionState::Idle => "idle",
+        SessionState::Ended if session.error_count > 0 => "error",
+        SessionState::Ended => "ended",
+    }
+}
+
+fn tag_href(tag: &str) -> String {
+    let filter = Filter::Field {
+        field: Field::Tag,
+        comparison: Comparison::Equal,
+        value: Literal::Text(Pattern::exact(tag)),
+    };
+    Address::page("/sessions").with("filter", filter.to_string()).to_string()
+}
+
+fn user_href(user: &str) -> String {
+    let filter = Filter::Field {
+        field: Field::User,
+        comparison: Comparison::Equal,
+        value: Literal::Text(Pattern::exact(user)),
+    };
+    Address::page("/sessions").with("filter", filter.to_string()).to_string()
+}
+
+fn facts(session: &Session, now: Timestamp) -> Vec<Fact> {
+    let text = |text: &str| notation::line(text, 200);
+    let started = When::new(session.start_time, now);
+    let mut facts = Vec::new();
+    if let Some(user) = &session.user_id {
+        facts.push(Fact::new("User", text(user)).to(user_href(user)));
+    }
+    facts.push(Fact::new(
+        "Started",
+        format!("{} ({})", started.exact.get(..19).unwrap_or(&started.exact), started.ago),
+    ));
+    let active = notation::duration(session.active_duration);
+    let wall = notation::duration(session.duration);
+    facts.push(Fact::new("Duration", if active == wall { wall } else { format!("{wall}, {active} active") }));
+    facts.push(Fact::new("Turns", notation::count(session.trace_count)));
+    facts.push(Fact::new("Observations", notation::count(session.observation_count)));
+    if session.event_count > 0 {
+        facts.push(Fact::new("Events", notation::count(session.event_count)));
+    }
+    if session.error_count > 0 {
+        let filter = Address::session(session.id.as_str()).with("view", "waterfall");
+        facts.push(Fact::new("Errors", notation::count(session.error_count)).to(filter));
+    }
+    facts.push(Fact::new("Tokens", notation::count(session.total_tokens)));
+    facts.push(Fact::new("Cost", session.total_cost.map_or_else(|| "—".to_owned(), notation::money)));
+    if let Some(environment) = &session.environment {
+        facts.push(Fact::new("Environment", text(environment)));
+    }
+    if !session.services.is_empty() {
+        facts.push(Fact::new("Services", text(&session.services.join(", "))));
+    }
+    if let Some(actor) =
+        session.actor.as_ref().filter(|actor| actor.kind != "user" || actor.id != session.user_id)
+    {
+        facts.push(Fact::new("Actor", who(&actor.kind, actor.id.as_deref())));
+    }
+    if let Some(scope) = &session.scope {
+        facts.push(Fact::new("Scope", who(&scope.kind, Some(&scope.id))));
+    }
+    if let Some(parent) = &session.parent_session_id {
+        facts.push(Fact::new("Started in", text(parent.as_str())).to(Address::session(parent.as_str())));
+    }
+    if !session.goals.is_empty() {
+        facts.push(Fact::new("Goals", text(&session.goals.join(", "))));
+    }
+    facts
+}
+
+/// What a flag means to the reader.
+pub(super) fn explain(flag: &str) -> String {
+    match flag {
+        "session_conflict" => {
+            "Spans of one trace name different sessions; the root span's was taken.".to_owned()
+        }
+        "user_conflict" => "Spans of one trace name different users; the root span's was taken.".to_owned(),
+        "root_missing" => "A trace has no root span yet: it may still come, or was never sent.".to_owned(),
+        "parent_missing" => "Some spans name a parent that has not arrived.".to_owned(),
+        "usage_exclusive" => {
+            "The source counts cached tokens beside the input, not inside it; they were added up accordingly."
+                .to_owned()
+        }
+        other => notation::line(other, 120).replace('_', " "),
+    }
+}
+
+fn tabs(session: &Session, overview: &Overview, view: View) -> Vec<Tab> {
+    View::ALL
+        .into_iter()
+        .map(|(tab, _, name)| Tab {
+            name,
+            href: match tab {
+                View::Conversation | View::Waterfall => {
+                    let number = overview.first + overview.window;
+                    overview.address_of_turn(&session.id, tab, number).to_string()
+                }
+                View::Events | View::Json => {
+                    with_view(Address::session(session.id.as_str()), tab).to_string()
+                }
+            },
+            chosen: tab == view,
+            count: match tab {
+                View::Conversation => notation::count(session.trace_count),
+                View::Waterfall => notation::compact(session.observation_count),
+                View::Events => notation::compact(session.event_count),
+                View::Json => String::new(),
+            },
+        })
+        .collect()
+}
+
+fn exports(id: &SessionId) -> Vec<(&'static str, &'static str, String)> {
+    let address = Address::of("/api/v1/sessions", id.as_str()).to_string();
+    [
+        ("JSON", "one document", "json"),
+        ("NDJSON", "a line per record", "ndjson"),
+        ("OTLP", "import elsewhere", "otlp"),
+    ]
+    .into_iter()
+    .map(|(name, help, format)| (name, help, format!("{address}/export?format={format}")))
+    .collect()
+}
+
+fn stops(session: &Session, overview: &Overview, view: View) -> Vec<Stop> {
+    let traces = &overview.traces.rows;
+    let shown = overview.shown();
+    traces
+        .iter()
+        .enumerate()
+        .map(|(i, trace)| {
+            let number = overview.first + i;
+            let on_page = shown.contains(&i) && matches!(view, View::Conversation | View::Waterfall);
+            let page = overview.address_of_turn(&session.id, turns_view(view), number);
+            let href = if on_page {
+                format!("#turn-{number}")
+            } else {
+                page.at(format!("turn-{number}")).to_string()
+            };
+            Stop {
+                number,
+                label: turn::label(trace),
+                href,
+                failed: trace.error_count > 0,
+                duration: notation::duration(trace.duration),
+                idle: turn::idle_before(i.checked_sub(1).map(|before| &traces[before]), trace),
+                shown: on_page,
+            }
+        })
+        .collect()
+}
+
+/// The link to the page of turns that begins at this place, and what it says.
+fn turn_page(
+    session: &Session,
+    overview: &Overview,
+    view: View,
+    place: usize,
+    says: &str,
+) -> (String, String) {
+    let number = overview.first + place;
+    let last = (number + TURNS - 1).min(overview.first + overview.traces.rows.len() - 1);
+    let says = format!("{says}: turns {number}–{last}");
+    (overview.address_of_turn(&session.id, view, number).to_string(), says)
+}
+
+/// Reads what the page needs from the store.
+struct Reader<'a> {
+    state: &'a State,
+    project: &'a ProjectId,
+    session: &'a Session,
+    now: Timestamp,
+}
+
+impl Reader<'_> {
+    async fn session_traces(&self, after: Option<&Cursor>) -> Result<Page<Trace>, Error> {
+        Ok(self.state.store.session_traces(self.project, &self.session.id, after, OVERVIEW).await?)
+    }
+
+    async fn detail(&self, trace: &Trace) -> Result<Option<TraceDetail>, Error> {
+        Ok(self.state.store.trace(self.project, &trace.id).await?)
+    }
+
+    async fn turns(&self, page: &mut SessionPage, overview: &Overview) -> Result<(), Error> {
+        let alone = page.view == View::Waterfall;
+        let traces = &overview.traces.rows;
+        let shown = overview.shown();
+        let scale =
+            TimeScale::new(traces[shown.clone()].iter().map(|trace| (trace.start_time, trace.end_time)));
+        let rows = if alone { ROWS_ALONE } else { ROWS_BESIDE };
+        let plan = TurnPlan { scale: alone.then_some(&scale), rows, now: self.now };
+        let mut history = History::default();
+        let mut room = Room::new(TEXT, passage::SHORT);
+        if let Some(before) = shown.start.checked_sub(1)
+            && let Some(detail) = self.detail(&traces[before]).await?
+        {
+            history.remember(&detail);
+        }
+        for place in shown.clone() {
+            // A trace that was deleted meanwhile is simply no longer there.
+            let Some(detail) = self.detail(&traces[place]).await? else { continue };
+            let idle = turn::idle_before(place.checked_sub(1).map(|before| &traces[before]), &traces[place]);
+            let entries = if alone { Vec::new() } else { Turn::entries_of(&detail, &mut history, &mut room) };
+            page.turns.push(Turn::new(overview.first + place, &detail, idle, entries, &plan));
+        }
+        if self.session.event_count > 0 && !alone {
+            self.happenings(page, overview).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the events that belong to no turn between the turns.
+    async fn happenings(&self, page: &mut SessionPage, overview: &Overview) -> Result<(), Error> {
+        let traces = &overview.traces.rows;
+        let shown = overview.shown();
+        let is_first = shown.start == 0 && overview.after.is_empty();
+        let from = traces.get(shown.start).filter(|_| !is_first).map(|trace| trace.start_time);
+        let to = traces.get(shown.end).map(|trace| trace.start_time);
+        let outside = self.list_events(from, to, None).await?;
+        for event in outside.rows.iter().filter(|event| event.trace_id.is_none()) {
+            let row = EventRow::new(event, self.now);
+            let before = traces[shown.clone()].iter().rposition(|trace| trace.start_time <= event.time);
+            match before.and_then(|place| page.turns.get_mut(place)) {
+                Some(turn) => turn.after.push(row),
+                None => page.opening.push(row),
+            }
+        }
+        Ok(())
+    }
+
+    async fn events(&self, page: &mut SessionPage, parameters: &Parameters) -> Result<(), Error> {
+        let after = list_place::read_cursor(&parameters.after);
+        let events = self.list_events(None, None, after).await?;
+        page.events = events.rows.iter().map(|event| EventRow::new(event, self.now)).collect();
+        let address = with_view(Address::session(self.session.id.as_str()), View::Events);
+        page.next_events =
+            events.next.map(|next| address.with("after", list_place::write_cursor(&next)).to_string());
+        Ok(())
+    }
+
+    async fn list_events(
+        &self,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        after: Option<Cursor>,
+    ) -> Result<Page<throughline_model::Event>, Error> {
+        let filter = Filter::Field {
+            field: Field::Session,
+            comparison: Comparison::Equal,
+            value: Literal::Text(Pattern::exact(self.session.id.as_str())),
+        };
+        let sort = Sort { by: SortField::StartTime, descending: false };
+        let query = ListQuery { filter, from, to, sort, limit: EVENTS, after, now: self.now };
+        Ok(self.state.store.events(self.project, &query).await?)
+    }
+}
