@@ -37,7 +37,7 @@ impl Fact {
     }
 
     #[must_use]
-    pub(super) fn to(mut self, href: impl ToString) -> Self {
+    pub(super) fn to(mut self, href: &Address) -> Self {
         self.href = Some(href.to_string());
         self
     }
@@ -111,11 +111,11 @@ fn facts(event: &Event) -> Vec<Fact> {
     let text = |text: &str| notation::line(text, 200);
     let mut facts = Vec::new();
     if let Some(session) = &event.session_id {
-        facts.push(Fact::new("Session", text(session.as_str())).to(Address::session(session.as_str())));
+        facts.push(Fact::new("Session", text(session.as_str())).to(&Address::session(session.as_str())));
     }
     if let Some(trace) = event.trace_id {
         let address = Address::trace(trace).with("observation", event.id.as_str()).at("record");
-        facts.push(Fact::new("Trace", trace.to_string()).to(address));
+        facts.push(Fact::new("Trace", trace.to_string()).to(&address));
     }
     facts.push(Fact::new("Service", text(&event.service)));
     facts.push(Fact::new("Environment", text(&event.environment)));

@@ -6,7 +6,9 @@ use throughline_model::Timestamp;
 use super::address::Address;
 use super::list_place::{PRESETS, Range};
 use super::notation;
-use crate::domain::filter::{FIELDS, FieldInfo, Filter, FilterError, Target};
+use crate::domain::filter::{
+    Comparison, FIELDS, Field, FieldInfo, Filter, FilterError, Literal, Pattern, Target,
+};
 
 /// A filter bar.
 #[derive(Debug, Clone)]
@@ -111,6 +113,11 @@ impl Finder {
         let targets = self.targets;
         FIELDS.iter().filter(move |field| targets.iter().any(|target| field.on.contains(target)))
     }
+}
+
+/// What has exactly this value in this field.
+pub(super) fn exactly(field: Field, value: &str) -> Filter {
+    Filter::Field { field, comparison: Comparison::Equal, value: Literal::Text(Pattern::exact(value)) }
 }
 
 fn kept(address: &Address, but: &[&str]) -> Vec<(&'static str, String)> {

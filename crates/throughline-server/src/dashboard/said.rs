@@ -104,6 +104,7 @@ fn part(value: &Value) -> Part {
             name: text("name"),
             content: value.get("response").or_else(|| value.get("result")).cloned().unwrap_or_default(),
         },
+        Some(kind @ ("image" | "image_url" | "audio" | "file")) => Part::Media(kind.to_owned()),
         _ => Part::Other(value.clone()),
     }
 }

@@ -9,6 +9,7 @@ use throughline_model::{ProjectId, Session, SessionId, SessionState, Timestamp, 
 use super::address::Address;
 use super::conversation::{History, Room};
 use super::event_list::{EventRow, Fact, who};
+use super::finder::exactly;
 use super::frame::{Frame, Section, Visit, html};
 use super::list_place;
 use super::notation::{self, When};
@@ -16,7 +17,7 @@ use super::passage::{self, JsonText};
 use super::time_scale::TimeScale;
 use super::token_chart::TokenChart;
 use super::turn::{self, Stop, Turn, TurnPlan};
-use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern};
+use crate::domain::filter::Field;
 use crate::domain::query::{Cursor, ListQuery, Page, Sort, SortField, TraceDetail};
 use crate::http::{Error, Project, State};
 
@@ -205,7 +206,12 @@ impl SessionPage {
             state: session.state.as_str(),
             facts: facts(session, now),
             models: session.models.iter().take(12).map(|model| notation::line(model, 80)).collect(),
-            tags: session.tags.iter().take(40).map(|tag| (notation::line(tag, 60), tag_href(tag))).collect(),
+            tags: session
+                .tags
+                .iter()
+                .take(40)
+                .map(|tag| (notation::line(tag, 60), sessions_with(Field::Tag, tag).to_string()))
+                .collect(),
             metadata: super::event_list::pairs(&session.metadata),
             notes: session.flags.iter().map(|flag| explain(flag)).collect(),
             chart: TokenChart::draw(&overview.traces.rows, overview.first, href),
@@ -254,22 +260,9 @@ fn mark(session: &Session) -> &'static str {
     }
 }
 
-fn tag_href(tag: &str) -> String {
-    let filter = Filter::Field {
-        field: Field::Tag,
-        comparison: Comparison::Equal,
-        value: Literal::Text(Pattern::exact(tag)),
-    };
-    Address::page("/sessions").with("filter", filter.to_string()).to_string()
-}
-
-fn user_href(user: &str) -> String {
-    let filter = Filter::Field {
-        field: Field::User,
-        comparison: Comparison::Equal,
-        value: Literal::Text(Pattern::exact(user)),
-    };
-    Address::page("/sessions").with("filter", filter.to_string()).to_string()
+/// The sessions that have this value in this field.
+fn sessions_with(field: Field, value: &str) -> Address {
+    Address::page("/sessions").with("filter", exactly(field, value).to_string())
 }
 
 fn facts(session: &Session, now: Timestamp) -> Vec<Fact> {
@@ -277,7 +270,7 @@ fn facts(session: &Session, now: Timestamp) -> Vec<Fact> {
     let started = When::new(session.start_time, now);
     let mut facts = Vec::new();
     if let Some(user) = &session.user_id {
-        facts.push(Fact::new("User", text(user)).to(user_href(user)));
+        facts.push(Fact::new("User", text(user)).to(&sessions_with(Field::User, user)));
     }
     facts.push(Fact::new(
         "Started",
@@ -292,8 +285,8 @@ fn facts(session: &Session, now: Timestamp) -> Vec<Fact> {
         facts.push(Fact::new("Events", notation::count(session.event_count)));
     }
     if session.error_count > 0 {
-        let filter = Address::session(session.id.as_str()).with("view", "waterfall");
-        facts.push(Fact::new("Errors", notation::count(session.error_count)).to(filter));
+        let waterfall = Address::session(session.id.as_str()).with("view", "waterfall");
+        facts.push(Fact::new("Errors", notation::count(session.error_count)).to(&waterfall));
     }
     facts.push(Fact::new("Tokens", notation::count(session.total_tokens)));
     facts.push(Fact::new("Cost", session.total_cost.map_or_else(|| "—".to_owned(), notation::money)));
@@ -312,7 +305,7 @@ fn facts(session: &Session, now: Timestamp) -> Vec<Fact> {
         facts.push(Fact::new("Scope", who(&scope.kind, Some(&scope.id))));
     }
     if let Some(parent) = &session.parent_session_id {
-        facts.push(Fact::new("Started in", text(parent.as_str())).to(Address::session(parent.as_str())));
+        facts.push(Fact::new("Started in", text(parent.as_str())).to(&Address::session(parent.as_str())));
     }
     if !session.goals.is_empty() {
         facts.push(Fact::new("Goals", text(&session.goals.join(", "))));
@@ -496,11 +489,7 @@ impl Reader<'_> {
         to: Option<Timestamp>,
         after: Option<Cursor>,
     ) -> Result<Page<throughline_model::Event>, Error> {
-        let filter = Filter::Field {
-            field: Field::Session,
-            comparison: Comparison::Equal,
-            value: Literal::Text(Pattern::exact(self.session.id.as_str())),
-        };
+        let filter = exactly(Field::Session, self.session.id.as_str());
         let sort = Sort { by: SortField::StartTime, descending: false };
         let query = ListQuery { filter, from, to, sort, limit: EVENTS, after, now: self.now };
         Ok(self.state.store.events(self.project, &query).await?)

@@ -64,14 +64,6 @@ impl TimeScale {
         1.0
     }
 
-    /// The axis' idle stretches: where each begins, how wide it is, how long it was.
-    pub(super) fn idle(&self) -> impl Iterator<Item = (f64, f64, f64)> {
-        self.busy.windows(2).map(|pair| {
-            let from = self.position(pair[0].1);
-            (from, self.idle_share, millis(pair[1].0.nanos_since(pair[0].1)))
-        })
-    }
-
     /// About five round marks counted from the start; none on an axis with idle stretches, where they would not be even.
     pub(super) fn ticks(&self) -> Vec<Tick> {
         let [(start, end)] = self.busy[..] else { return Vec::new() };
@@ -127,8 +119,6 @@ mod tests {
         assert!(positions.is_sorted(), "{positions:?}");
         assert_eq!((positions[0], positions[6]), (0.0, 1.0));
         assert!(positions[4] - positions[2] < 0.04);
-        let idle: Vec<f64> = scale.idle().map(|(_, _, millis)| millis).collect();
-        assert_eq!(idle, [3_970_000.0]);
     }
 
     #[test]
