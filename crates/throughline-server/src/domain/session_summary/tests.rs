@@ -148,7 +148,7 @@ fn its_json_stays_small() {
 enum Step {
     /// Replaces, adds or takes away the trace with this number.
     Put(u8, Box<Option<TraceSummary>>),
-    Say(Event),
+    Say(Box<Event>),
     End(i64),
 }
 
@@ -188,7 +188,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     let say = (0u32..1_000_000, 0i64..90, any::<bool>()).prop_map(|(n, minute, fails)| {
         let level = if fails { Level::Error } else { Level::Info };
         let actor = Actor { kind: "user".into(), id: Some(format!("u{}", n % 3)), tags: Attributes::new() };
-        Step::Say(Event { level, actor: fails.then_some(actor), ..event(n, minute) })
+        Step::Say(Box::new(Event { level, actor: fails.then_some(actor), ..event(n, minute) }))
     });
     prop_oneof![6 => put, 2 => say, 1 => (0i64..100).prop_map(Step::End)]
 }
@@ -211,7 +211,7 @@ proptest! {
                 Step::Say(event) if events.iter().any(|known| known.id == event.id) => Ok(()),
                 Step::Say(event) => {
                     let result = running.add_event(&event);
-                    events.push(event);
+                    events.push(*event);
                     result
                 }
                 Step::End(minute) => running.end(at(minute)),

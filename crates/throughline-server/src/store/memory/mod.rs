@@ -1,0 +1,317 @@
+//! An engine that keeps every record in a list and computes everything afresh at each read: slow, forgetful and easy
+//! to see through. It is the oracle of the property tests and the store of the doors' own tests.
+
+mod snapshot;
+mod usage;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use throughline_model::otlp::{Log, RawSpan, each_log, each_span, observation, wire::Malformed};
+use throughline_model::{
+    Event, EventId, Observation, ProjectId, Session, SessionId, SpanId, Timestamp, Trace, TraceId,
+};
+use tokio::sync::broadcast;
+
+use self::snapshot::{Snapshot, is_within};
+use super::{AppendError, ReadError, Store, StoreStatus};
+use crate::domain::arrival::{Arrival, ArrivalRecord, Batch, BatchContent};
+use crate::domain::filter::Filter;
+use crate::domain::price::Prices;
+use crate::domain::query::{
+    Cursor, ListQuery, Page, Sort, SortField, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
+};
+
+/// How many arrivals a slow receiver may be behind.
+const ARRIVALS: usize = 4096;
+
+const BY_START: Sort = Sort { by: SortField::StartTime, descending: false };
+
+/// Keeps records for as long as it lives.
+#[derive(Debug)]
+pub struct MemoryStore {
+    prices: Prices,
+    records: Mutex<Records>,
+    arrivals: broadcast::Sender<Arrival>,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    spans: Vec<StoredSpan>,
+    events: Vec<(ProjectId, Event)>,
+    known_spans: HashSet<(ProjectId, TraceId, SpanId)>,
+    known_events: HashSet<(ProjectId, EventId)>,
+    ends: BTreeMap<(ProjectId, SessionId), Timestamp>,
+    duplicates: u64,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct StoredSpan {
+    project: ProjectId,
+    trace: TraceId,
+    span: SpanId,
+    /// With its resource and scope, as received.
+    raw: Bytes,
+}
+
+impl MemoryStore {
+    pub fn new(prices: Prices) -> Self {
+        let (arrivals, _) = broadcast::channel(ARRIVALS);
+        Self { prices, records: Mutex::default(), arrivals }
+    }
+
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn snapshot(&self, project: &ProjectId) -> Snapshot {
+        Snapshot::of(project, &self.records(), &self.prices)
+    }
+
+    fn take(&self, records: &mut Records, batch: Batch) -> Result<(), Malformed> {
+        let Batch { project, content, .. } = batch;
+        match content {
+            BatchContent::Traces(body) => {
+                each_span(&body, |span| self.take_span(records, &project, &span))?;
+            }
+            BatchContent::Logs(body) => {
+                let mut result = Ok(());
+                each_log(&body, |log| match log {
+                    Log::Event(event) => self.take_event(records, &project, *event),
+                    Log::Span(body) => {
+                        let read = each_span(body, |span| self.take_span(records, &project, &span));
+                        result = std::mem::replace(&mut result, Ok(())).and(read);
+                    }
+                })?;
+                result?;
+            }
+            BatchContent::Events(events) => {
+                events.into_iter().for_each(|event| self.take_event(records, &project, event));
+            }
+            BatchContent::EndSession(id) => {
+                let end = records.ends.entry((project, id)).or_insert(batch.received);
+                *end = batch.received.max(*end);
+            }
+            BatchContent::DeleteSession(id) => self.forget(records, &project, &id),
+        }
+        Ok(())
+    }
+
+    fn take_span(&self, records: &mut Records, project: &ProjectId, span: &RawSpan<'_>) {
+        let facts = span.facts();
+        let (trace, id) = (facts.trace_id, facts.span_id);
+        if !records.known_spans.insert((project.clone(), trace, id)) {
+            records.duplicates += 1;
+            return;
+        }
+        let mut raw = Vec::new();
+        span.write_single(&mut raw);
+        records.spans.push(StoredSpan { project: project.clone(), trace, span: id, raw: raw.into() });
+        let observation = Observation { cost: self.prices.span_cost(&facts), ..observation(&facts) };
+        self.announce(project, ArrivalRecord::Observation(Box::new(observation)));
+    }
+
+    fn take_event(&self, records: &mut Records, project: &ProjectId, event: Event) {
+        if !records.known_events.insert((project.clone(), event.id.clone())) {
+            records.duplicates += 1;
+            return;
+        }
+        records.events.push((project.clone(), event.clone()));
+        self.announce(project, ArrivalRecord::Event(Box::new(event)));
+    }
+
+    fn announce(&self, project: &ProjectId, record: ArrivalRecord) {
+        // Nobody need be listening.
+        drop(self.arrivals.send(Arrival { project: project.clone(), record }));
+    }
+
+    /// Forgets the session's traces and events; more of them are new.
+    fn forget(&self, records: &mut Records, project: &ProjectId, session: &SessionId) {
+        let snapshot = Snapshot::of(project, records, &self.prices);
+        let traces: HashSet<TraceId> = snapshot.traces_in(session).map(|trace| trace.detail.id).collect();
+        let in_session =
+            snapshot.events.iter().filter(|placed| placed.event.session_id.as_ref() == Some(session));
+        let events: HashSet<&EventId> = in_session.map(|placed| &placed.event.id).collect();
+        let Records { spans, known_spans, known_events, ends, .. } = records;
+        spans.retain(|span| {
+            let stays = span.project != *project || !traces.contains(&span.trace);
+            if !stays {
+                known_spans.remove(&(project.clone(), span.trace, span.span));
+            }
+            stays
+        });
+        records.events.retain(|(owner, event)| {
+            let stays = owner != project || !events.contains(&event.id);
+            if !stays {
+                known_events.remove(&(project.clone(), event.id.clone()));
+            }
+            stays
+        });
+        ends.remove(&(project.clone(), session.clone()));
+    }
+
+    /// The sessions that a list asks for, in no order.
+    fn matching_sessions(&self, project: &ProjectId, query: &ListQuery) -> Vec<Session> {
+        let snapshot = self.snapshot(project);
+        let sessions = snapshot.sessions.values().map(|summary| summary.session(query.now));
+        let in_range = sessions
+            .filter(|session| is_within((session.start_time, session.end_time), query.from, query.to));
+        in_range.filter(|session| query.filter.matches(&snapshot.session_record(session))).collect()
+    }
+}
+
+/// The rows of a list that are on the page asked for.
+fn page<T>(
+    rows: Vec<T>,
+    place: impl Fn(&T) -> Cursor,
+    descending: bool,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Page<T> {
+    let mut placed: Vec<(Cursor, T)> = rows.into_iter().map(|row| (place(&row), row)).collect();
+    placed.sort_by(|(a, _), (b, _)| if descending { b.cmp(a) } else { a.cmp(b) });
+    placed.retain(|(place, _)| {
+        after.is_none_or(|after| if descending { place < after } else { place > after })
+    });
+    let has_more = placed.len() > limit;
+    placed.truncate(limit);
+    let next = placed.last().filter(|_| has_more).map(|(place, _)| place.clone());
+    Page { rows: placed.into_iter().map(|(_, row)| row).collect(), next }
+}
+
+fn page_of<T>(rows: Vec<T>, place: impl Fn(&T) -> Cursor, query: &ListQuery) -> Page<T> {
+    page(rows, place, query.sort.descending, query.after.as_ref(), query.limit)
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn append(&self, batch: Batch) -> Result<(), AppendError> {
+        let mut records = self.records();
+        if records.closed {
+            return Err(AppendError::Unavailable("it is shut down".to_owned()));
+        }
+        self.take(&mut records, batch).map_err(|error| AppendError::Unavailable(error.to_string()))
+    }
+
+    async fn settle(&self) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    async fn sessions(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Session>, ReadError> {
+        let rows = self.matching_sessions(project, query);
+        Ok(page_of(rows, |session| query.sort.place_of_session(session), query))
+    }
+
+    async fn session(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, ReadError> {
+        Ok(self.snapshot(project).sessions.get(id).map(|summary| summary.session(now)))
+    }
+
+    async fn session_traces(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Trace>, ReadError> {
+        let snapshot = self.snapshot(project);
+        let traces = snapshot.traces_in(id).map(|trace| trace.summary.trace.clone()).collect();
+        Ok(page(traces, |trace| BY_START.place_of_trace(trace), false, after, limit))
+    }
+
+    async fn timeline(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<TimelineItem>, ReadError> {
+        Ok(page(self.snapshot(project).items_in(id), TimelineItem::place, false, after, limit))
+    }
+
+    async fn session_otlp(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Bytes>, ReadError> {
+        let snapshot = self.snapshot(project);
+        let traces = snapshot.traces_in(id).collect();
+        let traces = page(traces, |trace| BY_START.place_of_trace(&trace.summary.trace), false, after, limit);
+        let raw = |trace: &&snapshot::WholeTrace| {
+            let spans: Vec<&[u8]> = trace.observations.iter().map(|whole| &*whole.raw).collect();
+            Bytes::from(spans.concat())
+        };
+        Ok(Page { rows: traces.rows.iter().map(raw).collect(), next: traces.next })
+    }
+
+    async fn traces(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Trace>, ReadError> {
+        let snapshot = self.snapshot(project);
+        let matching = snapshot.traces.values().filter(|whole| {
+            let trace = &whole.summary.trace;
+            is_within((trace.start_time, trace.end_time), query.from, query.to)
+                && query.filter.matches(&snapshot.trace_record(whole))
+        });
+        let rows = matching.map(|whole| whole.summary.trace.clone()).collect();
+        Ok(page_of(rows, |trace| query.sort.place_of_trace(trace), query))
+    }
+
+    async fn trace(&self, project: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError> {
+        let snapshot = self.snapshot(project);
+        Ok(snapshot.traces.get(id).map(|whole| TraceDetail {
+            trace: whole.detail.clone(),
+            observations: whole.observations.iter().map(|whole| whole.observation.clone()).collect(),
+            events: snapshot.events_of(*id).into_iter().cloned().collect(),
+        }))
+    }
+
+    async fn events(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError> {
+        let events = self.snapshot(project).events.into_iter().map(|placed| placed.event);
+        let in_range = events.filter(|event| is_within((event.time, event.time), query.from, query.to));
+        let rows = in_range.filter(|event| query.filter.matches(event)).collect();
+        Ok(page_of(rows, |event| query.sort.place_of_event(event), query))
+    }
+
+    async fn users(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<User>, ReadError> {
+        let rows = snapshot::users(self.matching_sessions(project, query).into_iter());
+        Ok(page_of(rows, |user| query.sort.place_of_user(user), query))
+    }
+
+    async fn usage(
+        &self,
+        project: &ProjectId,
+        filter: &Filter,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        group: UsageGroup,
+    ) -> Result<Vec<UsageRow>, ReadError> {
+        Ok(usage::group(&self.snapshot(project), filter, (from, to), group))
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arrival> {
+        self.arrivals.subscribe()
+    }
+
+    async fn status(&self) -> StoreStatus {
+        let records = self.records();
+        StoreStatus {
+            write_error: records.closed.then(|| "it is shut down".to_owned()),
+            spans_stored: records.spans.len() as u64,
+            events_stored: records.events.len() as u64,
+            duplicates_dropped: records.duplicates,
+            ..StoreStatus::default()
+        }
+    }
+
+    async fn shutdown(&self) {
+        self.records().closed = true;
+    }
+}

@@ -1,0 +1,66 @@
+//! Usage of billable observations, grouped.
+
+use std::collections::BTreeMap;
+
+use throughline_model::{Timestamp, Usage, millis};
+
+use super::snapshot::{Snapshot, WholeObservation, add, is_within};
+use crate::domain::filter::Filter;
+use crate::domain::query::{UsageGroup, UsageRow};
+
+pub(super) fn group(
+    snapshot: &Snapshot,
+    filter: &Filter,
+    (from, to): (Option<Timestamp>, Option<Timestamp>),
+    group: UsageGroup,
+) -> Vec<UsageRow> {
+    let mut groups: BTreeMap<String, Vec<&WholeObservation>> = BTreeMap::new();
+    let all = snapshot.traces.values().flat_map(|trace| &trace.observations);
+    for whole in all.filter(|whole| whole.billable) {
+        let observation = &whole.observation;
+        let times = (observation.start_time, observation.end_time);
+        if is_within(times, from, to) && filter.matches(observation) {
+            groups.entry(group_of(whole, group)).or_default().push(whole);
+        }
+    }
+    let mut rows: Vec<UsageRow> = groups.into_iter().map(|(name, members)| row(name, &members)).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.usage.total()));
+    rows
+}
+
+fn group_of(whole: &WholeObservation, group: UsageGroup) -> String {
+    let observation = &whole.observation;
+    let name = match group {
+        UsageGroup::Model => observation.model.as_deref(),
+        UsageGroup::User => observation.user_id.as_deref(),
+        UsageGroup::Service => observation.service.as_deref(),
+        UsageGroup::Name => Some(observation.name.as_str()),
+        UsageGroup::Type => Some(observation.kind.as_str()),
+    };
+    name.unwrap_or_default().to_owned()
+}
+
+fn row(group: String, members: &[&WholeObservation]) -> UsageRow {
+    let mut usage = Usage::default();
+    let mut durations = Vec::with_capacity(members.len());
+    for whole in members {
+        usage += whole.observation.usage.unwrap_or_default();
+        durations.push(whole.observation.end_time.nanos_since(whole.observation.start_time));
+    }
+    durations.sort_unstable();
+    UsageRow {
+        group,
+        observation_count: members.len() as u64,
+        error_count: members.iter().filter(|whole| whole.observation.is_error()).count() as u64,
+        usage,
+        cost: members.iter().fold(None, |sum, whole| add(sum, whole.cost)),
+        duration_p50: percentile(&durations, 50),
+        duration_p95: percentile(&durations, 95),
+    }
+}
+
+/// The smallest of the sorted durations that so many in a hundred do not exceed, in milliseconds.
+fn percentile(sorted: &[i64], percent: usize) -> f64 {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).map_or(0.0, |nanos| millis(*nanos))
+}
