@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::task::JoinHandle;
 
+use crate::api;
 use crate::config::Config;
 use crate::dashboard;
 use crate::http::{Clock, Closer, Guard, Limits, Metrics, Outside, State, finish};
@@ -93,7 +94,7 @@ fn doors(room: &Room) -> Router<State> {
 }
 
 fn pages_and_api(room: &Room) -> Router<State> {
-    doors(room).merge(dashboard::routes())
+    doors(room).merge(dashboard::routes()).merge(api::routes())
 }
 
 fn limits(config: &Config) -> Limits {

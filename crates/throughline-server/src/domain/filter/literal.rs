@@ -108,6 +108,21 @@ pub(super) fn when(text: &str, now: Timestamp) -> Result<When, BadValue> {
     Ok(When::Day { start: midnight(date)?, end: midnight(date.tomorrow().map_err(|_| bad())?)? })
 }
 
+/// A time as filters write it, for use outside of them: a date is the beginning of the day as the `from` of a range,
+/// and its end as the `to`.
+pub fn parse_time(text: &str, is_end: bool, now: Timestamp) -> Option<Timestamp> {
+    Some(match when(text, now).ok()? {
+        When::At(time) | When::Ago(time) => time,
+        When::Day { start, end } => {
+            if is_end {
+                end
+            } else {
+                start
+            }
+        }
+    })
+}
+
 /// `1.5` as 15 x 10^-1: digits and how many of them stand behind the point.
 fn decimal(text: &str) -> Option<(i128, u32)> {
     let (negative, digits) = match text.strip_prefix('-') {

@@ -35,5 +35,6 @@ pub mod words;
 pub use ast::{Comparison, Field, Filter, Literal, Pattern};
 pub use error::FilterError;
 pub use fields::{FIELDS, FieldInfo, Kind, Target};
+pub use literal::parse_time;
 pub use parser::MAX_BYTES;
 pub use record::{FieldValue, Record, SessionRecord, TraceRecord, event_texts, observation_texts};

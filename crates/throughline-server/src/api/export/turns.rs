@@ -1,0 +1,121 @@
+//! What was said in one turn.
+
+use serde::Serialize;
+use serde_json::Value;
+use throughline_model::message::{Message, Part, conversation};
+use throughline_model::{ObservationType, Timestamp, TraceId};
+
+use crate::domain::query::TraceDetail;
+
+/// One turn of the conversation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Turn {
+    pub(super) trace_id: TraceId,
+    pub(super) name: String,
+    pub(super) start_time: Timestamp,
+    pub(super) messages: Vec<Line>,
+    /// What failed in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) errors: Vec<String>,
+}
+
+/// One message.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Line {
+    pub(super) role: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    pub(super) content: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tool_calls: Vec<Call>,
+}
+
+/// A tool asked for, or called.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Call {
+    pub(super) name: String,
+    pub(super) arguments: Value,
+}
+
+impl Turn {
+    /// What was said in the trace. Clients that send the whole history with every call repeat what earlier turns said:
+    /// a turn begins with the last thing the user said, except the first, which is told from its beginning.
+    pub(super) fn of(detail: &TraceDetail, is_first: bool) -> Self {
+        let TraceDetail { trace, observations, .. } = detail;
+        let asked = conversation(trace.input.as_ref(), None);
+        let answered = conversation(None, trace.output.as_ref());
+        let begin = if is_first { 0 } else { last_question(&asked) };
+        let mut messages: Vec<Line> = asked[begin..].iter().filter_map(Line::of).collect();
+        let tools = observations.iter().filter(|observation| observation.kind == ObservationType::Tool);
+        messages.extend(tools.map(|tool| {
+            let facts = tool.tool.clone().unwrap_or_default();
+            let arguments = facts.arguments.or_else(|| tool.input.clone()).unwrap_or_default();
+            let result = facts.result.or_else(|| tool.output.clone());
+            let name = facts.name.unwrap_or_else(|| tool.name.clone());
+            Line {
+                role: "tool".to_owned(),
+                content: result.as_ref().map(plain).unwrap_or_default(),
+                tool_calls: vec![Call { name: name.clone(), arguments }],
+                name: Some(name),
+            }
+        }));
+        messages.extend(answered.iter().filter_map(Line::of));
+        let failed = observations.iter().filter(|observation| observation.is_error());
+        let mut errors: Vec<String> = Vec::new();
+        for message in failed.filter_map(|failed| {
+            failed.error.as_ref().map(|error| error.message.clone()).or_else(|| failed.status_message.clone())
+        }) {
+            // an error is recorded again by everything that it passes through
+            if !errors.contains(&message) {
+                errors.push(message);
+            }
+        }
+        Self { trace_id: trace.id, name: trace.name.clone(), start_time: trace.start_time, messages, errors }
+    }
+}
+
+/// Where the last run of the user's messages begins.
+fn last_question(messages: &[Message]) -> usize {
+    let is_user = |message: &Message| message.role == "user";
+    let Some(last) = messages.iter().rposition(is_user) else { return 0 };
+    messages[..last].iter().rposition(|message| !is_user(message)).map_or(0, |before| before + 1)
+}
+
+impl Line {
+    /// The message as a line; what is neither said nor called leaves none.
+    fn of(message: &Message) -> Option<Self> {
+        let mut content: Vec<String> = Vec::new();
+        let mut tool_calls = Vec::new();
+        for part in &message.parts {
+            match part {
+                Part::Text(text) => content.push(text.clone()),
+                Part::ToolCall { name, arguments, .. } => {
+                    tool_calls.push(Call { name: name.clone(), arguments: arguments.clone() });
+                }
+                Part::ToolResult { result, .. } => content.push(plain(result)),
+                Part::Reasoning(_) => {}
+                Part::Media { kind, .. } => content.push(format!("[{kind}]")),
+                Part::Other(value) => content.push(plain(value)),
+            }
+        }
+        let content = content.join("\n\n");
+        let (role, name) = (message.role.clone(), message.name.clone());
+        (!content.trim().is_empty() || !tool_calls.is_empty()).then_some(Self {
+            role,
+            name,
+            content,
+            tool_calls,
+        })
+    }
+}
+
+/// Text as it is, anything else as JSON.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,105 @@
+//! Usage: tokens, cost and latency of model calls, grouped.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde::{Deserialize, Serialize};
+use throughline_model::{Money, Usage};
+use utoipa::{IntoParams, ToSchema};
+
+use super::errors::{InvalidRequest, ReadFailed};
+use super::list;
+use super::params::{self, Params};
+use crate::domain::filter::Target;
+use crate::domain::query::{self, UsageGroup};
+use crate::http::{Error, Project, State};
+
+const GROUPS: &[(&str, UsageGroup)] = &[
+    ("model", UsageGroup::Model),
+    ("user", UsageGroup::User),
+    ("service", UsageGroup::Service),
+    ("name", UsageGroup::Name),
+    ("type", UsageGroup::Type),
+];
+
+/// What to sum up, and by what.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UsageParams {
+    /// What to group by: `model` (if not given), `user`, `service`, `name` or `type`.
+    group: Option<String>,
+    /// Which observations: see "Filter language" above.
+    filter: Option<String>,
+    /// Only what was going on at or after this time: RFC 3339, a date, or how long ago (`-24h`).
+    from: Option<String>,
+    /// Only what began before this time: RFC 3339, a date (its end), or how long ago.
+    to: Option<String>,
+}
+
+/// Usage by group.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UsageReport {
+    /// One row per group, most tokens first.
+    data: Vec<UsageRow>,
+}
+
+/// Model calls with the same group value.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UsageRow {
+    /// The group's value; empty for calls that have none.
+    group: String,
+    /// How many calls.
+    observation_count: u64,
+    /// How many of them failed.
+    error_count: u64,
+    /// Tokens by bucket.
+    usage: Usage,
+    /// All tokens together.
+    total_tokens: u64,
+    /// Dollars over what could be priced; `null` if nothing could.
+    #[schema(value_type = Option<f64>)]
+    cost: Option<Money>,
+    /// Half of the calls took at most so many milliseconds.
+    duration_p50: f64,
+    /// All but 5 % of the calls took at most so many milliseconds.
+    duration_p95: f64,
+}
+
+impl From<query::UsageRow> for UsageRow {
+    fn from(row: query::UsageRow) -> Self {
+        Self {
+            group: row.group,
+            observation_count: row.observation_count,
+            error_count: row.error_count,
+            total_tokens: row.usage.total(),
+            usage: row.usage,
+            cost: row.cost,
+            duration_p50: row.duration_p50,
+            duration_p95: row.duration_p95,
+        }
+    }
+}
+
+/// Sum up usage
+///
+/// Tokens, cost and latency over billable observations: those that carry usage while nothing below them does, so that
+/// no call counts twice.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analytics/usage",
+    tag = "analytics",
+    params(UsageParams),
+    responses((status = 200, description = "Usage by group", body = UsageReport), InvalidRequest, ReadFailed)
+)]
+pub(super) async fn get_usage(
+    Extract(state): Extract<State>,
+    Project(project): Project,
+    Params(params): Params<UsageParams>,
+) -> Result<Json<UsageReport>, Error> {
+    let group = params::choice("group", params.group.as_ref(), GROUPS)?;
+    let filter = params::filter(params.filter.as_ref(), &[Target::Observation], &state)?;
+    let (from, to) = list::range(params.from.as_ref(), params.to.as_ref(), state.clock.now())?;
+    let rows = state.store.usage(&project, &filter, from, to, group).await?;
+    Ok(Json(UsageReport { data: rows.into_iter().map(UsageRow::from).collect() }))
+}
