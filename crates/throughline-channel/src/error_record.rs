@@ -97,7 +97,15 @@ impl ErrorRecord {
         Self::build(ErrorKind::Returned, None, error.to_string(), Vec::new())
     }
 
-    pub(crate) fn from_panic(payload: &(dyn Any + Send)) -> Self {
+    /// A record of a panic that was caught.
+    ///
+    /// ```
+    /// # use throughline_channel::{ErrorKind, ErrorRecord};
+    /// let payload = std::panic::catch_unwind(|| panic!("out of tea")).unwrap_err();
+    /// let record = ErrorRecord::from_panic(&*payload);
+    /// assert_eq!((record.kind(), record.message()), (ErrorKind::Panic, "out of tea"));
+    /// ```
+    pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
         Self::build(ErrorKind::Panic, Some("panic"), panic_text(payload), Vec::new())
     }
 
@@ -109,6 +117,25 @@ impl ErrorRecord {
         let (origin, wraps, handled_by) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let sequence = next_id();
         Self(Arc::new(Record { sequence, kind, type_name, message, causes, origin, wraps, handled_by }))
+    }
+
+    /// The record that work inside the current one already published of the same error, and this one if there is none:
+    /// for error handlers, who get the error and want its record.
+    ///
+    /// ```
+    /// use throughline_channel::{ErrorRecord, TracingChannel};
+    /// static STEP: TracingChannel<&str> = TracingChannel::new("shop.step");
+    /// # let _subscription = throughline_channel::observe("shop.step", |_| {});
+    ///
+    /// STEP.trace_sync(|| "order", || {
+    ///     let error = STEP.trace_result(|| "price", || "12,5".parse::<f64>()).unwrap_err();
+    ///     let record = ErrorRecord::new(&error).or_published();
+    ///     assert_eq!(record.origin(), Some(("shop.step", "price")));
+    /// });
+    /// ```
+    #[must_use = "gives the record to go on with"]
+    pub fn or_published(self) -> Self {
+        CURRENT.get().and_then(|work| work.known(&self)).unwrap_or(self)
     }
 
     /// A number that grows from record to record.

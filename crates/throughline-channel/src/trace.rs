@@ -20,6 +20,7 @@ pub(crate) trait Work: Send + Sync {
     fn id(&self) -> u64;
     fn depth(&self) -> u32;
     fn report(&self, record: ErrorRecord) -> ErrorRecord;
+    fn known(&self, record: &ErrorRecord) -> Option<ErrorRecord>;
     fn child_failed(&self, record: &ErrorRecord);
 }
 
@@ -295,6 +296,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The record of the same error, unless that was dealt with: then an equal one is another.
+fn find(open: &[ErrorRecord], error: &ErrorRecord) -> Option<ErrorRecord> {
+    open.iter().find(|known| known.is_same_as(error) && !known.is_handled()).cloned()
+}
+
 impl<C: Message + Send + Sync> Active<C> {
     pub(crate) fn new(
         channel: &'static TracingChannel<C>,
@@ -344,6 +350,10 @@ impl<C: Message + Send + Sync> Active<C> {
     /// `End`, with the outcome still open: the work goes on.
     pub(crate) fn end(&self) {
         self.progress(|progress| self.publish_end(progress, false));
+    }
+
+    pub(crate) const fn message(&self) -> &C {
+        &self.message
     }
 
     pub(crate) fn polled(&self, busy: Duration) {
@@ -441,7 +451,7 @@ impl<C: Message + Send + Sync> Active<C> {
             return;
         };
         let mut open = lock(&self.open_errors);
-        let known = open.iter().find(|known| known.is_same_as(&error)).cloned();
+        let known = find(&open, &error);
         open.drain(..).for_each(|earlier| error.note_cause(&earlier));
         drop(open);
         let (error, begins_here) = known.map_or((error, true), |known| (known, false));
@@ -551,8 +561,8 @@ impl<C: Message + Send + Sync> Work for Active<C> {
 
     fn report(&self, record: ErrorRecord) -> ErrorRecord {
         let mut open = lock(&self.open_errors);
-        if let Some(known) = open.iter().find(|known| known.is_same_as(&record)) {
-            return known.clone();
+        if let Some(known) = find(&open, &record) {
+            return known;
         }
         open.iter().for_each(|earlier| record.note_cause(earlier));
         record.set_origin(self.channel.name(), self.message.label());
@@ -561,6 +571,10 @@ impl<C: Message + Send + Sync> Work for Active<C> {
         lock(&self.reported).push(record.clone());
         self.publish_reported_unless_locked();
         record
+    }
+
+    fn known(&self, record: &ErrorRecord) -> Option<ErrorRecord> {
+        find(&lock(&self.open_errors), record)
     }
 
     fn child_failed(&self, record: &ErrorRecord) {

@@ -28,7 +28,7 @@ impl<C: Message + Send + Sync> TracedMessage for C {}
 pub(crate) struct Tracing<T, C: TracedMessage> {
     /// `None` if nobody listened when the work was asked for, and once it is over.
     work: Option<Box<InProgress<C>>>,
-    error_of: fn(&T) -> Option<ErrorRecord>,
+    error_of: fn(&C, &T) -> Option<ErrorRecord>,
 }
 
 struct InProgress<C: TracedMessage> {
@@ -42,7 +42,7 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
     pub(crate) fn new(
         future: F,
         active: Option<Arc<Active<C>>>,
-        error_of: fn(&F::Output) -> Option<ErrorRecord>,
+        error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
         let work = active.map(|active| Box::new(InProgress { active, context: None }));
         Self { inner: Some(future), state: Tracing { work, error_of } }
@@ -52,7 +52,7 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         future: F,
         active: Arc<Active<C>>,
         context: Context,
-        error_of: fn(&F::Output) -> Option<ErrorRecord>,
+        error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
         let work = Some(Box::new(InProgress { active, context: Some(context) }));
         Self { inner: Some(future), state: Tracing { work, error_of } }
@@ -101,7 +101,7 @@ fn poll_traced<F: Future, C: TracedMessage>(
         let dropped = catch_unwind(AssertUnwindSafe(|| inner.set(None)));
         let polled = polled.and_then(|polled| dropped.map(|()| polled));
         let error = match &polled {
-            Ok(Poll::Ready(value)) => (state.error_of)(value),
+            Ok(Poll::Ready(value)) => (state.error_of)(active.message(), value),
             Ok(Poll::Pending) => None,
             Err(payload) => Some(ErrorRecord::from_panic(&**payload)),
         };

@@ -9,7 +9,9 @@ use std::sync::atomic::Ordering;
 use crate::registry::{Described, Endpoint, Observer, register};
 use crate::subscribers::{Counters, Subscribers, next_id};
 use crate::trace::{Active, CancelReason, Handler, Observed, TraceSubscriber, Typed};
-use crate::{Context, ErrorRecord, Message, Store, Subscription, Traced, TracedCallback, is_suppressed};
+use crate::{
+    Context, ErrorRecord, Message, OpenTrace, Store, Subscription, Traced, TracedCallback, is_suppressed,
+};
 
 /// Publishes the lifecycle of pieces of work: a `static` in the library that does the work.
 ///
@@ -60,7 +62,7 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
     /// ```
     #[inline]
     pub fn trace_sync<R>(&'static self, message: impl FnOnce() -> C, f: impl FnOnce() -> R) -> R {
-        self.trace_with(message, f, |_| None)
+        self.trace_with(message, f, |_, _| None)
     }
 
     /// Traces a call that can fail.
@@ -80,12 +82,13 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
     }
 
     /// Traces a call whose result `error_of` tells to be an error or not: for error types that are not
-    /// [`Error`], and for results that are errors in other ways.
+    /// [`Error`], and for results that are errors in other ways. It also gets the message, which may have a place to
+    /// note what is known only now.
     ///
     /// ```
     /// # use throughline_channel::{ErrorRecord, TracingChannel};
     /// static PARSE: TracingChannel<&str> = TracingChannel::new("shop.parse");
-    /// let result: Result<u32, String> = PARSE.trace_with(|| "price", || Err("too dear".to_owned()), |result| {
+    /// let result: Result<u32, String> = PARSE.trace_with(|| "price", || Err("too dear".to_owned()), |_, result| {
     ///     result.as_ref().err().map(ErrorRecord::from_display)
     /// });
     /// ```
@@ -94,7 +97,7 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
         &'static self,
         message: impl FnOnce() -> C,
         f: impl FnOnce() -> R,
-        error_of: fn(&R) -> Option<ErrorRecord>,
+        error_of: fn(&C, &R) -> Option<ErrorRecord>,
     ) -> R {
         match self.begin(message) {
             None => f(),
@@ -105,7 +108,7 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
     /// Traces a future that cannot fail, other than by a panic. `Start` is published at the first poll.
     #[inline]
     pub fn trace_future<F: Future>(&'static self, message: impl FnOnce() -> C, future: F) -> Traced<F, C> {
-        self.trace_future_with(message, future, |_| None)
+        self.trace_future_with(message, future, |_, _| None)
     }
 
     /// Traces a future that can fail. `Start` is published at the first poll.
@@ -124,34 +127,59 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
         &'static self,
         message: impl FnOnce() -> C,
         future: F,
-        error_of: fn(&F::Output) -> Option<ErrorRecord>,
+        error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Traced<F, C> {
         Traced::new(future, self.begin(message), error_of)
     }
 
     /// Traces the call that makes a future and the future as one piece of work: `Start` is published before the call,
-    /// and the bound stores are entered for the call too. For services, whose `call` may do part of the work.
+    /// and the bound stores are entered for the call too. For services, whose `call` takes a request and may do part
+    /// of the work. A `message` of `None` leaves this one call untraced.
+    ///
+    /// ```
+    /// # use throughline_channel::TracingChannel;
+    /// static REQUEST: TracingChannel<String> = TracingChannel::new("shop.request");
+    ///
+    /// async fn handle(path: String) -> usize { path.len() }
+    ///
+    /// let work = REQUEST.trace_call("/cart".to_owned(), |path| Some(path.clone()), handle, |_, _| None);
+    /// # let _ = work;
+    /// ```
     #[inline]
-    pub fn trace_call<F: Future>(
+    pub fn trace_call<I, F: Future>(
         &'static self,
-        message: impl FnOnce() -> C,
-        call: impl FnOnce() -> F,
-        error_of: fn(&F::Output) -> Option<ErrorRecord>,
+        input: I,
+        message: impl FnOnce(&I) -> Option<C>,
+        call: impl FnOnce(I) -> F,
+        error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Traced<F, C> {
-        match self.begin(message) {
-            None => Traced::new(call(), None, error_of),
-            Some(active) => {
-                let context = active.start();
-                let future = context.run(|| match catch_unwind(AssertUnwindSafe(call)) {
-                    Ok(future) => future,
-                    Err(payload) => {
-                        active.settle(Some(ErrorRecord::from_panic(&*payload)));
-                        resume_unwind(payload)
-                    }
-                });
-                Traced::started(future, active, context, error_of)
-            }
+        if self.has_subscribers() {
+            self.trace_call_listened_to(input, message, call, error_of)
+        } else {
+            Traced::new(call(input), None, error_of)
         }
+    }
+
+    #[inline(never)]
+    fn trace_call_listened_to<I, F: Future>(
+        &'static self,
+        input: I,
+        message: impl FnOnce(&I) -> Option<C>,
+        call: impl FnOnce(I) -> F,
+        error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
+    ) -> Traced<F, C> {
+        let Some(active) = self.begin_traced(|| message(&input)) else {
+            return Traced::new(call(input), None, error_of);
+        };
+        let context = active.start();
+        let future = context.run(|| match catch_unwind(AssertUnwindSafe(|| call(input))) {
+            Ok(future) => future,
+            Err(payload) => {
+                active.settle(Some(ErrorRecord::from_panic(&*payload)));
+                resume_unwind(payload)
+            }
+        });
+        Traced::started(future, active, context, error_of)
     }
 
     /// Traces work that hands its result to a callback, at once or later, on any thread. `f` gets the callback to hand
@@ -209,6 +237,16 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
         TraceScope(active)
     }
 
+    /// Begins work that is neither one call nor one future, such as a response whose body outlives the future that
+    /// made it. `Start` is published here, the bound stores are entered by [`OpenTrace::run`], and the work lasts until
+    /// [`OpenTrace::settle`]. `None` if nobody listens.
+    #[inline]
+    pub fn open(&'static self, message: impl FnOnce() -> C) -> Option<OpenTrace<C>> {
+        let active = self.begin(message)?;
+        let context = active.start();
+        Some(OpenTrace::new(active, context))
+    }
+
     /// Calls `subscriber` for every piece of work that begins from now on.
     pub fn subscribe(&'static self, subscriber: impl TraceSubscriber<C>) -> Subscription {
         self.add(Handler::Subscriber(Box::new(Typed(subscriber))))
@@ -249,16 +287,16 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
 
     #[inline]
     fn begin(&'static self, message: impl FnOnce() -> C) -> Option<Arc<Active<C>>> {
-        if self.has_subscribers() { self.begin_traced(message) } else { None }
+        if self.has_subscribers() { self.begin_traced(|| Some(message())) } else { None }
     }
 
     #[inline(never)]
-    fn begin_traced(&'static self, message: impl FnOnce() -> C) -> Option<Arc<Active<C>>> {
+    fn begin_traced(&'static self, message: impl FnOnce() -> Option<C>) -> Option<Arc<Active<C>>> {
         if is_suppressed() {
             return None;
         }
         let subscribers = self.subscribers.snapshot()?;
-        Some(Active::new(self, message(), subscribers))
+        Some(Active::new(self, message()?, subscribers))
     }
 
     pub(crate) const fn counters(&self) -> &Counters {
@@ -266,7 +304,7 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
     }
 }
 
-fn error_of_result<T, E: Error + 'static>(result: &Result<T, E>) -> Option<ErrorRecord> {
+fn error_of_result<C, T, E: Error + 'static>(_: &C, result: &Result<T, E>) -> Option<ErrorRecord> {
     result.as_ref().err().map(ErrorRecord::new)
 }
 
@@ -274,11 +312,11 @@ fn error_of_result<T, E: Error + 'static>(result: &Result<T, E>) -> Option<Error
 fn traced_call<C: Message + Send + Sync, R>(
     active: &Arc<Active<C>>,
     f: impl FnOnce() -> R,
-    error_of: fn(&R) -> Option<ErrorRecord>,
+    error_of: fn(&C, &R) -> Option<ErrorRecord>,
 ) -> R {
     active.start().run(|| match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => {
-            active.settle(error_of(&value));
+            active.settle(error_of(active.message(), &value));
             value
         }
         Err(payload) => {

@@ -117,7 +117,8 @@ fn a_bound_value_is_seen_in_the_work_and_its_future_but_not_by_the_caller() {
     }));
     assert_eq!(poll(future.as_mut()), Poll::Ready((Some(1), Some(2))));
     assert_eq!(USER.get(), None);
-    let mut future = pin!(WORK.trace_call(|| "call", || std::future::ready(USER.get()), |_| None));
+    let mut future =
+        pin!(WORK.trace_call((), |()| Some("call"), |()| std::future::ready(USER.get()), |_, _| None));
     assert_eq!(poll(future.as_mut()), Poll::Ready(Some(1)));
 }
 

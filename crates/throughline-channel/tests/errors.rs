@@ -79,7 +79,7 @@ fn an_error_keeps_its_identity_when_it_is_boxed_on_its_way_out() {
     let layer = layer!();
     let records = errors(layer, || {
         let boxed = || layer.trace_result(|| "handler", || Err::<(), _>(x1())).map_err(BoxError::from);
-        let of_box = |result: &Result<(), BoxError>| {
+        let of_box = |_: &&str, result: &Result<(), BoxError>| {
             result.as_ref().err().map(|error| ErrorRecord::from_dyn(&**error))
         };
         let _ = layer.trace_with(|| "outer", boxed, of_box);

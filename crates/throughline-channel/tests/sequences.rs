@@ -218,13 +218,21 @@ fn every_asynchronous_path_has_its_sequence() {
         ("dropped by a panic around it", || drive(panics_around(), 1), "s e c[unwinding]! . caught"),
         (
             "call, dropped before any poll",
-            || drive(WORK.trace_call(|| "", pending::<()>, |()| None), 0),
+            || drive(WORK.trace_call((), |()| Some(""), |()| pending::<()>(), |_, ()| None), 0),
             "s e c[cancel]! .",
         ),
-        ("call, ready", || drive(WORK.trace_call(|| "", called, |()| None), 1), "s call e[ok]! . caller"),
+        (
+            "call, ready",
+            || drive(WORK.trace_call((), |()| Some(""), |()| called(), |_, ()| None), 1),
+            "s call e[ok]! . caller",
+        ),
         (
             "call, panics in the call",
-            || quietly(|| drive(WORK.trace_call(|| "", panics_in_the_call, |()| None), 1)),
+            || {
+                quietly(|| {
+                    drive(WORK.trace_call((), |()| Some(""), |()| panics_in_the_call(), |_, ()| None), 1)
+                })
+            },
             "s er(p)[panic] e[panic]! . caught",
         ),
     ]);
@@ -287,6 +295,45 @@ fn every_callback_path_has_its_sequence() {
         });
         assert_eq!(said(), *expected, "{name}");
     }
+}
+
+#[test]
+fn work_that_is_opened_lasts_until_it_is_settled() {
+    let open = || WORK.open(|| "").unwrap();
+    let _subscription = record();
+    let run = |f: fn(&dyn Fn() -> throughline_channel::OpenTrace<&'static str>)| {
+        f(&open);
+        said()
+    };
+    let x1 = || Some(ErrorRecord::new(&Oops("x1")));
+    assert_eq!(run(|open| open().settle(None)), "s e[ok]! .");
+    assert_eq!(
+        run(|open| {
+            let work = open();
+            work.run(|| say("head"));
+            work.end();
+            work.end();
+            work.run(|| say("body"));
+            work.settle(None);
+        }),
+        "s head e body as[ok] ae[ok]! ."
+    );
+    open().settle(x1());
+    assert_eq!(said(), "s er(x1)[err] e[err]! .");
+    assert_eq!(run(|open| drop(open())), "s e c[cancel]! .");
+    let panics = || {
+        let _work = open();
+        panic!("p");
+    };
+    quietly(|| assert!(catch_unwind(AssertUnwindSafe(panics)).is_err()));
+    assert_eq!(said(), "s e c[unwinding]! .");
+}
+
+#[test]
+fn a_call_without_a_message_is_not_traced() {
+    let _subscription = record();
+    drive(WORK.trace_call(7, |_| None, ready::<u8>, |_, _| None), 1);
+    assert_eq!(said(), "caller");
 }
 
 #[test]
