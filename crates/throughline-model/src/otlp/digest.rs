@@ -12,7 +12,8 @@ pub(super) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The first bytes of the hash over the parts, as hexadecimal digits.
-pub(super) fn hex(parts: &[&[u8]], bytes: usize) -> String {
-    digest(parts).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }

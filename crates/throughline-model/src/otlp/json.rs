@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::digest::hex;
 use super::json_tree::Json;
 use super::names::{Format, Named};
 use super::schema::{Kind, Message};
@@ -283,12 +284,4 @@ fn field_to_json(field: Named, kind: Kind, wire: Wire<'_>) -> Result<Value, Wire
         },
         (_, Wire::Fixed32(number)) => Value::from(number),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }

@@ -26,10 +26,12 @@ mod names;
 mod naming;
 mod observation;
 mod reader;
+mod record;
 mod schema;
 mod slots;
 mod span;
 mod span_events;
+mod synthetic;
 mod usage;
 mod value;
 

@@ -489,5 +489,5 @@ fn bounded_id(id: Cow<'_, str>) -> Cow<'_, str> {
         return id;
     }
     let head = &id[..id.floor_char_boundary(128)];
-    Cow::Owned(format!("{head}~{}", super::digest::hex(&[id.as_bytes()], 16)))
+    Cow::Owned(format!("{head}~{}", super::digest::hex(&super::digest::digest(&[id.as_bytes()])[..16])))
 }

@@ -203,6 +203,37 @@ pub(super) fn entries(map: &[u8]) -> impl Iterator<Item = (&[u8], RawValue<'_>)>
     })
 }
 
+/// Appends a `KeyValue` as a field; `write` appends the content of its `AnyValue`.
+pub(super) fn put_attribute(out: &mut Vec<u8>, field: u32, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    wire::put_message(out, field, |out| {
+        wire::put_bytes(out, 1, key.as_bytes());
+        wire::put_message(out, 2, write);
+    });
+}
+
+/// Appends the content of the `AnyValue` that a JSON value is. Integers above `i64::MAX` become floats.
+pub(super) fn put_any_value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => {}
+        Value::Bool(flag) => wire::put_varint(out, 2, u64::from(*flag)),
+        Value::String(text) => wire::put_bytes(out, 1, text.as_bytes()),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => wire::put_varint(out, 3, number.cast_unsigned()),
+            None => wire::put_fixed64(out, 4, number.as_f64().unwrap_or(f64::NAN).to_bits()),
+        },
+        Value::Array(items) => wire::put_message(out, 5, |out| {
+            for item in items {
+                wire::put_message(out, 1, |out| put_any_value(out, item));
+            }
+        }),
+        Value::Object(entries) => wire::put_message(out, 6, |out| {
+            for (key, value) in entries {
+                put_attribute(out, 1, key, |out| put_any_value(out, value));
+            }
+        }),
+    }
+}
+
 fn whole(number: f64) -> Option<u64> {
     (0.0..1e18).contains(&number).then_some(number.round() as u64)
 }
