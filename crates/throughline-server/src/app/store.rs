@@ -2,12 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::config::StoreConfig;
+use crate::config::{Engine, StoreConfig};
+use crate::domain::price::Prices;
 use crate::http::Clock;
 use crate::store::Store;
+use crate::store::memory::MemoryStore;
 
 use super::StartError;
 
 pub(super) fn open(config: &StoreConfig, _clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
-    Err(StartError::Store { path: config.path.display().to_string(), reason: "no engine yet".to_owned() })
+    let prices = Prices::builtin();
+    match config.engine {
+        Engine::Memory => Ok(Arc::new(MemoryStore::new(prices))),
+        Engine::Embedded => Err(StartError::Store {
+            path: config.path.display().to_string(),
+            reason: "no engine yet".to_owned(),
+        }),
+    }
 }

@@ -8,6 +8,7 @@ mod client;
 mod failure;
 mod import;
 mod logging;
+mod openapi;
 mod serve;
 mod sessions;
 mod settings;
@@ -55,6 +56,8 @@ enum Command {
     Import(import::Import),
     /// Check the server's configuration and print what is in force.
     Check(ForServer),
+    /// Print the description of the API (OpenAPI, JSON).
+    Openapi,
 }
 
 /// Runs the command that the process was started with.
@@ -82,6 +85,7 @@ fn execute(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Sessions(sessions) => {
             sessions::run(&client(sessions.client)?, sessions.action).map(|()| ExitCode::SUCCESS)
         }
+        Command::Openapi => openapi::run().map(|()| ExitCode::SUCCESS),
         Command::Import(import) => import::run(client(import.client)?, &import.options),
     }
 }

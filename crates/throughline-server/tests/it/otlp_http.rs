@@ -122,7 +122,7 @@ async fn malformed_bodies_are_refused_in_kind() {
         assert_eq!((status, rpc), (code, invalid_argument), "{body:?}");
         assert!(!message.is_empty());
     }
-    for body in ["", "{", "[]", "null", r#"{"resourceSpans":7}"#, &"[".repeat(100_000)] {
+    for body in ["", "{", "[]", r#"{"resourceSpans":7}"#, &"[".repeat(100_000)] {
         let reply = server.post("/v1/traces").json().body(body.to_owned()).send().await;
         assert_eq!(reply.status, 400, "{:.20}", body);
         assert_eq!(reply.json()["code"], invalid_argument, "{:.20}", body);
