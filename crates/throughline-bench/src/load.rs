@@ -20,6 +20,8 @@ const MODELS: [&str; 4] = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "gemini
 /// Request bodies to send again and again, each time with ids of its own.
 pub struct Load {
     bodies: Vec<Body>,
+    /// The words that its texts are made of.
+    pub words: Words,
 }
 
 /// An encoded request, and where in it the ids are that make a copy a different request.
@@ -35,11 +37,7 @@ impl Load {
         let mut rng = fastrand::Rng::with_seed(seed);
         let words = Words::new(&mut rng);
         let bodies = (0..requests).map(|number| Body::new(request(number, &words, &mut rng))).collect();
-        Self { bodies }
-    }
-
-    pub fn requests(&self) -> usize {
-        self.bodies.len()
+        Self { bodies, words }
     }
 
     pub fn bytes(&self) -> usize {

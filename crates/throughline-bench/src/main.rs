@@ -1,7 +1,11 @@
 //! Measures the server against the bars of its design, beside floors from the same run.
 
-pub mod load;
-pub mod process;
+mod floor;
+mod load;
+mod process;
+mod query;
+mod report;
+mod server;
 
 use std::path::PathBuf;
 
@@ -14,6 +18,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Parser)]
 #[command(about)]
 enum Command {
+    /// Measure ingest and questions beside their floors, and print the tables. Build everything first, in release.
+    Report(report::ReportArgs),
     /// Write request bodies as files, to load any OTLP server with.
     Load {
         directory: PathBuf,
@@ -24,6 +30,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::Report(args) => report::run(&args),
         Command::Load { directory, requests } => write_load(&directory, requests),
     }
 }

@@ -1,0 +1,9 @@
+//! Floors: what the same work costs with nothing around it. No server, no checks, no queries, no crash safety; the
+//! same library, index options and bytes.
+
+mod index;
+mod log;
+mod wire;
+
+pub use index::index;
+pub use log::append_and_sync;
