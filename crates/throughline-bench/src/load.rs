@@ -7,21 +7,21 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 
-pub const SPANS_PER_REQUEST: usize = 500;
-pub const SPANS_PER_TRACE: usize = 5;
-pub const TRACES_PER_SESSION: usize = 5;
+pub(crate) const SPANS_PER_REQUEST: usize = 500;
+pub(crate) const SPANS_PER_TRACE: usize = 5;
+pub(crate) const TRACES_PER_SESSION: usize = 5;
 /// The first span's start: fixed, so that a run can be repeated.
-pub const EPOCH_NANOS: u64 = 1_790_000_000_000_000_000;
+pub(crate) const EPOCH_NANOS: u64 = 1_790_000_000_000_000_000;
 /// Time from one trace's start to the next.
 const BETWEEN_TRACES_NANOS: u64 = 5_000_000;
 const VOCABULARY: usize = 50_000;
 const MODELS: [&str; 4] = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-pro"];
 
 /// Request bodies to send again and again, each time with ids of its own.
-pub struct Load {
+pub(crate) struct Load {
     bodies: Vec<Body>,
     /// The words that its texts are made of.
-    pub words: Words,
+    pub(crate) words: Words,
 }
 
 /// An encoded request, and where in it the ids are that make a copy a different request.
@@ -33,19 +33,19 @@ struct Body {
 
 impl Load {
     /// `requests` different bodies; the same for the same seed.
-    pub fn generate(requests: usize, seed: u64) -> Self {
+    pub(crate) fn generate(requests: usize, seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let words = Words::new(&mut rng);
-        let bodies = (0..requests).map(|number| Body::new(request(number, &words, &mut rng))).collect();
+        let bodies = (0..requests).map(|number| Body::new(&request(number, &words, &mut rng))).collect();
         Self { bodies, words }
     }
 
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bodies.iter().map(|body| body.bytes.len()).sum()
     }
 
     /// Copies request `number` into `out`. Past the last one it begins again, with new trace and session ids.
-    pub fn request(&self, number: usize, out: &mut Vec<u8>) {
+    pub(crate) fn request(&self, number: usize, out: &mut Vec<u8>) {
         let body = &self.bodies[number % self.bodies.len()];
         let round = u16::try_from(number / self.bodies.len()).unwrap_or(u16::MAX);
         out.clear();
@@ -60,13 +60,13 @@ impl Load {
     }
 
     /// The session that trace `trace` of the whole load belongs to, in round 0.
-    pub fn session_of(trace: usize) -> String {
+    pub(crate) fn session_of(trace: usize) -> String {
         format!("chat-aa-{:09}", session_number(trace))
     }
 }
 
 impl Body {
-    fn new(request: ExportTraceServiceRequest) -> Self {
+    fn new(request: &ExportTraceServiceRequest) -> Self {
         let bytes = request.encode_to_vec();
         // The two bytes that a round changes stand after a mark that nothing else in the body has.
         let find = |mark: &[u8]| -> Vec<usize> {
@@ -185,7 +185,7 @@ fn attribute(key: &str, value: Value) -> KeyValue {
 }
 
 /// Pseudo-words, commonest first.
-pub struct Words {
+pub(crate) struct Words {
     words: Vec<String>,
     /// Running sums of the words' weights.
     weights: Vec<f64>,
@@ -232,7 +232,7 @@ impl Words {
     }
 
     /// The word of this rank, 0 the commonest.
-    pub fn word(&self, rank: usize) -> &str {
+    pub(crate) fn word(&self, rank: usize) -> &str {
         &self.words[rank.min(self.words.len() - 1)]
     }
 }

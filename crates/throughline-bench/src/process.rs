@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Anonymous memory of a process in MB (`RssAnon`), 0 if it cannot be read.
-pub fn anonymous_mb(pid: u32) -> u64 {
+pub(crate) fn anonymous_mb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("RssAnon"));
     line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 /// CPU time (user and system) of a process so far.
-pub fn cpu(pid: u32) -> Duration {
+pub(crate) fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The command name may hold spaces; what follows its closing parenthesis does not.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -20,7 +20,7 @@ pub fn cpu(pid: u32) -> Duration {
 }
 
 /// Bytes of all files below a directory.
-pub fn directory_bytes(directory: &Path) -> u64 {
+pub(crate) fn directory_bytes(directory: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
     let size = |entry: std::fs::DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => directory_bytes(&entry.path()),
@@ -32,23 +32,19 @@ pub fn directory_bytes(directory: &Path) -> u64 {
 
 /// Latencies in milliseconds.
 #[derive(Default)]
-pub struct Latencies(Vec<f64>);
+pub(crate) struct Latencies(Vec<f64>);
 
 impl Latencies {
-    pub fn push(&mut self, took: Duration) {
+    pub(crate) fn push(&mut self, took: Duration) {
         self.0.push(took.as_secs_f64() * 1e3);
     }
 
-    pub fn extend(&mut self, other: Self) {
+    pub(crate) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The value below which this share of them lies.
-    pub fn quantile(&mut self, share: f64) -> f64 {
+    pub(crate) fn quantile(&mut self, share: f64) -> f64 {
         self.0.sort_by(f64::total_cmp);
         let last = self.0.len().saturating_sub(1);
         self.0.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)

@@ -7,13 +7,13 @@ use crate::process::Latencies;
 use crate::server::Server;
 
 /// A question, and how long its answers took.
-pub struct Asked {
-    pub question: &'static str,
-    pub latencies: Latencies,
+pub(crate) struct Asked {
+    pub(crate) question: &'static str,
+    pub(crate) latencies: Latencies,
 }
 
 /// Asks every question over HTTP, `times` times each with other values, after a few to warm up.
-pub fn over_http(
+pub(crate) fn over_http(
     server: &Server,
     requests: usize,
     words: &Words,
@@ -48,7 +48,7 @@ pub fn over_http(
         ),
         ("usage by model", Box::new(|_| "/api/v1/analytics/usage?groupBy=model".to_owned())),
     ];
-    questions.into_iter().map(|(question, path)| ask(server, question, path, times, &mut rng)).collect()
+    questions.into_iter().map(|(question, path)| ask(server, question, &path, times, &mut rng)).collect()
 }
 
 type Question<'a> = Box<dyn Fn(&mut fastrand::Rng) -> String + 'a>;
@@ -56,7 +56,7 @@ type Question<'a> = Box<dyn Fn(&mut fastrand::Rng) -> String + 'a>;
 fn ask(
     server: &Server,
     question: &'static str,
-    path: Question<'_>,
+    path: &dyn Fn(&mut fastrand::Rng) -> String,
     times: usize,
     rng: &mut fastrand::Rng,
 ) -> anyhow::Result<Asked> {

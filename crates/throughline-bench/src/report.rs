@@ -12,7 +12,7 @@ use crate::query::{self, Asked};
 use crate::server::{Ingest, Server};
 
 #[derive(Args)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// Spans of the stretch that ingest and its floors are measured on.
     #[arg(long, default_value_t = 500_000)]
     ingest_spans: usize,
@@ -30,12 +30,12 @@ pub struct ReportArgs {
     directory: PathBuf,
 }
 
-pub fn run(args: &ReportArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let work = tempfile::Builder::new().prefix("throughline-bench-").tempdir_in(&args.directory)?;
     let load = Load::generate(args.bodies, 7);
     let raw = load.bytes() as f64 / (args.bodies * SPANS_PER_REQUEST) as f64;
     let requests = args.ingest_spans / SPANS_PER_REQUEST;
-    println!("load: {} spans a request, {raw:.0} raw bytes a span\n", SPANS_PER_REQUEST);
+    println!("load: {SPANS_PER_REQUEST} spans a request, {raw:.0} raw bytes a span\n");
 
     println!("| floor | spans/s | CPU µs/span | bytes/span | p50 ms | p99 ms |\n|---|---|---|---|---|---|");
     let index_floor = floor::index(&load, requests, work.path())?;

@@ -18,30 +18,30 @@ const CONNECTIONS: usize = 4;
 /// How often a span is sent whose way to being searchable is timed.
 const PROBE_EVERY: Duration = Duration::from_millis(400);
 
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub http: SocketAddr,
+    pub(crate) http: SocketAddr,
     agent: ureq::Agent,
 }
 
 /// What a stretch of load showed.
-pub struct Ingest {
-    pub spans_per_second: f64,
-    pub cpu_micros_per_span: f64,
-    pub acks: Latencies,
-    pub searchable: Latencies,
-    pub peak_anonymous_mb: u64,
+pub(crate) struct Ingest {
+    pub(crate) spans_per_second: f64,
+    pub(crate) cpu_micros_per_span: f64,
+    pub(crate) acks: Latencies,
+    pub(crate) searchable: Latencies,
+    pub(crate) peak_anonymous_mb: u64,
 }
 
 impl Server {
     /// Starts the `throughline` binary that was built beside this one.
-    pub fn start(data_dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(data_dir: &Path) -> anyhow::Result<Self> {
         let binary = binary()?;
         let (http, grpc) = (free_address()?, free_address()?);
         let child = Command::new(&binary)
             .arg("serve")
-            .args(["--http", &http.to_string(), "--grpc", &grpc.to_string()])
-            .arg("--data-dir")
+            .args(["--listen-http", &http.to_string(), "--listen-grpc", &grpc.to_string()])
+            .arg("--store-path")
             .arg(data_dir)
             .stdout(Stdio::null())
             .spawn()
@@ -63,11 +63,11 @@ impl Server {
         Ok(server)
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let mut response = self.agent.get(format!("http://{}{path}", self.http)).call()?;
         let body = response.body_mut().with_config().limit(256 << 20).read_to_string()?;
         Ok((response.status().as_u16(), body))
@@ -93,7 +93,13 @@ impl Server {
     }
 
     /// Sends requests `from..to` of the load over a few connections: flat out, or `rate` spans a second.
-    pub fn ingest(&self, load: &Load, from: usize, to: usize, rate: Option<f64>) -> anyhow::Result<Ingest> {
+    pub(crate) fn ingest(
+        &self,
+        load: &Load,
+        from: usize,
+        to: usize,
+        rate: Option<f64>,
+    ) -> anyhow::Result<Ingest> {
         let (next, done, peak) = (AtomicUsize::new(from), AtomicBool::new(false), AtomicU64::new(0));
         let (begin, cpu_before) = (Instant::now(), cpu(self.pid()));
         let (acks, took, searchable) = std::thread::scope(|scope| {
@@ -172,7 +178,7 @@ impl Server {
     }
 
     /// Waits until everything acknowledged is searchable and merging has calmed down.
-    pub fn settle(&self) -> anyhow::Result<()> {
+    pub(crate) fn settle(&self) -> anyhow::Result<()> {
         let (mut quiet, mut before) = (0, cpu(self.pid()));
         while quiet < 3 {
             std::thread::sleep(Duration::from_millis(700));
@@ -184,7 +190,7 @@ impl Server {
     }
 
     /// Asks it to end, and waits until it has.
-    pub fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let pid = self.pid().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().context("cannot signal the server")?;
         self.child.wait()?;

@@ -18,14 +18,14 @@ use super::wire::{Span, Value, each_span};
 use crate::load::{Load, SPANS_PER_REQUEST};
 use crate::process;
 
-pub struct IndexFloor {
-    pub spans_per_second: f64,
-    pub cpu_micros_per_span: f64,
-    pub bytes_per_span: f64,
+pub(crate) struct IndexFloor {
+    pub(crate) spans_per_second: f64,
+    pub(crate) cpu_micros_per_span: f64,
+    pub(crate) bytes_per_span: f64,
 }
 
 /// Indexes so many requests of the load on two threads, committing every second.
-pub fn index(load: &Load, requests: usize, directory: &Path) -> anyhow::Result<IndexFloor> {
+pub(crate) fn index(load: &Load, requests: usize, directory: &Path) -> anyhow::Result<IndexFloor> {
     let mut spans = SpanIndex::create(&directory.join("floor-spans"))?;
     let mut derived = Derived::create(&directory.join("floor-derived"))?;
     let (begin, cpu) = (Instant::now(), process::cpu(std::process::id()));

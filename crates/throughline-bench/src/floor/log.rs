@@ -10,7 +10,7 @@ use crate::load::Load;
 use crate::process::Latencies;
 
 /// Appends and syncs so many requests of the load; how long each took.
-pub fn append_and_sync(load: &Load, requests: usize, directory: &Path) -> anyhow::Result<Latencies> {
+pub(crate) fn append_and_sync(load: &Load, requests: usize, directory: &Path) -> anyhow::Result<Latencies> {
     let path = directory.join("log-floor");
     let mut file =
         std::fs::File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;

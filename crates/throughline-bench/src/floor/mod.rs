@@ -5,5 +5,5 @@ mod index;
 mod log;
 mod wire;
 
-pub use index::index;
-pub use log::append_and_sync;
+pub(crate) use index::index;
+pub(crate) use log::append_and_sync;

@@ -1,12 +1,12 @@
 //! The least that must be read of a trace request to index it. Trusts its input: it reads only what we made.
 
-pub enum Wire<'a> {
+pub(crate) enum Wire<'a> {
     Int(u64),
     Bytes(&'a [u8]),
 }
 
 /// The fields of one protobuf message.
-pub struct Fields<'a>(pub &'a [u8]);
+pub(crate) struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
     #[inline]
@@ -51,32 +51,32 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 #[derive(Clone, Copy)]
-pub enum Value<'a> {
+pub(crate) enum Value<'a> {
     Text(&'a str),
     Int(i64),
 }
 
 /// A span with the load's attributes taken apart.
 #[derive(Default)]
-pub struct Span<'a> {
-    pub trace: &'a [u8],
-    pub id: &'a [u8],
-    pub is_root: bool,
-    pub name: &'a str,
-    pub service: &'a str,
-    pub kind: &'a str,
-    pub session: &'a str,
-    pub user: &'a str,
-    pub model: &'a str,
-    pub input: &'a str,
-    pub output: &'a str,
-    pub start: i64,
-    pub end: i64,
-    pub input_tokens: u64,
-    pub output_tokens: u64,
-    pub is_error: bool,
-    pub attributes: Vec<(&'a str, Value<'a>)>,
-    pub bytes: &'a [u8],
+pub(crate) struct Span<'a> {
+    pub(crate) trace: &'a [u8],
+    pub(crate) id: &'a [u8],
+    pub(crate) is_root: bool,
+    pub(crate) name: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) session: &'a str,
+    pub(crate) user: &'a str,
+    pub(crate) model: &'a str,
+    pub(crate) input: &'a str,
+    pub(crate) output: &'a str,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) is_error: bool,
+    pub(crate) attributes: Vec<(&'a str, Value<'a>)>,
+    pub(crate) bytes: &'a [u8],
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -145,7 +145,7 @@ impl<'a> Span<'a> {
 }
 
 /// Calls `each` with every span of a request.
-pub fn each_span(body: &[u8], mut each: impl FnMut(Span<'_>)) {
+pub(crate) fn each_span(body: &[u8], mut each: impl FnMut(Span<'_>)) {
     for (field, wire) in Fields(body) {
         let (1, Wire::Bytes(resource_spans)) = (field, wire) else { continue };
         let mut service = "";

@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod demo;
 mod failure;
 mod import;
 mod logging;
@@ -48,6 +49,7 @@ struct Cli {
 enum Command {
     /// Run the server: dashboard, API, and OpenTelemetry over HTTP and gRPC.
     Serve(ForServer),
+    Demo(demo::Demo),
     /// Follow what arrives at a running server, as it arrives.
     Tail(tail::Tail),
     /// List, show, export or delete sessions of a running server.
@@ -80,6 +82,7 @@ fn execute(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
     };
     match cli.command {
         Command::Serve(flags) => serve::run(&server(flags)?).map(|()| ExitCode::SUCCESS),
+        Command::Demo(demo) => demo::run(&server(demo.settings)?, &demo.options).map(|()| ExitCode::SUCCESS),
         Command::Check(flags) => check::run(&server(flags)?).map(|()| ExitCode::SUCCESS),
         Command::Tail(tail) => tail::run(&client(tail.client)?, &tail.options).map(|()| ExitCode::SUCCESS),
         Command::Sessions(sessions) => {

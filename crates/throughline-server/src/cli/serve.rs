@@ -13,13 +13,18 @@ use super::logging;
 pub(super) fn run(values: &Values) -> Result<(), Failure> {
     let config = Config::from_values(values)?;
     logging::start(&config.log);
+    until_stopped(&config, |addresses| announce(&config, addresses))
+}
+
+/// Serves until told to stop; `started` hears where, once it is so.
+pub(super) fn until_stopped(config: &Config, started: impl FnOnce(Addresses)) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("throughline").build()?;
     runtime.block_on(async {
         // Before anything can be written: a signal that comes while starting must not kill half-way.
         let mut stop = Stop::new()?;
-        let running = app::start(&config).await?;
-        announce(&config, running.addresses);
+        let running = app::start(config).await?;
+        started(running.addresses);
         let name = stop.wait().await;
         tracing::info!("stopping on {name}; a second one stops at once");
         tokio::select! {
