@@ -1,6 +1,8 @@
 //! The server's integration tests, as one binary; a test in `tidy` fails when a file is not listed here.
+#![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
 mod arrows;
+mod captures;
 mod config;
 mod events;
 mod guard;

@@ -1,6 +1,7 @@
 //! A real server on free ports, and what tests need to talk to it.
 
 mod client;
+mod engine;
 pub(crate) mod otlp;
 mod recording_store;
 
@@ -14,6 +15,7 @@ use throughline_server::http::Clock;
 use throughline_server::store::Store;
 
 pub(crate) use client::{Reply, Request};
+pub(crate) use engine::Engine;
 pub(crate) use recording_store::{Mood, RecordingStore};
 
 /// What the servers of tests take for now: 2026-11-21T12:00:00Z.
@@ -36,12 +38,22 @@ pub(crate) fn config(flags: &[(&'static str, &str)]) -> Config {
 pub(crate) struct TestServer {
     pub(crate) addresses: Addresses,
     running: Option<Running>,
+    /// Where the store is, if it is on disk; deleted with the server.
+    directory: Option<tempfile::TempDir>,
 }
 
 impl TestServer {
+    /// A server on a fresh store of an engine.
+    pub(crate) async fn on(engine: Engine) -> (Self, Arc<dyn Store>) {
+        let (store, directory) = engine.open();
+        let mut server = Self::with_store(store.clone(), &[]).await;
+        server.directory = directory;
+        (server, store)
+    }
+
     pub(crate) async fn with_store(store: Arc<dyn Store>, flags: &[(&'static str, &str)]) -> Self {
         let running = app::start_with(&config(flags), store, Clock::fixed(NOW)).await.unwrap();
-        Self { addresses: running.addresses, running: Some(running) }
+        Self { addresses: running.addresses, running: Some(running), directory: None }
     }
 
     /// A server whose store only records what it is given.
