@@ -33,6 +33,7 @@ fn add_flags(command: Command, audience: Audience) -> Command {
             .value_name(setting.value_name)
             .help(format!("{} [{default}env: {}]", setting.help, setting.variable()))
             .help_heading(heading)
+            .global(audience == Audience::Client)
     }))
 }
 

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod captures;
+mod cli;
 mod config;
 mod events;
 mod guard;
