@@ -576,6 +576,7 @@ pub(super) static TABLE: &[(Field, &[Row])] = &[
             row("tool_call.function.arguments", Content),
             row("ai.toolCall.args", Content),
             row("tool_arguments", Content),
+            claude("tool_parameters", Content),
         ],
     ),
     (
@@ -610,6 +611,8 @@ pub(super) struct Rule {
     pub(super) key: &'static str,
     pub(super) shape: Shape,
     pub(super) when: When,
+    /// The first row of its key. What loses elsewhere may still have won here.
+    pub(super) is_first: bool,
 }
 
 pub(super) struct Index {
@@ -625,11 +628,20 @@ impl Index {
         let mut index = Self { exact: FxHashMap::default(), prefixes: Vec::new() };
         for (field, rows) in TABLE {
             for (rank, row) in rows.iter().enumerate() {
-                let rule =
-                    Rule { field: *field, rank: rank as u8, key: row.key, shape: row.shape, when: row.when };
+                let rule = |key, is_first| Rule {
+                    field: *field,
+                    rank: rank as u8,
+                    key,
+                    shape: row.shape,
+                    when: row.when,
+                    is_first,
+                };
                 match row.key.strip_suffix('*') {
-                    Some(prefix) => index.prefixes.push(Rule { key: prefix, ..rule }),
-                    None => index.exact.entry(row.key.as_bytes()).or_default().push(rule),
+                    Some(prefix) => index.prefixes.push(rule(prefix, true)),
+                    None => {
+                        let rules = index.exact.entry(row.key.as_bytes()).or_default();
+                        rules.push(rule(row.key, rules.is_empty()));
+                    }
                 }
             }
         }

@@ -109,17 +109,17 @@ impl<'a> Reader<'a> {
             if rule.when == When::ClaudeCode && !self.context.claude_code {
                 continue;
             }
-            let first = !std::mem::replace(&mut known, true);
+            known = true;
             match (rule.field, rule.shape) {
                 (Field::Ignored, _) => {}
                 (field, Shape::Named(name)) => {
-                    self.named(field, name, &key[rule.key.len().min(key.len())..], value)
+                    self.named(field, name, key.get(rule.key.len()..).unwrap_or_default(), value);
                 }
-                (_, shape) => {
+                _ => {
                     let lost = self.slots.offer(rule, value);
-                    if first && !matches!(shape, Shape::Indexed) {
-                        self.lost.extend(lost);
-                    }
+                    self.lost.extend(
+                        lost.filter(|(rule, _)| rule.is_first && !matches!(rule.shape, Shape::Indexed)),
+                    );
                 }
             }
         }

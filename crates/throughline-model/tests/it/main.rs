@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod captures;
+mod mapping;
 mod messages;
+mod rows;
 mod support;

@@ -31,31 +31,31 @@ fn printed(messages: &[Message]) -> Vec<String> {
 }
 
 #[track_caller]
-fn check_input(input: Value, expected: &[&str]) {
-    assert_eq!(printed(&conversation(Some(&input), None)), expected, "{input}");
+fn check_input(input: &Value, expected: &[&str]) {
+    assert_eq!(printed(&conversation(Some(input), None)), expected, "{input}");
 }
 
 #[track_caller]
-fn check_output(output: Value, expected: &[&str]) {
-    assert_eq!(printed(&conversation(None, Some(&output))), expected, "{output}");
+fn check_output(output: &Value, expected: &[&str]) {
+    assert_eq!(printed(&conversation(None, Some(output))), expected, "{output}");
 }
 
 #[test]
 fn plain_text_and_wrappers() {
-    check_input(json!("hi"), &["user: hi"]);
-    check_output(json!("hello"), &["assistant: hello"]);
+    check_input(&json!("hi"), &["user: hi"]);
+    check_output(&json!("hello"), &["assistant: hello"]);
     for wrapper in ["message", "content", "query", "question", "input", "prompt", "text"] {
-        check_input(json!({wrapper: "hi"}), &["user: hi"]);
+        check_input(&json!({wrapper: "hi"}), &["user: hi"]);
     }
     for wrapper in ["response", "answer", "output", "result", "completion"] {
-        check_output(json!({wrapper: "hello"}), &["assistant: hello"]);
+        check_output(&json!({wrapper: "hello"}), &["assistant: hello"]);
     }
-    check_input(json!({"args": [], "kwargs": {"question": "hi"}}), &["user: hi"]);
-    check_input(json!({"city": "Oslo"}), &["user ? {\"city\":\"Oslo\"}"]);
-    check_input(json!("[{\"role\": \"user\", \"content\": \"hi\"}]"), &["user: hi"]);
-    check_input(json!(["one", "two"]), &["user: one", "user: two"]);
-    check_input(Value::Null, &[]);
-    check_input(json!([]), &[]);
+    check_input(&json!({"args": [], "kwargs": {"question": "hi"}}), &["user: hi"]);
+    check_input(&json!({"city": "Oslo"}), &["user ? {\"city\":\"Oslo\"}"]);
+    check_input(&json!("[{\"role\": \"user\", \"content\": \"hi\"}]"), &["user: hi"]);
+    check_input(&json!(["one", "two"]), &["user: one", "user: two"]);
+    check_input(&Value::Null, &[]);
+    check_input(&json!([]), &[]);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn openai_chat() {
         {"role": "tool", "tool_call_id": "call_1", "content": "{\"found\": true}"},
     ]});
     check_input(
-        input,
+        &input,
         &[
             "system: Be short.",
             "user: Look",
@@ -79,10 +79,10 @@ fn openai_chat() {
     );
     let output = json!({"id": "chatcmpl-1", "choices": [{"index": 0, "finish_reason": "stop",
         "message": {"role": "assistant", "content": "Found.", "refusal": null, "reasoning_content": "hm"}}]});
-    check_output(output.clone(), &["assistant thinks hm", "assistant: Found."]);
+    check_output(&output, &["assistant thinks hm", "assistant: Found."]);
     assert_eq!(conversation(None, Some(&output))[0].finish_reason.as_deref(), Some("stop"));
-    check_output(json!({"role": "assistant", "content": "Found."}), &["assistant: Found."]);
-    check_output(json!({"choices": [{"text": "Found.", "finish_reason": "stop"}]}), &["assistant: Found."]);
+    check_output(&json!({"role": "assistant", "content": "Found."}), &["assistant: Found."]);
+    check_output(&json!({"choices": [{"text": "Found.", "finish_reason": "stop"}]}), &["assistant: Found."]);
 }
 
 #[test]
@@ -92,12 +92,12 @@ fn openai_responses() {
         {"type": "function_call", "call_id": "c1", "name": "lookup", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c1", "output": "done"},
     ]});
-    check_input(input, &["system: Be short.", "user: hi", "user -> lookup({}) c1", "tool <- \"done\" c1"]);
+    check_input(&input, &["system: Be short.", "user: hi", "user -> lookup({}) c1", "tool <- \"done\" c1"]);
     let output = json!({"output": [
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hello"}]},
     ]});
-    check_output(output, &["assistant thinks hm", "assistant: hello"]);
+    check_output(&output, &["assistant thinks hm", "assistant: hello"]);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn opentelemetry_parts() {
         {"role": "user", "parts": [{"type": "blob", "modality": "audio", "mime_type": "audio/wav", "content": "AAAA"}, {"type": "compaction"}]},
     ]);
     check_input(
-        input,
+        &input,
         &[
             "system: Be short.",
             "user: hi",
@@ -124,8 +124,8 @@ fn opentelemetry_parts() {
             "user ? {\"type\":\"compaction\"}",
         ],
     );
-    check_input(json!([{"parts": [{"type": "text", "content": "no role"}]}]), &["user: no role"]);
-    check_output(json!([{"type": "text", "content": "no message"}]), &["assistant: no message"]);
+    check_input(&json!([{"parts": [{"type": "text", "content": "no role"}]}]), &["user: no role"]);
+    check_output(&json!([{"type": "text", "content": "no message"}]), &["assistant: no message"]);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn anthropic_blocks() {
         {"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}]},
     ]});
     check_input(
-        input,
+        &input,
         &[
             "system: Be short.",
             "user: hi",
@@ -148,7 +148,7 @@ fn anthropic_blocks() {
         ],
     );
     let output = json!({"type": "message", "role": "assistant", "stop_reason": "end_turn", "content": [{"type": "text", "text": "hello"}]});
-    check_output(output.clone(), &["assistant: hello"]);
+    check_output(&output, &["assistant: hello"]);
     assert_eq!(conversation(None, Some(&output))[0].finish_reason.as_deref(), Some("end_turn"));
 }
 
@@ -170,7 +170,7 @@ fn gemini_contents() {
         ]
     );
     let output = json!({"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP"}]});
-    check_output(output, &["assistant: hello"]);
+    check_output(&output, &["assistant: hello"]);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn vercel_prompts() {
         {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "c", "toolName": "lookup", "output": {"type": "json", "value": 1}}]},
     ]);
     check_input(
-        input,
+        &input,
         &[
             "system: Be short.",
             "user: hi",
@@ -191,7 +191,7 @@ fn vercel_prompts() {
         ],
     );
     check_output(
-        json!([{"toolCallId": "c", "toolName": "lookup", "input": "{}", "type": "tool-call"}]),
+        &json!([{"toolCallId": "c", "toolName": "lookup", "input": "{}", "type": "tool-call"}]),
         &["assistant -> lookup({}) c"],
     );
 }
@@ -202,16 +202,16 @@ fn langchain_messages() {
         {"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "SystemMessage"], "kwargs": {"content": "Be short.", "type": "system"}},
         {"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "HumanMessage"], "kwargs": {"content": "hi", "type": "human"}},
     ]]});
-    check_input(serialised, &["system: Be short.", "user: hi"]);
+    check_input(&serialised, &["system: Be short.", "user: hi"]);
     let plain = json!({"messages": [
         {"type": "human", "content": "hi", "id": "1"},
         {"type": "ai", "content": "", "tool_calls": [{"id": "c", "name": "lookup", "args": {"id": 7}}]},
         {"type": "tool", "content": "found", "tool_call_id": "c"},
     ]});
-    check_input(plain, &["user: hi", "assistant -> lookup({\"id\":7}) c", "tool <- \"found\" c"]);
+    check_input(&plain, &["user: hi", "assistant -> lookup({\"id\":7}) c", "tool <- \"found\" c"]);
     let output = json!({"generations": [[{"text": "hello", "message": {"lc": 1, "type": "constructor",
         "id": ["langchain", "AIMessage"], "kwargs": {"content": "hello"}}}]]});
-    check_output(output, &["assistant: hello"]);
+    check_output(&output, &["assistant: hello"]);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn openinference_wrappers() {
     let input = json!([{"message": {"role": "user", "content": "hi"}},
         {"role": "assistant", "tool_calls": [{"tool_call": {"id": "c", "function": {"name": "lookup", "arguments": "{}"}}}]},
         {"role": "user", "contents": [{"message_content": {"type": "text", "text": "more"}}]}]);
-    check_input(input, &["user: hi", "assistant -> lookup({}) c", "user: more"]);
+    check_input(&input, &["user: hi", "assistant -> lookup({}) c", "user: more"]);
 }
 
 #[test]

@@ -79,8 +79,3 @@ pub(crate) fn with_facts(body: &[u8], check: impl FnOnce(&SpanFacts<'_>)) {
     each_span(body, |span| (check.take().expect("one span"))(&span.facts())).unwrap();
     assert!(check.is_none(), "no span");
 }
-
-/// Calls `check` with the facts of a span with these attributes.
-pub(crate) fn with_attributes(attributes: &Value, check: impl FnOnce(&SpanFacts<'_>)) {
-    with_facts(&request(&serde_json::json!({}), "test", vec![span(attributes)]), check);
-}
