@@ -90,7 +90,7 @@ pub(super) fn name_accepted(headers: &mut HeaderMap) {
 /// Reads a body as sent, up to `cap` bytes, chunked or not.
 pub(super) async fn read(
     headers: &HeaderMap,
-    mut body: Body,
+    body: &mut Body,
     cap: usize,
     lease: &mut Lease,
 ) -> Result<Bytes, Error> {
@@ -119,6 +119,25 @@ pub(super) async fn read(
         }
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Reads and drops the rest of a body that was refused. A connection that is closed with unread bytes is reset, and the
+/// answer lost with it: the client would not learn why and send the same again.
+pub(super) async fn discard(mut body: Body) {
+    const ENOUGH: usize = 64 << 20;
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let rest = async {
+        let mut dropped = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            dropped += frame.data_ref().map_or(0, Bytes::len);
+            if dropped > ENOUGH {
+                break;
+            }
+        }
+    };
+    if tokio::time::timeout(PATIENCE, rest).await.is_err() {
+        tracing::debug!("a refused body goes on and on; the connection is closed");
+    }
 }
 
 /// Unpacks a body. Stops as soon as more than `cap` bytes come out, so that no more are ever held.

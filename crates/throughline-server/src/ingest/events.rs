@@ -41,11 +41,11 @@ pub(super) async fn receive(
     Extension(room): Extension<Room>,
     Project(project): Project,
     headers: HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Response {
     let taken = async {
         let format = format(&headers)?;
-        let parcel = parcel(&state, &room, &headers, body).await?;
+        let parcel = parcel(&state, &room, &headers, &mut body).await?;
         let (now, cap) = (state.clock.now(), state.limits.event_bytes);
         let work = move |bytes| read_all(&bytes, format, now, cap);
         let ((events, rejected), lease) = intake::unpacked(&state, parcel, work).await?;
@@ -61,6 +61,7 @@ pub(super) async fn receive(
     match taken.await {
         Ok(receipt) => receipt.into_response(),
         Err(error) => {
+            content::discard(body).await;
             let unsupported = error.kind() == Kind::UnsupportedMediaType;
             let mut response = error.into_response();
             if unsupported {

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ::http::{Request, Response};
@@ -19,7 +20,7 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, En
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
 
-use crate::http::{Error, Project, RequestId, State};
+use crate::http::{Error, Metrics, Project, RequestId, State};
 
 use super::content::{self, Encoding, Format};
 use super::intake::{self, Parcel, Signal};
@@ -58,8 +59,9 @@ async fn export(
         .accept_compressed(CompressionEncoding::Deflate)
         .accept_compressed(CompressionEncoding::Zstd)
         .max_decoding_message_size(limits.unpacked_bytes);
-    let request =
-        request.map(|body| Metered { body, lease, left: limits.body_bytes, cap: limits.body_bytes });
+    let metrics = state.metrics.clone();
+    let cap = limits.body_bytes;
+    let request = request.map(|body| Metered { body, lease, metrics, left: cap, cap });
     let service = Export { signal, state, room, project, id };
     blame_the_sender(grpc.unary(service, request).await)
 }
@@ -116,6 +118,7 @@ fn blame_the_sender(mut response: Response<tonic::body::Body>) -> Response<tonic
 struct Metered {
     body: Body,
     lease: Lease,
+    metrics: Arc<Metrics>,
     left: usize,
     cap: usize,
 }
@@ -139,6 +142,7 @@ impl HttpBody for Metered {
             return Poll::Ready(Some(Err(error.to_grpc())));
         };
         self.left = left;
+        self.metrics.received_bytes.add(size);
         Poll::Ready(Some(self.lease.grow(size).map(|()| frame).map_err(|busy| busy.to_grpc())))
     }
 

@@ -40,15 +40,18 @@ async fn receive(
     Extension(room): Extension<Room>,
     Project(project): Project,
     Extension(id): Extension<RequestId>,
-    (headers, body): (HeaderMap, Body),
+    (headers, mut body): (HeaderMap, Body),
 ) -> Response {
     let format = Format::of(&headers).filter(|format| *format != Format::JsonLines);
-    let Some(format) = format else { return unknown_format().into_response() };
-    let outcome = take(&state, &room, project, (signal, format), &headers, body).await;
-    match outcome {
+    let Some(format) = format else {
+        content::discard(body).await;
+        return unknown_format().into_response();
+    };
+    match take(&state, &room, project, (signal, format), &headers, &mut body).await {
         Ok(outcome) => reply::taken(signal, format, &outcome),
         Err(error) => {
             error.log(&id);
+            content::discard(body).await;
             let mut response = reply::refused(format, &error);
             if error.kind() == Kind::UnsupportedMediaType {
                 content::name_accepted(response.headers_mut());
@@ -64,7 +67,7 @@ async fn take(
     project: throughline_model::ProjectId,
     kind: (Signal, Format),
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Outcome, Error> {
     let parcel = parcel(state, room, headers, body).await?;
     intake::take_otlp(state, project, kind, parcel).await
@@ -75,11 +78,12 @@ pub(super) async fn parcel(
     state: &State,
     room: &Room,
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Parcel, Error> {
     let encoding = Encoding::of(headers)?;
     let mut lease = room.lease();
     let bytes = content::read(headers, body, state.limits.body_bytes, &mut lease).await?;
+    state.metrics.received_bytes.add(bytes.len());
     Ok(Parcel { bytes, encoding, lease })
 }
 

@@ -63,7 +63,6 @@ pub(super) async fn unpacked<T: Send + 'static>(
     read: impl FnOnce(Bytes) -> Result<T, Error> + Send + 'static,
 ) -> Result<(T, Lease), Error> {
     let cap = state.limits.unpacked_bytes;
-    state.metrics.received_bytes.add(parcel.bytes.len());
     let large = parcel.bytes.len() > INLINE;
     let work = move || {
         let bytes = content::unpack(parcel.bytes, parcel.encoding, cap, &mut parcel.lease)?;
