@@ -5,6 +5,7 @@ mod arrows;
 mod captures;
 mod cli;
 mod config;
+mod conformance;
 mod events;
 mod guard;
 mod otlp_grpc;

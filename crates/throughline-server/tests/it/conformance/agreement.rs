@@ -1,0 +1,286 @@
+//! Two stores that were given the same records, each in its own order and pieces, answer every question alike.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use serde_json::json;
+use throughline_model::{Actor, Attributes, Event, Level, Scope, SessionId};
+use throughline_server::domain::arrival::{Batch, BatchContent};
+use throughline_server::domain::filter::Target;
+use throughline_server::domain::query::{ListQuery, SortField, UsageGroup};
+
+use super::requests::{Spec, at, event_in, request, span, trace_id};
+use super::{TestStore, all_pages, batch, by, matching};
+
+/// The engine under test against the one that computes everything afresh.
+pub(crate) async fn any_order_and_any_batches_read_alike(store: &TestStore) {
+    for seed in 0..4 {
+        let project = format!("seed {seed}");
+        engines_agree(&TestStore::memory(), store, &project, seed).await;
+    }
+}
+
+/// Gives both stores the same random records, in different orders, pieces and repetitions, with ends and deletions
+/// between, and compares everything that can be read.
+async fn engines_agree(reference: &TestStore, other: &TestStore, project: &str, seed: u64) {
+    let mut rng = Rng::with_seed(seed);
+    let world = World::random(&mut rng);
+    let mut known: Vec<Record> = Vec::new();
+    for (round, records) in world.rounds(&mut rng).into_iter().enumerate() {
+        known.extend(records);
+        for store in [reference, other] {
+            deliver(store, project, &known, &mut rng.fork()).await;
+        }
+        compare(reference, other, project, &format!("seed {seed}, round {round}")).await;
+        let id = SessionId::from(*rng.choice(&SESSIONS).unwrap());
+        let content = match round {
+            0 => BatchContent::EndSession(id.clone()),
+            _ => BatchContent::DeleteSession(id.clone()),
+        };
+        let received = at(rng.i64(0..1000));
+        for store in [reference, other] {
+            let batch = Batch { project: project.into(), received, content: content.clone() };
+            store.append(batch).await.unwrap();
+            store.settle().await.unwrap();
+        }
+        compare(reference, other, project, &format!("seed {seed}, after {content:?}")).await;
+    }
+}
+
+const SESSIONS: [&str; 4] = ["s1", "s2", "s3", "Zürich ☕"];
+const USERS: [&str; 3] = ["alice", "bob", "carol"];
+const WORDS: [&str; 6] = ["refund", "order", "Zürich", "late", "[1, 2]", "{\"a\": \"thanks\"}"];
+
+#[derive(Debug, Clone)]
+enum Record {
+    Span(Spec),
+    Event(Box<Event>),
+}
+
+struct World {
+    records: Vec<Record>,
+}
+
+impl World {
+    fn random(rng: &mut Rng) -> Self {
+        let mut spans = BTreeMap::new();
+        for _ in 0..rng.usize(20..60) {
+            let spec = random_span(rng);
+            spans.entry((spec.trace, spec.id)).or_insert(Record::Span(spec));
+        }
+        let events = (0..rng.u32(5..25)).map(|n| Record::Event(Box::new(random_event(n, rng))));
+        let mut records: Vec<Record> = events.collect();
+        records.extend(spans.into_values());
+        rng.shuffle(&mut records);
+        Self { records }
+    }
+
+    /// Three parts to be delivered one after the other.
+    fn rounds(self, rng: &mut Rng) -> [Vec<Record>; 3] {
+        let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
+        for record in self.records {
+            rounds[rng.usize(0..3)].push(record);
+        }
+        rounds
+    }
+}
+
+fn random_span(rng: &mut Rng) -> Spec {
+    let (trace, id) = (rng.u64(1..8), rng.u64(1..14));
+    let start = rng.i64(0..40) * 10_000;
+    let mut spec = span(trace, id).during(start, start + rng.i64(0..30) * 1000);
+    if rng.u32(0..5) > 0 {
+        spec = spec.below(rng.u64(1..14));
+    }
+    if rng.u32(0..4) == 0 {
+        spec = spec.in_session(rng.choice(&SESSIONS).unwrap());
+    }
+    if rng.u32(0..4) == 0 {
+        spec = spec.of_user(rng.choice(&USERS).unwrap());
+    }
+    if rng.bool() {
+        spec = spec.kind(rng.choice(&["LLM", "AGENT", "TOOL", "CHAIN"]).unwrap());
+    }
+    if rng.bool() {
+        let model = rng.choice(&["gpt-4o", "claude-haiku-4-5", "my-model"]).unwrap();
+        spec =
+            spec.text("gen_ai.response.model", model).number("gen_ai.usage.input_tokens", rng.i64(0..5000));
+    }
+    if rng.bool() {
+        spec = spec.saying(rng.choice(&WORDS).unwrap(), rng.choice(&WORDS).unwrap());
+    }
+    if rng.u32(0..5) == 0 {
+        spec = spec.failing(rng.choice(&WORDS).unwrap());
+    }
+    if rng.u32(0..3) == 0 {
+        spec = spec.tags(&[rng.choice(&WORDS).unwrap()]);
+        spec = spec.text("metadata", &json!({ "round": rng.u32(0..3) }).to_string());
+    }
+    if rng.u32(0..10) == 0 {
+        spec = spec.text("langfuse.trace.name", rng.choice(&WORDS).unwrap());
+    }
+    spec.from(rng.choice(&["shop", "billing"]).unwrap(), rng.choice(&["test", "production"]).unwrap())
+}
+
+fn random_event(n: u32, rng: &mut Rng) -> Event {
+    let session = (rng.u32(0..3) == 0).then(|| *rng.choice(&SESSIONS).unwrap());
+    let trace = rng.bool().then(|| rng.u64(1..10));
+    let mut attributes = Attributes::new();
+    attributes.insert("word".to_owned(), json!(rng.choice(&WORDS).unwrap()));
+    let id = rng.bool().then(|| (*rng.choice(&USERS).unwrap()).to_owned());
+    let actor = Actor { kind: "user".to_owned(), id, tags: Attributes::new() };
+    let scope = Scope { kind: "organization".to_owned(), id: format!("org {n}"), tags: Attributes::new() };
+    Event {
+        level: *rng.choice(&Level::ALL).unwrap(),
+        actor: rng.bool().then_some(actor),
+        scope: rng.bool().then_some(scope),
+        attributes,
+        ..event_in(&format!("e{n}"), rng.i64(0..400) * 1000, session, trace)
+    }
+}
+
+/// All of it in random order and pieces, some of it twice, sometimes waiting in between.
+async fn deliver(store: &TestStore, project: &str, records: &[Record], rng: &mut Rng) {
+    let mut order: Vec<&Record> = records.iter().collect();
+    order.extend(records.iter().filter(|_| rng.u32(0..4) == 0));
+    rng.shuffle(&mut order);
+    while !order.is_empty() {
+        let piece = order.split_off(order.len() - rng.usize(1..=order.len().min(9)));
+        let spans: Vec<Spec> = piece
+            .iter()
+            .filter_map(|record| match record {
+                Record::Span(spec) => Some(spec.clone()),
+                Record::Event(_) => None,
+            })
+            .collect();
+        let events: Vec<Event> = piece
+            .iter()
+            .filter_map(|record| match record {
+                Record::Event(event) => Some(event.as_ref().clone()),
+                Record::Span(_) => None,
+            })
+            .collect();
+        for content in [BatchContent::Traces(request(&spans)), BatchContent::Events(events)] {
+            store.append(Batch { project: project.into(), ..batch(content) }).await.unwrap();
+        }
+        if rng.u32(0..3) == 0 {
+            store.settle().await.unwrap();
+        }
+    }
+    store.settle().await.unwrap();
+}
+
+const FILTERS: [&str; 14] = [
+    "",
+    "refund",
+    "user:alice",
+    "model:gpt-4o error:true",
+    "tag:order OR tag:late",
+    "type:tool",
+    "env:production -service:shop",
+    "cost:>0.001",
+    "tokens:>3k",
+    "duration:<20s",
+    "level:>=error",
+    "attr.metadata.round:1",
+    "NOT session:s1",
+    "zürich order",
+];
+
+async fn compare(a: &TestStore, b: &TestStore, project: &str, context: &str) {
+    let project = project.into();
+    for filter in FILTERS {
+        let context = format!("{context}, filter {filter:?}");
+        let query = ListQuery { limit: 4, ..matching(filter, Target::Session) };
+        for sort in [by(SortField::EndTime, true).sort, by(SortField::TotalCost, false).sort] {
+            let read = async |store: &TestStore| {
+                all_pages(async |after| {
+                    store.sessions(&project, &ListQuery { after, sort, ..query.clone() }).await.unwrap()
+                })
+                .await
+            };
+            assert_eq!(read(a).await, read(b).await, "sessions, {context}");
+        }
+        let query = ListQuery { limit: 3, ..matching(filter, Target::Trace) };
+        let read = async |store: &TestStore| {
+            all_pages(async |after| {
+                store.traces(&project, &ListQuery { after, ..query.clone() }).await.unwrap()
+            })
+            .await
+        };
+        assert_eq!(read(a).await, read(b).await, "traces, {context}");
+        let query = matching(filter, Target::Session);
+        let read = async |store: &TestStore| store.users(&project, &query).await.unwrap().rows;
+        assert_eq!(read(a).await, read(b).await, "users, {context}");
+    }
+    for filter in ["", "refund", "user:alice", "level:>=warn", "session:s*", "attr.word:late"] {
+        let query = ListQuery { limit: 5, ..matching(filter, Target::Event) };
+        let read = async |store: &TestStore| {
+            all_pages(async |after| {
+                store.events(&project, &ListQuery { after, ..query.clone() }).await.unwrap()
+            })
+            .await
+        };
+        assert_eq!(read(a).await, read(b).await, "events, {context}, filter {filter:?}");
+    }
+    compare_details(a, b, &project, context).await;
+    compare_usage(a, b, &project, context).await;
+}
+
+async fn compare_details(
+    a: &TestStore,
+    b: &TestStore,
+    project: &throughline_model::ProjectId,
+    context: &str,
+) {
+    for n in 1..10 {
+        let read =
+            async |store: &TestStore| format!("{:#?}", store.trace(project, &trace_id(n)).await.unwrap());
+        assert_eq!(read(a).await, read(b).await, "trace {n}, {context}");
+    }
+    for id in SESSIONS.map(SessionId::from) {
+        for now in [at(0), at(500_000), at(3_000_000)] {
+            let read = async |store: &TestStore| store.session(project, &id, now).await.unwrap();
+            assert_eq!(read(a).await, read(b).await, "session {id}, {context}");
+        }
+        let read = async |store: &TestStore| {
+            let traces =
+                all_pages(async |after| store.session_traces(project, &id, after.as_ref(), 2).await.unwrap());
+            let items =
+                all_pages(async |after| store.timeline(project, &id, after.as_ref(), 5).await.unwrap());
+            let otlp =
+                all_pages(async |after| store.session_otlp(project, &id, after.as_ref(), 2).await.unwrap());
+            format!("{:#?}\n{:#?}\n{:?}", traces.await, items.await, otlp.await)
+        };
+        assert_eq!(read(a).await, read(b).await, "session {id}, {context}");
+    }
+}
+
+async fn compare_usage(a: &TestStore, b: &TestStore, project: &throughline_model::ProjectId, context: &str) {
+    for group in
+        [UsageGroup::Model, UsageGroup::User, UsageGroup::Service, UsageGroup::Name, UsageGroup::Type]
+    {
+        for filter in ["", "model:gpt-4o", "error:true"] {
+            let filter = matching(filter, Target::Observation).filter;
+            let (from, to) = (Some(at(50_000)), Some(at(300_000)));
+            let read = async |store: &TestStore| {
+                let mut rows = store.usage(project, &filter, from, to, group).await.unwrap();
+                assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row.usage.total())));
+                rows.sort_by(|a, b| a.group.cmp(&b.group));
+                rows
+            };
+            let (a, b) = (read(a).await, read(b).await);
+            assert_eq!(a.len(), b.len(), "usage by {group:?}, {context}");
+            for (a, b) in a.iter().zip(&b) {
+                // Percentiles may be estimates.
+                let near = |a: f64, b: f64| (a - b).abs() <= 0.03 * a.max(b);
+                assert_eq!(
+                    (&a.group, a.observation_count, a.error_count, a.usage, a.cost),
+                    (&b.group, b.observation_count, b.error_count, b.usage, b.cost),
+                    "usage by {group:?}, {context}"
+                );
+                assert!(near(a.duration_p95, b.duration_p95), "{a:?} {b:?}, {context}");
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+use throughline_model::{Money, Status};
+use throughline_server::domain::filter::{Filter, Target};
+use throughline_server::domain::query::UsageGroup;
+
+use super::requests::{at, generation, span};
+use super::{TestStore, matching, project, put, session, trace};
+
+pub(crate) async fn an_agent_repeating_its_calls_counts_once(store: &TestStore) {
+    let agent = || generation(1, 1, 100, 10).kind("AGENT").in_session("s");
+    let call = |id, tokens| generation(1, id, tokens, 0).below(1);
+    put(store, &[agent()]).await;
+    assert_eq!(session(store, "s").await.unwrap().total_tokens, 110, "alone it counts");
+    put(store, &[call(2, 60)]).await;
+    assert_eq!(session(store, "s").await.unwrap().total_tokens, 60);
+    put(store, &[call(3, 40), generation(1, 4, 7, 0).kind("TOOL").below(2)]).await;
+    assert_eq!(session(store, "s").await.unwrap().total_tokens, 100, "a call goes before what is below it");
+    put(store, &[call(5, 1).below(2)]).await;
+    assert_eq!(trace(store, 1).await.unwrap().trace.total_tokens, 41, "the innermost call counts");
+    let usage = store.usage(&project(), &Filter::All, None, None, UsageGroup::Type).await.unwrap();
+    assert_eq!((usage.len(), usage[0].observation_count, usage[0].usage.total()), (1, 2, 41));
+}
+
+pub(crate) async fn failed_calls_leave_cost_alone(store: &TestStore) {
+    let failed = span(1, 2).below(1).kind("LLM").text("gen_ai.request.model", "gpt-4o").failing("too long");
+    let failed = failed.text("langfuse.observation.cost_details", r#"{"total": 0}"#);
+    put(store, &[span(1, 1).in_session("s"), failed]).await;
+    let found = session(store, "s").await.unwrap();
+    assert_eq!(
+        (found.total_cost, found.total_tokens, found.models.join(" ")),
+        (None, 0, "gpt-4o".to_owned())
+    );
+    put(store, &[generation(1, 3, 1000, 100).below(1).text("gen_ai.response.model", "gpt-4o-mini")]).await;
+    let unknown = span(1, 4).below(1).kind("LLM").text("gen_ai.response.model", "my-model");
+    put(store, &[unknown.number("gen_ai.usage.output_tokens", 5)]).await;
+    let found = session(store, "s").await.unwrap();
+    assert_eq!(found.total_tokens, 1105);
+    assert!(found.total_cost.is_some(), "of what is known");
+    assert!(found.models.contains(&"my-model".to_owned()), "{:?}", found.models);
+}
+
+pub(crate) async fn errors_are_counted_and_the_root_tells_the_status(store: &TestStore) {
+    let failed = || span(1, 2).below(1).failing("no").in_session("s");
+    put(store, &[failed()]).await;
+    assert_eq!(trace(store, 1).await.unwrap().trace.status, Status::Error, "while its root is unknown");
+    put(store, &[span(1, 1), span(2, 3).in_session("s").failing("no"), span(2, 4).below(3)]).await;
+    let (first, second) = (trace(store, 1).await.unwrap().trace, trace(store, 2).await.unwrap().trace);
+    assert_eq!((first.status, first.error_count), (Status::Unset, 1));
+    assert_eq!((second.status, second.error_count), (Status::Error, 1));
+    assert_eq!(session(store, "s").await.unwrap().error_count, 2);
+}
+
+pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
+    let call = |trace, id, input, model: &str, user: &str| {
+        let root = span(trace, id).kind("LLM").text("gen_ai.response.model", model).of_user(user);
+        root.number("gen_ai.usage.input_tokens", input).during(id as i64 * 100, id as i64 * 200)
+    };
+    let calls = [
+        call(1, 1, 10, "gpt-4o", "alice"),
+        call(2, 2, 20, "gpt-4o", "bob").failing("slow"),
+        call(3, 3, 400, "my-model", "alice").from("batch", "test"),
+    ];
+    put(store, &calls).await;
+    put(
+        store,
+        &[
+            span(4, 4),
+            generation(4, 5, 1, 0).kind("AGENT").below(4),
+            call(4, 6, 5, "gpt-4o", "carol").below(5),
+        ],
+    )
+    .await;
+
+    let rows = store.usage(&project(), &Filter::All, None, None, UsageGroup::Model).await.unwrap();
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| (row.group.as_str(), row.observation_count, row.usage.total(), row.cost))
+        .collect();
+    let cost = Some(Money::from_picodollars(35 * 2_500_000));
+    assert_eq!(told, [("my-model", 1, 400, None), ("gpt-4o", 3, 35, cost)]);
+    assert_eq!(rows[1].error_count, 1);
+    let near = |found: f64, expected: f64| (found - expected).abs() <= expected * 0.03;
+    assert!(near(rows[0].duration_p50, 300.0) && near(rows[0].duration_p95, 300.0), "{:?}", rows[0]);
+
+    let by = async |filter: &str, group| {
+        let filter = matching(filter, Target::Observation).filter;
+        let rows = store.usage(&project(), &filter, Some(at(0)), Some(at(550)), group).await.unwrap();
+        rows.into_iter().map(|row| (row.group, row.usage.total())).collect::<Vec<_>>()
+    };
+    assert_eq!(by("", UsageGroup::Service).await, [("batch".to_owned(), 400), ("shop".to_owned(), 30)]);
+    let users = [("bob".to_owned(), 20), ("alice".to_owned(), 10)];
+    assert_eq!(by("model:gpt-4o", UsageGroup::User).await, users);
+    assert_eq!(by("error:true", UsageGroup::Name).await, [("span 2".to_owned(), 20)]);
+    assert_eq!(by("tool:none", UsageGroup::Type).await, []);
+}

@@ -1,0 +1,84 @@
+use serde_json::json;
+use throughline_model::{ObservationType, Status};
+
+use super::requests::{at, generation, span, span_id};
+use super::{TestStore, all_sessions, everything, project, put, session, trace, trace_numbers};
+
+pub(crate) async fn what_is_appended_is_found(store: &TestStore) {
+    let root = span(1, 1).named("turn").during(0, 100).in_session("s").of_user("alice").tags(&["b", "a"]);
+    let root = root.from("shop", "production").saying("Where is it?", "On its way.");
+    let call = generation(1, 2, 1000, 100).below(1).saying("[]", "On its way.");
+    put(store, &[root, call, span(1, 3).below(2).text("gen_ai.tool.name", "find").during(25, 250)]).await;
+
+    let found = trace(store, 1).await.unwrap();
+    let shown = &found.trace;
+    assert_eq!((shown.name.as_str(), shown.user_id.as_deref()), ("turn", Some("alice")));
+    assert_eq!((shown.start_time, shown.end_time, shown.duration), (at(0), at(250), 250.0));
+    assert_eq!((shown.observation_count, shown.error_count, shown.event_count), (3, 0, 0));
+    assert_eq!((shown.usage.input_uncached, shown.usage.output, shown.total_tokens), (1000, 100, 1100));
+    assert_eq!(shown.total_cost.unwrap().picodollars(), 3_500_000_000);
+    assert_eq!(
+        (shown.tags.join(" "), shown.models.join(" "), shown.services.join(" ")),
+        ("a b".to_owned(), "gpt-4o".to_owned(), "shop".to_owned(),)
+    );
+    assert_eq!((&shown.input, &shown.output), (&Some(json!("Where is it?")), &Some(json!("On its way."))));
+    let ids: Vec<_> = found.observations.iter().map(|observation| observation.id).collect();
+    assert_eq!(ids, [span_id(1), span_id(2), span_id(3)], "in order of start time");
+    for observation in &found.observations {
+        assert_eq!(observation.session_id.as_ref().map(|id| id.as_str()), Some("s"));
+        assert_eq!(observation.user_id.as_deref(), Some("alice"));
+    }
+    let call = &found.observations[1];
+    assert_eq!(
+        (call.kind, call.parent_id, call.cost),
+        (ObservationType::Generation, Some(span_id(1)), shown.total_cost,)
+    );
+
+    let session = session(store, "s").await.unwrap();
+    assert_eq!((session.trace_count, session.observation_count, session.total_tokens), (1, 3, 1100));
+    assert_eq!(
+        (session.title.as_deref(), session.last_output.as_deref()),
+        (Some("Where is it?"), Some("On its way."),)
+    );
+    assert_eq!((session.total_cost, session.environment.as_deref()), (shown.total_cost, Some("production")));
+    assert_eq!(all_sessions(store).await, [session]);
+    let listed = store.traces(&project(), &everything()).await.unwrap().rows;
+    assert_eq!((listed.len(), listed[0].id, listed[0].status), (1, shown.id, Status::Unset));
+}
+
+pub(crate) async fn more_of_the_same_changes_nothing(store: &TestStore) {
+    let spans =
+        [span(1, 1).in_session("s"), generation(1, 2, 10, 1).below(1), generation(1, 2, 10, 1).below(1)];
+    put(store, &spans).await;
+    let before = (session(store, "s").await, trace(store, 1).await.map(|found| found.observations));
+    for _ in 0..3 {
+        put(store, &spans).await;
+    }
+    put(store, &[generation(1, 2, 10, 1).below(1), span(2, 2).in_session("s")]).await;
+    let found = session(store, "s").await.unwrap();
+    assert_eq!((found.trace_count, found.observation_count, found.total_tokens), (2, 3, 11));
+    assert_eq!(before.1, trace(store, 1).await.map(|found| found.observations));
+    assert_eq!(before.0.map(|session| session.total_cost), Some(found.total_cost));
+    let status = store.status().await;
+    assert_eq!((status.spans_stored, status.duplicates_dropped), (3, 11));
+    assert_eq!(trace_numbers(store, &everything()).await, [1, 2]);
+}
+
+pub(crate) async fn the_whole_texts_of_a_trace_are_found(store: &TestStore) {
+    let long = "all of it ".repeat(5000);
+    let first = generation(1, 2, 1, 1).below(1).saying("first in", "first out");
+    let last = generation(1, 3, 1, 1).below(1).saying(&long, &long);
+    put(store, &[span(1, 1), first.clone(), last]).await;
+    let shown = trace(store, 1).await.unwrap().trace;
+    assert_eq!((shown.input, shown.output), (Some(json!("first in")), Some(json!(long))));
+    let listed = store.traces(&project(), &everything()).await.unwrap().rows;
+    let shortened = listed[0].output.as_ref().and_then(|value| value.as_str()).unwrap();
+    assert!(shortened.len() < 5000 && shortened.starts_with("all of it"));
+    let explicit = first.text("langfuse.trace.output", r#"{"answer": 42}"#);
+    put(store, std::slice::from_ref(&explicit)).await;
+    assert_eq!(trace(store, 1).await.unwrap().trace.output, Some(json!(long)), "it was there already");
+    let mut explicit = explicit;
+    explicit.id = 4;
+    put(store, &[explicit]).await;
+    assert_eq!(trace(store, 1).await.unwrap().trace.output, Some(json!({"answer": 42})));
+}
