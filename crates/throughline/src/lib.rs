@@ -1,1 +1,107 @@
+//! Telemetry whose unit is the session.
+//!
+//! Say once who acts and in which context; everything that is emitted from there on carries it, through every `await`,
+//! task and thread it is handed to.
+//!
+//! ```
+//! use std::time::Duration;
+//! use throughline::{Telemetry, emit, transport::Console};
+//!
+//! # async fn charge() -> Result<(), std::fmt::Error> { Ok(()) }
+//! # fn main() -> Result<(), throughline::Error> {
+//! let telemetry = Telemetry::builder("shop").version("1.4.2").transport(Console::pretty()).build()?;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! # runtime.block_on(async {
+//! telemetry
+//!     .session()
+//!     .actor("user", "usr_123")
+//!     .scope("organization", "org_456")
+//!     .run(async {
+//!         emit!(telemetry, "payment.started", "ctx.payment.amount" => 14_999);
+//!         if let Err(error) = charge().await {
+//!             emit!(telemetry, error, "payment.failed", error: &error);
+//!         }
+//!     })
+//!     .await;
+//! # });
+//!
+//! // At the end of the program: what was emitted is delivered, or you are told what was not.
+//! let report = telemetry.shutdown(Duration::from_secs(5));
+//! assert_eq!(report.lost(), 0);
+//! # Ok(()) }
+//! ```
+//!
+//! # Parts
+//!
+//! * **Events** are single facts: [`emit!`], or [`Telemetry::event`] when names or keys are known only at run time.
+//! * **Sessions** carry actor, scope and attributes: [`Telemetry::session`]. They nest; an inner session inherits what
+//!   it does not set and has an id of its own.
+//! * **Traces** are units of work inside units of work: [`Telemetry::trace`].
+//! * **[`Sampling`]** and **[`Redaction`]** decide what leaves the process.
+//! * **[Transports](transport)** take it away, each with its own queue, thread and retries.
+//!
+//! # Context
+//!
+//! A session or observation that is *run* ([`SessionBuilder::run`], [`Session::follow`], [`Observation::follow`]) is
+//! ambient: it follows the future through every `await`. Tasks and threads that the future starts do not inherit it by
+//! themselves; hand it to them with [`in_current_session`](InCurrentSession::in_current_session) or [`carry`].
+//!
+//! # Promises
+//!
+//! Emitting never blocks, never panics and never fails. A thread writes into a buffer of its own; one background thread
+//! makes envelopes; each transport has its queue and thread. What does not fit is dropped and counted
+//! ([`Telemetry::report`]). Nothing is emitted from within transports, so exporting never feeds itself.
+#![warn(missing_docs)]
 
+mod ambient;
+mod attribute;
+mod builder;
+mod callsite;
+mod carry;
+mod envelope;
+mod error;
+mod event;
+mod glob;
+mod macros;
+mod name;
+mod observation;
+mod pipeline;
+mod redaction;
+mod sampling;
+mod session;
+mod source;
+mod telemetry;
+pub mod testing;
+mod trace_context;
+pub mod transport;
+
+pub use throughline_model::{
+    Actor, Attributes, ErrorInfo, Event, EventId, Level, ObservationType, Scope, SessionId, Source, SpanId,
+    Status, Timestamp, TraceId, Usage,
+};
+
+pub use ambient::{SpanContext, current_session, current_span};
+pub use attribute::{Attribute, AttributeValue, debug, display, json};
+pub use builder::Builder;
+pub use carry::{InCurrentSession, carry};
+pub use envelope::Envelope;
+pub use error::Error;
+pub use event::{Emitter, EventBuilder, IntoErrorInfo};
+pub use observation::{Observation, ObservationBuilder, Span};
+pub use pipeline::{Counters, Report, TransportReport};
+pub use redaction::Redaction;
+pub use sampling::Sampling;
+pub use session::{Session, SessionBuilder, SessionState};
+pub use telemetry::{Resource, Telemetry};
+pub use trace_context::InvalidTraceparent;
+
+pub(crate) use callsite::Callsite;
+
+/// What the macros expand to. Not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::callsite::Callsite;
+    pub use crate::event::{Extra, decide, level, record};
+    pub use crate::name::is_valid;
+}

@@ -1,0 +1,64 @@
+//! The place in the code that emits: a static, so that what never changes is neither copied nor computed per event.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Level;
+
+/// One `emit!` in the source. Made by the macro.
+#[doc(hidden)]
+pub struct Callsite {
+    pub(crate) name: &'static str,
+    pub(crate) level: Level,
+    pub(crate) module: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) line: u32,
+    pub(crate) keys: &'static [&'static str],
+    /// The sampling rule that one configuration has for this name: the configuration's number and the rule.
+    cache: AtomicU64,
+}
+
+/// What sampling has to say about a name, before chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    Never,
+    Always,
+    Rate,
+}
+
+const RULE_BITS: u32 = 2;
+
+impl Callsite {
+    #[doc(hidden)]
+    pub const fn new(
+        name: &'static str,
+        level: Level,
+        module: &'static str,
+        (file, line): (&'static str, u32),
+        keys: &'static [&'static str],
+    ) -> Self {
+        Self { name, level, module, file, line, keys, cache: AtomicU64::new(0) }
+    }
+
+    /// The rule that configuration number `config` (never 0) has for this name; `find` computes it once.
+    #[inline]
+    pub(crate) fn rule(&self, config: u64, find: impl FnOnce() -> Rule) -> Rule {
+        let cached = self.cache.load(Ordering::Relaxed);
+        if cached >> RULE_BITS == config { Self::decode(cached) } else { self.find_rule(config, find) }
+    }
+
+    #[cold]
+    fn find_rule(&self, config: u64, find: impl FnOnce() -> Rule) -> Rule {
+        let rule = find();
+        self.cache.store(config << RULE_BITS | rule as u64, Ordering::Relaxed);
+        rule
+    }
+
+    #[inline]
+    fn decode(cached: u64) -> Rule {
+        match cached & ((1 << RULE_BITS) - 1) {
+            0 => Rule::Never,
+            1 => Rule::Always,
+            _ => Rule::Rate,
+        }
+    }
+}

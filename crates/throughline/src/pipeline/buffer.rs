@@ -1,0 +1,181 @@
+//! A thread's own buffer: filled by the thread, taken whole by the collector.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use super::{Kept, lock};
+use crate::event::Extra;
+use crate::session::Shared;
+use crate::{AttributeValue, Callsite, Error, SessionState, Span, SpanContext, Timestamp};
+
+/// A thread may have so many events waiting; past half of it the collector is woken.
+pub(crate) const MAX_EVENTS: usize = 8192;
+/// And so many bytes of text.
+const MAX_TEXT: usize = 4 << 20;
+
+/// An event without its attributes.
+pub(crate) struct Entry<'a> {
+    pub(crate) time: Timestamp,
+    pub(crate) site: Option<&'static Callsite>,
+    pub(crate) session: Option<&'a Arc<Shared>>,
+    pub(crate) span: Option<SpanContext>,
+    pub(crate) extra: Option<Box<Extra>>,
+    pub(crate) kept: Kept,
+}
+
+/// An event as it lies in a buffer; its attributes are the next `values` of the buffer's.
+pub(crate) struct Header {
+    pub(crate) time: Timestamp,
+    pub(crate) site: Option<&'static Callsite>,
+    pub(crate) extra: Option<Box<Extra>>,
+    pub(crate) span: Option<SpanContext>,
+    /// Index among the buffer's sessions.
+    pub(crate) session: Option<u32>,
+    pub(crate) values: u32,
+    pub(crate) kept: Kept,
+}
+
+/// An attribute's value; a text is the next so many bytes of the buffer's.
+pub(crate) enum Scalar {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Float(f64),
+    Text(u32),
+    Json(Box<Value>),
+}
+
+/// Flat vectors, so that filling them allocates nothing once they have their size.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    pub(crate) headers: Vec<Header>,
+    pub(crate) values: Vec<Scalar>,
+    pub(crate) text: String,
+    pub(crate) sessions: Vec<Remembered>,
+    pub(crate) spans: Vec<Span>,
+    pub(crate) dropped: u64,
+}
+
+/// A session as it was when an event was emitted.
+pub(crate) struct Remembered {
+    shared: Arc<Shared>,
+    version: u64,
+    pub(crate) state: Arc<SessionState>,
+}
+
+/// The buffer of one thread, and the one the collector gave back empty.
+#[derive(Default)]
+pub(crate) struct Shard {
+    front: Mutex<Buffer>,
+    back: Mutex<Buffer>,
+}
+
+impl Shard {
+    /// Whether the buffer is so full that the collector should come.
+    #[inline]
+    pub(crate) fn push(
+        &self,
+        entry: Entry<'_>,
+        values: &mut [AttributeValue<'_>],
+        max_text_bytes: usize,
+    ) -> Result<bool, Error> {
+        lock(&self.front).push(entry, values, max_text_bytes)
+    }
+
+    pub(crate) fn push_span(&self, span: Span) -> Result<bool, Error> {
+        let mut front = lock(&self.front);
+        front.check_room()?;
+        front.spans.push(span);
+        Ok(front.is_crowded())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let front = lock(&self.front);
+        front.headers.is_empty() && front.spans.is_empty() && front.dropped == 0
+    }
+
+    /// Gives everything in the buffer to `read`. The thread goes on filling the other one meanwhile.
+    pub(crate) fn take(&self, read: impl FnOnce(&mut Buffer)) {
+        let mut back = lock(&self.back);
+        std::mem::swap(&mut *lock(&self.front), &mut *back);
+        read(&mut back);
+        back.clear();
+    }
+}
+
+impl Buffer {
+    fn push(
+        &mut self,
+        entry: Entry<'_>,
+        values: &mut [AttributeValue<'_>],
+        max_text_bytes: usize,
+    ) -> Result<bool, Error> {
+        self.check_room()?;
+        for value in &mut *values {
+            let scalar = match value {
+                AttributeValue::Null => Scalar::Null,
+                AttributeValue::Bool(yes) => Scalar::Bool(*yes),
+                AttributeValue::Int(number) => Scalar::Int(*number),
+                AttributeValue::Uint(number) => Scalar::Uint(*number),
+                AttributeValue::Float(number) => Scalar::Float(*number),
+                AttributeValue::Text(text) => {
+                    let text = &text[..text.floor_char_boundary(max_text_bytes)];
+                    self.text.push_str(text);
+                    Scalar::Text(text.len() as u32)
+                }
+                AttributeValue::Json(value) => Scalar::Json(std::mem::take(value)),
+            };
+            self.values.push(scalar);
+        }
+        let session = entry.session.map(|shared| self.remember(shared));
+        self.headers.push(Header {
+            time: entry.time,
+            site: entry.site,
+            extra: entry.extra,
+            span: entry.span,
+            session,
+            values: values.len() as u32,
+            kept: entry.kept,
+        });
+        Ok(self.is_crowded())
+    }
+
+    #[inline]
+    fn check_room(&mut self) -> Result<(), Error> {
+        if self.headers.len() + self.spans.len() < MAX_EVENTS && self.text.len() < MAX_TEXT {
+            return Ok(());
+        }
+        self.dropped += 1;
+        Err(Error::BufferFull)
+    }
+
+    #[inline]
+    fn is_crowded(&self) -> bool {
+        self.headers.len() + self.spans.len() == MAX_EVENTS / 2
+    }
+
+    /// Most events are of the session of the event before: then no reference is counted.
+    #[inline]
+    fn remember(&mut self, shared: &Arc<Shared>) -> u32 {
+        match self.sessions.last() {
+            Some(last) if Arc::ptr_eq(&last.shared, shared) && last.version == shared.version() => {}
+            _ => {
+                let (version, state) = shared.versioned_state();
+                self.sessions.push(Remembered { shared: shared.clone(), version, state });
+            }
+        }
+        self.sessions.len() as u32 - 1
+    }
+
+    fn clear(&mut self) {
+        self.headers.clear();
+        self.values.clear();
+        self.text.clear();
+        self.sessions.clear();
+        self.spans.clear();
+        self.dropped = 0;
+    }
+}

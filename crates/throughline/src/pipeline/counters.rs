@@ -1,0 +1,149 @@
+//! What happened to events, counted.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// What happened to events before they reached any transport.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Counters {
+    /// Events and spans taken over by the collector.
+    pub collected: u64,
+    /// Events that sampling left out. Counted in steps of 64 per thread.
+    pub sampled_out: u64,
+    /// Events lost because a thread emitted faster than the collector could follow.
+    pub dropped: u64,
+    /// Events of sessions that had ended.
+    pub after_end: u64,
+    /// Events whose names had to be repaired.
+    pub invalid_names: u64,
+}
+
+/// What a flush or shutdown achieved, and what was lost and why.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline::{Telemetry, emit, testing::Memory};
+///
+/// let telemetry = Telemetry::builder("shop").environment("test").transport(Memory::new()).build()?;
+/// emit!(telemetry, "service.stopping");
+/// let report = telemetry.shutdown(Duration::from_secs(5));
+/// assert!(report.complete && report.lost() == 0);
+/// assert_eq!(report.transports[0].delivered, 1);
+/// # Ok::<(), throughline::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Report {
+    /// Whether everything was settled in time: delivered or given up.
+    pub complete: bool,
+    /// What happened before the transports.
+    pub counters: Counters,
+    /// What happened in each transport, in the order they were added.
+    pub transports: Vec<TransportReport>,
+}
+
+impl Report {
+    /// Events lost anywhere, so far: dropped, given up, or still waiting.
+    pub fn lost(&self) -> u64 {
+        let in_transports: u64 = self.transports.iter().map(TransportReport::lost).sum();
+        self.counters.dropped + in_transports
+    }
+}
+
+/// What happened in one transport, counted since it was built.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TransportReport {
+    /// Its name.
+    pub transport: String,
+    /// Delivered.
+    pub delivered: u64,
+    /// Lost because its queue was full.
+    pub dropped: u64,
+    /// Given up: refused, or failed too often.
+    pub failed: u64,
+    /// Still in the queue or on the way.
+    pub waiting: u64,
+    /// How often a batch was sent again.
+    pub retries: u64,
+    /// What the last failure said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+impl TransportReport {
+    /// Lost, or not delivered yet.
+    pub const fn lost(&self) -> u64 {
+        self.dropped + self.failed + self.waiting
+    }
+}
+
+/// The counters while they are counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    collected: AtomicU64,
+    sampled_out: AtomicU64,
+    dropped: AtomicU64,
+    after_end: AtomicU64,
+    invalid_names: AtomicU64,
+}
+
+/// Sampled-out events are the cheapest: a thread counts so many by itself before it shares the count.
+const STEP: u64 = 64;
+
+thread_local! {
+    /// The telemetry that the count is of, and the count.
+    static SAMPLED_OUT: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+impl Tally {
+    #[inline]
+    pub(crate) fn count_sampled_out(&self, number: u64) {
+        let (of, count) = SAMPLED_OUT.get();
+        if of == number && count + 1 < STEP {
+            SAMPLED_OUT.set((of, count + 1));
+        } else {
+            self.share_sampled_out(number);
+        }
+    }
+
+    #[cold]
+    fn share_sampled_out(&self, number: u64) {
+        let (of, count) = SAMPLED_OUT.get();
+        // What another telemetry left here is less than a step of its own.
+        let own = if of == number { count + 1 } else { 1 };
+        if own == STEP {
+            self.sampled_out.fetch_add(STEP, Ordering::Relaxed);
+        }
+        SAMPLED_OUT.set((number, own % STEP));
+    }
+
+    pub(crate) fn count_collected(&self, events: u64, dropped: u64) {
+        self.collected.fetch_add(events, Ordering::Relaxed);
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_after_end(&self) {
+        self.after_end.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_invalid_name(&self) {
+        self.invalid_names.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Counters {
+        Counters {
+            collected: self.collected.load(Ordering::Relaxed),
+            sampled_out: self.sampled_out.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            after_end: self.after_end.load(Ordering::Relaxed),
+            invalid_names: self.invalid_names.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! From an emit to the transports.
+//!
+//! ```text
+//! emit -> the thread's own buffer -> collector thread: envelope, redaction -> a queue per transport -> its own thread
+//! ```
+//!
+//! The caller pays for the first arrow only: no allocation, no lock that another caller takes, no system call.
+
+mod buffer;
+mod collector;
+mod counters;
+mod queue;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use throughline_channel::is_suppressed;
+
+pub(crate) use self::buffer::{Entry, Shard};
+pub(crate) use self::collector::{Collector, Signal};
+pub use self::counters::{Counters, Report, TransportReport};
+pub(crate) use self::queue::{Queue, run_worker};
+use crate::ambient::Ambient;
+use crate::callsite::Rule;
+use crate::event::Extra;
+use crate::pipeline::counters::Tally;
+use crate::sampling::Sampler;
+use crate::source::{Clock, Random};
+use crate::{AttributeValue, Callsite, Error, Level, Resource, Session, Span};
+
+/// How sampling came to keep an event.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    ByRule,
+    ByChance,
+}
+
+/// Above every level: nothing is emitted.
+const OFF: u8 = u8::MAX;
+
+/// What all handles of one telemetry share.
+pub(crate) struct Core {
+    /// Unique in the process and never 0: call sites remember by it what this configuration says about them.
+    pub(crate) number: u64,
+    /// Events of lower levels interest nobody. Read at every emit, before anything else.
+    threshold: AtomicU8,
+    pub(crate) sampler: Sampler,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) resource: Resource,
+    pub(crate) counters: Tally,
+    /// A text in a buffer may have so many bytes: what redaction leaves of it in any case.
+    max_text_bytes: usize,
+    closed: AtomicBool,
+    shards: Mutex<Vec<Arc<Shard>>>,
+    /// For threads that are being torn down.
+    last_resort: Arc<Shard>,
+    pub(crate) signal: Signal,
+    pub(crate) queues: Vec<Arc<Queue>>,
+}
+
+/// What [`Core::new`] is made of.
+pub(crate) struct Parts {
+    pub(crate) sampler: Sampler,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) resource: Resource,
+    pub(crate) min_level: Level,
+    pub(crate) max_text: usize,
+    pub(crate) queues: Vec<Arc<Queue>>,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let wanted = parts.queues.iter().map(|queue| queue.delivery.min_level as u8).min().unwrap_or(OFF);
+        Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            threshold: AtomicU8::new(wanted.max(parts.min_level as u8)),
+            sampler: parts.sampler,
+            clock: parts.clock,
+            random: parts.random,
+            resource: parts.resource,
+            counters: Tally::default(),
+            // A character has at most four bytes, and one more than allowed tells that there was more.
+            max_text_bytes: parts.max_text.saturating_add(1).saturating_mul(4),
+            closed: AtomicBool::new(false),
+            shards: Mutex::default(),
+            last_resort: Arc::default(),
+            signal: Signal::default(),
+            queues: parts.queues,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn level_is_enabled(&self, level: Level) -> bool {
+        level as u8 >= self.threshold.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Relaxed) { Err(Error::ShutDown) } else { Ok(()) }
+    }
+
+    /// Whether an event is kept that sampling has this rule for.
+    #[inline]
+    pub(crate) fn draw(&self, rule: Rule, level: Level, session: Option<&Session>) -> Option<Kept> {
+        match rule {
+            Rule::Always => Some(Kept::ByRule),
+            Rule::Rate if self.sampler.keeps(level, self.chance(session)) => Some(Kept::ByChance),
+            Rule::Rate | Rule::Never => {
+                self.counters.count_sampled_out(self.number);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn chance(&self, session: Option<&Session>) -> u32 {
+        if self.sampler.per_session { self.chance_of(session) } else { (self.random.next() >> 32) as u32 }
+    }
+
+    #[cold]
+    fn chance_of(&self, session: Option<&Session>) -> u32 {
+        let own = session.map(|session| session.shared().draw);
+        let of_session = own.or_else(|| Ambient::with(|ambient| Some(ambient?.session.as_ref()?.draw)));
+        of_session.unwrap_or_else(|| (self.random.next() >> 32) as u32)
+    }
+
+    /// Puts a kept event into this thread's buffer.
+    pub(crate) fn record(
+        &self,
+        session: Option<&Session>,
+        site: Option<&'static Callsite>,
+        values: &mut [AttributeValue<'_>],
+        extra: Option<Box<Extra>>,
+        kept: Kept,
+    ) -> Result<(), Error> {
+        if is_suppressed() {
+            return Ok(());
+        }
+        if let Some(session) = session.filter(|session| session.is_ended()) {
+            self.counters.count_after_end();
+            return Err(Error::SessionEnded(session.id()));
+        }
+        let time = self.clock.now();
+        Ambient::with(|ambient| {
+            let session = session.map(Session::shared).or_else(|| ambient?.session.as_ref());
+            let span = ambient.and_then(|ambient| ambient.span);
+            let entry = Entry { time, site, session, span, extra, kept };
+            self.with_shard(|shard| shard.push(entry, values, self.max_text_bytes))
+        })
+        .and_then(|crowded| self.pushed(crowded))
+    }
+
+    /// Puts a finished span into this thread's buffer.
+    pub(crate) fn record_span(&self, span: Span) {
+        if !is_suppressed() && self.check_open().is_ok() && !self.queues.is_empty() {
+            self.with_shard(|shard| shard.push_span(span)).and_then(|crowded| self.pushed(crowded)).ok();
+        }
+    }
+
+    #[inline]
+    fn pushed(&self, crowded: bool) -> Result<(), Error> {
+        if crowded {
+            self.signal.nudge();
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn with_shard<R>(&self, f: impl FnOnce(&Shard) -> R) -> R {
+        let mut f = Some(f);
+        let mut call = |shard: &Shard| f.take().map(|f| f(shard));
+        let done = SHARDS.try_with(|shards| {
+            let Ok(known) = shards.try_borrow() else { return None };
+            match known.iter().find(|(number, _)| *number == self.number) {
+                Some((_, shard)) => call(shard),
+                None => {
+                    drop(known);
+                    call(&self.new_shard(shards))
+                }
+            }
+        });
+        match done.ok().flatten() {
+            Some(value) => value,
+            None => match call(&self.last_resort) {
+                Some(value) => value,
+                None => unreachable!("`f` is taken only by a call that returns its value"),
+            },
+        }
+    }
+
+    #[cold]
+    fn new_shard(&self, shards: &RefCell<Vec<(u64, Arc<Shard>)>>) -> Arc<Shard> {
+        let shard = Arc::<Shard>::default();
+        lock(&self.shards).push(shard.clone());
+        if let Ok(mut known) = shards.try_borrow_mut() {
+            // Those of telemetries that are gone.
+            known.retain(|(_, shard)| Arc::strong_count(shard) > 1);
+            known.push((self.number, shard.clone()));
+        }
+        shard
+    }
+
+    /// Every thread's buffer, without those of threads that are gone and empty.
+    pub(crate) fn shards(&self) -> Vec<Arc<Shard>> {
+        let mut shards = lock(&self.shards);
+        shards.retain(|shard| Arc::strong_count(shard) > 1 || !shard.is_empty());
+        shards.iter().chain([&self.last_resort]).cloned().collect()
+    }
+
+    /// Everything emitted before is settled, or `timeout` is over.
+    pub(crate) fn flush(&self, timeout: Duration) -> Report {
+        let deadline = Instant::now().checked_add(timeout);
+        let collected = self.signal.collect(deadline);
+        let settled = self.queues.iter().map(|queue| queue.flush(deadline)).fold(true, |all, one| all & one);
+        self.report(collected && settled)
+    }
+
+    pub(crate) fn shutdown(&self, timeout: Duration) -> Report {
+        let deadline = Instant::now().checked_add(timeout);
+        self.close();
+        let collected = self.signal.stop_and_wait(deadline);
+        let finished =
+            self.queues.iter().map(|queue| queue.finish(deadline)).fold(true, |all, one| all & one);
+        self.report(collected && finished)
+    }
+
+    /// Nothing is emitted any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.threshold.store(OFF, Ordering::Relaxed);
+    }
+
+    pub(crate) fn report(&self, complete: bool) -> Report {
+        let transports = self.queues.iter().map(|queue| queue.report()).collect();
+        Report { complete, counters: self.counters.read(), transports }
+    }
+}
+
+thread_local! {
+    /// This thread's buffer of each telemetry it emitted to, by the telemetry's number.
+    static SHARDS: RefCell<Vec<(u64, Arc<Shard>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("number", &self.number).finish_non_exhaustive()
+    }
+}

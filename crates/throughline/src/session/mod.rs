@@ -1,0 +1,10 @@
+//! Sessions: who acts in which context, set once and carried by everything that is emitted from there on.
+
+mod builder;
+mod handle;
+mod state;
+
+pub use builder::SessionBuilder;
+pub use handle::Session;
+pub use state::SessionState;
+pub(crate) use state::Shared;

@@ -1,0 +1,203 @@
+//! Where time and chance come from: the system, or a test.
+
+use std::cell::Cell;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::{EventId, SessionId, SpanId, Timestamp, TraceId};
+
+/// Where the time comes from.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Clock {
+    #[default]
+    System,
+    Manual(ManualClock),
+}
+
+impl Clock {
+    #[inline]
+    pub(crate) fn now(&self) -> Timestamp {
+        match self {
+            Self::System => system_now(),
+            Self::Manual(clock) => clock.now(),
+        }
+    }
+}
+
+#[inline]
+fn system_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(since.as_secs() as i64 * 1_000_000_000 + i64::from(since.subsec_nanos()))
+}
+
+/// A clock that stands still until it is moved: for tests.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline::testing::ManualClock;
+///
+/// let clock = ManualClock::at("2024-01-15T10:30:00.000Z".parse()?);
+/// clock.advance(Duration::from_millis(1500));
+/// assert_eq!(clock.now().to_string(), "2024-01-15T10:30:01.500Z");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<AtomicI64>);
+
+impl ManualClock {
+    /// A clock that shows this time.
+    pub fn at(time: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(time.as_nanos())))
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// What it shows.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Where chance and ids come from.
+#[derive(Default)]
+pub(crate) enum Random {
+    /// A generator for each thread, seeded by the system. Not for secrets.
+    #[default]
+    Thread,
+    /// The same numbers in every run.
+    Seeded(AtomicU64),
+}
+
+thread_local! {
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
+
+impl Random {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self::Seeded(AtomicU64::new(seed))
+    }
+
+    #[inline]
+    pub(crate) fn next(&self) -> u64 {
+        match self {
+            Self::Thread => thread_next(),
+            Self::Seeded(state) => split_mix(state.fetch_add(GOLDEN, Ordering::Relaxed).wrapping_add(GOLDEN)),
+        }
+    }
+
+    pub(crate) fn session_id(&self, now: Timestamp) -> SessionId {
+        SessionId::from(format!("sess_{:012x}{:016x}", millis(now), self.next()))
+    }
+
+    pub(crate) fn trace_id(&self) -> TraceId {
+        loop {
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&self.next().to_be_bytes());
+            bytes[8..].copy_from_slice(&self.next().to_be_bytes());
+            if let Some(id) = TraceId::from_bytes(bytes) {
+                return id;
+            }
+        }
+    }
+
+    pub(crate) fn span_id(&self) -> SpanId {
+        loop {
+            if let Some(id) = SpanId::from_bytes(self.next().to_be_bytes()) {
+                return id;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random")
+    }
+}
+
+/// Numbers events: unique in the process by counting, between processes by chance.
+#[derive(Debug)]
+pub(crate) struct EventIds {
+    process: u64,
+    next: u64,
+}
+
+impl EventIds {
+    pub(crate) fn new(random: &Random) -> Self {
+        Self { process: random.next() >> 24, next: 0 }
+    }
+
+    pub(crate) fn next(&mut self, time: Timestamp) -> EventId {
+        self.next += 1;
+        EventId::from(format!("evt_{:012x}{:010x}{:08x}", millis(time), self.process, self.next))
+    }
+}
+
+/// Never negative, so that ids sort by time as text.
+fn millis(time: Timestamp) -> i64 {
+    (time.as_nanos() / 1_000_000).max(0)
+}
+
+/// The odd number nearest to 2^64 divided by the golden ratio: SplitMix64's step.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+const fn split_mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// xorshift64*: one multiplication, and its state is never 0.
+#[inline]
+fn thread_next() -> u64 {
+    let mut state = STATE.get();
+    if state == 0 {
+        state = seed();
+    }
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    STATE.set(state);
+    state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+}
+
+#[cold]
+fn seed() -> u64 {
+    RandomState::new().hash_one(0u8) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_begin_with_their_kind_and_sort_by_time() {
+        let random = Random::default();
+        let early = random.session_id(Timestamp::from_nanos(1_700_000_000_000_000_000));
+        let late = random.session_id(Timestamp::from_nanos(1_700_000_000_001_000_000));
+        assert!(early.as_str().starts_with("sess_") && early < late);
+        let mut ids = EventIds::new(&random);
+        let time = Timestamp::from_nanos(5_000_000);
+        let (first, second) = (ids.next(time), ids.next(time));
+        assert!(first < second && first.as_str().starts_with("evt_"));
+    }
+
+    #[test]
+    fn seeded_chance_repeats_and_threads_differ() {
+        let draw = || {
+            std::iter::repeat_with({
+                let random = Random::seeded(7);
+                move || random.next()
+            })
+        };
+        assert!(draw().take(100).eq(draw().take(100)));
+        let here = Random::Thread.next();
+        assert_ne!(here, std::thread::spawn(|| Random::Thread.next()).join().unwrap());
+    }
+}

@@ -1,0 +1,291 @@
+//! The examples of the page on sessions, one by one, with its values, and what a session promises beyond them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use serde_json::json;
+use throughline::{ErrorInfo, InCurrentSession, Telemetry, carry, current_session, emit};
+
+use crate::{block_on, build, events, telemetry};
+
+async fn do_work() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+#[test]
+fn set_once_inherited_everywhere() {
+    let (telemetry, memory) = telemetry();
+    block_on(
+        telemetry
+            .session()
+            .actor("user", "usr_123")
+            .scope("organization", "org_456")
+            .attribute("ctx.request.id", "req_abc")
+            .run(async {
+                emit!(telemetry, "step.one");
+                do_work().await;
+                emit!(telemetry, "step.two");
+            }),
+    );
+    let events = events(&telemetry, &memory);
+    assert_eq!(memory.names(), ["step.one", "step.two"]);
+    for event in &events {
+        assert_eq!(json!(event.actor), json!({"type": "user", "id": "usr_123"}));
+        assert_eq!(json!(event.scope), json!({"type": "organization", "id": "org_456"}));
+        assert_eq!(json!(event.attributes), json!({"ctx.request.id": "req_abc"}));
+        assert_eq!(event.session_id, events[0].session_id);
+    }
+}
+
+/// Mode A: the webhook.
+#[test]
+fn a_manual_handle() {
+    fn handle_webhook(telemetry: &Telemetry, fails: bool) {
+        let session = telemetry
+            .session()
+            .actor("system", "webhook")
+            .actor_tag("source", "stripe")
+            .scope("organization", "org_1")
+            .attribute("ctx.webhook.type", "payment_intent")
+            .start();
+        emit!(session, "webhook.received", "ctx.webhook.id" => "usr_1");
+        if fails {
+            let error = ErrorInfo {
+                name: "Error".to_owned(),
+                message: "no such intent".to_owned(),
+                ..Default::default()
+            };
+            emit!(session, error, "webhook.failed", error: error);
+        } else {
+            emit!(session, "webhook.processed", "ctx.webhook.status" => "success");
+        }
+        session.end();
+    }
+    let (telemetry, memory) = telemetry();
+    handle_webhook(&telemetry, false);
+    handle_webhook(&telemetry, true);
+    let events = events(&telemetry, &memory);
+    assert_eq!(
+        memory.names(),
+        ["webhook.received", "webhook.processed", "webhook.received", "webhook.failed"]
+    );
+    assert_eq!(
+        json!(events[0].actor),
+        json!({"type": "system", "id": "webhook", "tags": {"source": "stripe"}})
+    );
+    assert!(events.iter().all(|event| event.attributes["ctx.webhook.type"] == "payment_intent"));
+    assert_eq!(events[3].error.as_ref().unwrap().message, "no such intent");
+    assert_ne!(events[0].session_id, events[2].session_id);
+}
+
+/// Mode B: the request handler.
+#[test]
+fn scoped_execution_returns_what_the_work_returns() {
+    let (telemetry, memory) = telemetry();
+    let session = telemetry.session().actor("user", "usr_123").scope("organization", "org_456");
+    let session = session.attributes([("ctx.request.method", "GET"), ("ctx.request.path", "/orders")]);
+    let result: Result<u16, std::fmt::Error> = block_on(session.run(async {
+        emit!(telemetry, "request.started");
+        do_work().await;
+        emit!(telemetry, "request.completed", "ctx.request.status" => 200);
+        Ok(200)
+    }));
+    assert_eq!(result, Ok(200));
+    let completed = &events(&telemetry, &memory)[1];
+    assert_eq!(
+        json!(completed.attributes),
+        json!({"ctx.request.method": "GET", "ctx.request.path": "/orders", "ctx.request.status": 200})
+    );
+}
+
+/// Mode C: the batch job.
+#[test]
+fn nested_sessions_inherit_what_they_do_not_set() {
+    let (telemetry, memory) = telemetry();
+    block_on(telemetry.session().actor("system", "batch-job").scope("organization", "org_global").run(
+        async {
+            emit!(telemetry, "batch.started");
+            for org in ["org_1", "org_2"] {
+                telemetry
+                    .session()
+                    .scope("organization", org)
+                    .run(async {
+                        do_work().await;
+                        emit!(telemetry, "batch.org_processed", "ctx.org.id" => org);
+                    })
+                    .await;
+            }
+            emit!(telemetry, "batch.completed");
+        },
+    ));
+    let events = events(&telemetry, &memory);
+    let seen: Vec<_> =
+        events.iter().map(|event| (event.name.as_str(), event.scope.as_ref().unwrap().id.as_str())).collect();
+    assert_eq!(
+        seen,
+        [
+            ("batch.started", "org_global"),
+            ("batch.org_processed", "org_1"),
+            ("batch.org_processed", "org_2"),
+            ("batch.completed", "org_global"),
+        ]
+    );
+    assert!(events.iter().all(|event| event.actor.as_ref().unwrap().id.as_deref() == Some("batch-job")));
+    assert_eq!(events[0].session_id, events[3].session_id);
+    assert_ne!(events[1].session_id, events[2].session_id);
+}
+
+#[test]
+fn a_nested_session_knows_its_parent_and_merges_attributes_key_by_key() {
+    let (telemetry, _memory) = telemetry();
+    telemetry.session().id("outer").attributes([("a", 1), ("b", 1)]).run_sync(|| {
+        telemetry.session().attributes([("b", 2), ("c", 2)]).run_sync(|| {
+            let inner = current_session().unwrap();
+            assert_eq!(inner.parent_session_id.unwrap().as_str(), "outer");
+            assert_eq!(json!(inner.attributes), json!({"a": 1, "b": 2, "c": 2}));
+        });
+        assert_eq!(current_session().unwrap().session_id.as_str(), "outer");
+    });
+}
+
+#[test]
+fn the_state_is_a_copy() {
+    let (telemetry, _memory) = build(|builder| builder);
+    let session = telemetry.session().actor("user", "usr_123").scope("organization", "org_456").start();
+    let mut state = session.state();
+    assert!(state.session_id.as_str().starts_with("sess_"));
+    assert_eq!(json!(state.actor), json!({"type": "user", "id": "usr_123"}));
+    assert_eq!(json!(state.scope), json!({"type": "organization", "id": "org_456"}));
+    assert!(json!(state)["startedAt"].as_str().unwrap().ends_with('Z'));
+    state.attributes.insert("mine".to_owned(), json!(1));
+    assert!(session.state().attributes.is_empty());
+    assert!(!session.is_ended());
+}
+
+#[test]
+fn an_ended_session_refuses_changes() {
+    let (telemetry, _memory) = telemetry();
+    let session = telemetry.session().actor("user", "usr_123").start();
+    session.set_attribute("a", 1).unwrap();
+    session.end();
+    let refused = [
+        session.set_actor("user", "another_user"),
+        session.set_scope("organization", "x"),
+        session.set_attribute("a", 2),
+        session.set_id("x"),
+    ];
+    assert!(refused.into_iter().all(|result| result.unwrap_err().code() == "TELEMETRY_SESSION_ENDED"));
+    let state = session.state();
+    assert!(state.ended);
+    assert_eq!((state.actor.unwrap().id.as_deref(), &state.attributes["a"]), (Some("usr_123"), &json!(1)));
+}
+
+#[test]
+fn the_active_session_is_there_inside_and_only_there() {
+    let (telemetry, _memory) = telemetry();
+    assert!(current_session().is_none());
+    let handle = telemetry.session().id("sess_1").start();
+    assert!(current_session().is_none(), "a handle is not ambient");
+    handle.enter(|| assert_eq!(current_session().unwrap().session_id.as_str(), "sess_1"));
+    assert!(!handle.is_ended(), "entering does not end it");
+    assert!(current_session().is_none());
+}
+
+#[test]
+fn a_change_of_a_session_is_seen_by_what_runs_in_it() {
+    let (telemetry, memory) = telemetry();
+    let session = telemetry.session().start();
+    session.enter(|| {
+        emit!(telemetry, "before");
+        session.set_actor("user", "usr_1").unwrap();
+        emit!(telemetry, "after");
+    });
+    let actors: Vec<_> = events(&telemetry, &memory).iter().map(|event| event.actor.is_some()).collect();
+    assert_eq!(actors, [false, true]);
+}
+
+#[test]
+fn run_ends_the_handle_but_not_the_context_of_what_it_started() {
+    let (telemetry, memory) = telemetry();
+    let late = block_on(async {
+        let emitted = telemetry.clone();
+        let task = telemetry.session().id("sess_1").run_sync(|| {
+            let later = async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                emit!(emitted, "request.completed");
+                current_session().unwrap()
+            };
+            tokio::spawn(later.in_current_session())
+        });
+        task.await.unwrap()
+    });
+    assert!(late.ended);
+    assert_eq!(events(&telemetry, &memory)[0].session_id.as_ref().unwrap().as_str(), "sess_1");
+}
+
+#[test]
+fn the_outer_session_is_restored_after_a_panic_and_a_cancellation() {
+    let (telemetry, _memory) = telemetry();
+    telemetry.session().id("outer").run_sync(|| {
+        let inner = || telemetry.session().id("inner").run_sync(|| panic!("out"));
+        assert!(catch_unwind(AssertUnwindSafe(inner)).is_err());
+        assert_eq!(current_session().unwrap().session_id.as_str(), "outer");
+    });
+    block_on(async {
+        let outer = telemetry.session().id("outer").run(async {
+            let never = telemetry.session().id("inner").run(std::future::pending::<()>());
+            assert!(tokio::time::timeout(Duration::from_millis(5), never).await.is_err());
+            current_session().unwrap().session_id
+        });
+        assert_eq!(outer.await.as_str(), "outer");
+    });
+    assert!(current_session().is_none());
+}
+
+#[test]
+fn a_cancelled_run_ends_its_session() {
+    let (telemetry, _memory) = telemetry();
+    let state = block_on(async {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let run = telemetry.session().run(async {
+            sender.send(carry(current_session)).ok();
+            std::future::pending::<()>().await;
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(5), run).await.is_err());
+        receiver.await.ok().unwrap()().unwrap()
+    });
+    assert!(state.ended);
+}
+
+#[test]
+fn a_handle_ignores_the_session_around_it_and_a_handle_made_inside_inherits() {
+    let (telemetry, memory) = telemetry();
+    let handle = telemetry.session().id("handle").start();
+    let inside = telemetry.session().id("ambient").actor("user", "u").run_sync(|| {
+        emit!(handle, "by.handle");
+        telemetry.session().id("inside").start()
+    });
+    emit!(inside, "from.outside");
+    let events = events(&telemetry, &memory);
+    assert_eq!(
+        (events[0].session_id.as_ref().unwrap().as_str(), events[0].actor.is_none()),
+        ("handle", true)
+    );
+    assert_eq!(
+        (events[1].session_id.as_ref().unwrap().as_str(), events[1].actor.is_some()),
+        ("inside", true)
+    );
+}
+
+#[test]
+fn one_session_may_run_in_many_places_at_once() {
+    let (telemetry, memory) = telemetry();
+    let session = telemetry.session().id("sess_1").start();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| session.enter(|| session.enter(|| emit!(telemetry, "step.done"))));
+        }
+    });
+    events(&telemetry, &memory);
+    assert_eq!(memory.in_session("sess_1").len(), 8);
+}
