@@ -1,0 +1,108 @@
+//! What instrumentation costs: one request through a router with four layers, plain and traced.
+//!
+//! `cargo bench --package throughline-tower`. Rounds of the variants take turns, so that a noisy machine is noisy for
+//! all of them; reported are the median round and the ratio of medians, with the middle half of the per-round ratios.
+
+use std::hint::black_box;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use throughline_channel::{Outcome, Trace, TraceSubscriber};
+use throughline_tower::{LAYER, LayerContext, Router, routing};
+use tower_service::Service;
+
+const ROUNDS: usize = 301;
+const REQUESTS: u32 = 400;
+
+async fn pass(request: Request, next: Next) -> Response {
+    next.run(request).await
+}
+
+async fn handler() -> &'static str {
+    "hello"
+}
+
+fn plain(layers: usize) -> axum::Router {
+    let router = axum::Router::new().route("/users/{id}", axum::routing::get(handler));
+    (0..layers).fold(router, |router, _| router.layer(from_fn(pass)))
+}
+
+fn traced(layers: usize) -> Router {
+    let router = Router::new().route("/users/{id}", routing::get(handler));
+    (0..layers).fold(router, |router, _| router.layer(from_fn(pass)))
+}
+
+/// Every layer is ready at its first poll, so no runtime is needed.
+fn round<S: Service<Request, Response = Response> + Clone>(service: &S) -> f64 {
+    let mut cx = Context::from_waker(Waker::noop());
+    let started = Instant::now();
+    for _ in 0..REQUESTS {
+        let request = Request::builder().uri("/users/7").body(Body::empty());
+        let Ok(request) = request else { unreachable!("the request is well-formed") };
+        let response = std::pin::pin!(service.clone().call(request)).poll(&mut cx);
+        assert!(matches!(black_box(response), Poll::Ready(Ok(_))));
+    }
+    started.elapsed().as_nanos() as f64 / f64::from(REQUESTS)
+}
+
+fn quantile(sorted: &[f64], at: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * at) as usize]
+}
+
+/// Times the variants in turns and prints each beside the first.
+fn compare(title: &str, variants: &[(&str, &dyn Fn() -> f64)]) {
+    let mut times = vec![Vec::with_capacity(ROUNDS); variants.len()];
+    for lap in 0..ROUNDS + 20 {
+        for step in 0..variants.len() {
+            let variant = (lap + step) % variants.len();
+            let time = variants[variant].1();
+            if lap >= 20 {
+                times[variant].push(time);
+            }
+        }
+    }
+    println!("{title}");
+    let first = times[0].clone();
+    for ((name, _), times) in variants.iter().zip(&mut times) {
+        let mut ratios: Vec<_> = times.iter().zip(&first).map(|(time, first)| time / first).collect();
+        ratios.sort_by(f64::total_cmp);
+        times.sort_by(f64::total_cmp);
+        let (low, median, high) = (quantile(&ratios, 0.25), quantile(&ratios, 0.5), quantile(&ratios, 0.75));
+        println!("  {name:<34} {:>7.0} ns   x{median:.3} ({low:.3} to {high:.3})", quantile(times, 0.5));
+    }
+}
+
+struct Nothing;
+
+impl TraceSubscriber<LayerContext> for Nothing {
+    type State = ();
+    fn start(&self, _: &Trace<'_, LayerContext>) {}
+    fn complete(&self, _: &Trace<'_, LayerContext>, (): (), _: &Outcome) {}
+}
+
+fn main() {
+    let (plain_service, again) = (plain(4).with_state::<()>(()), plain(4).with_state::<()>(()));
+    let (one_more, traced_service) = (plain(5).with_state::<()>(()), traced(4).into_service());
+    compare(
+        "four layers, nobody listens",
+        &[
+            ("plain axum", &|| round(&plain_service)),
+            ("plain axum, the same again", &|| round(&again)),
+            ("traced", &|| round(&traced_service)),
+            ("plain axum with a fifth layer", &|| round(&one_more)),
+        ],
+    );
+    let subscription = LAYER.subscribe(Nothing);
+    compare(
+        "four layers and the handler, one subscriber that does nothing",
+        &[
+            ("plain axum (not listened to)", &|| round(&plain_service)),
+            ("traced", &|| round(&traced_service)),
+        ],
+    );
+    drop(subscription);
+}

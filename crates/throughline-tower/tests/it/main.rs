@@ -1,0 +1,8 @@
+//! What an axum application publishes, seen from outside: real requests over loopback.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod errors;
+mod layers;
+mod naming;
+mod requests;
+mod support;
