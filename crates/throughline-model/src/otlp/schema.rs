@@ -5,7 +5,7 @@ use super::wire::{self, Fields, Wire, WireError};
 
 /// An attribute nested deeper than this many arrays and maps is replaced by a text. With it every body stays within
 /// the 100 message levels that protobuf readers allow.
-pub(super) const MAX_NESTING: usize = 32;
+pub(super) const MAX_NESTING: usize = 31;
 
 const TOO_DEEP: &str = "[nested too deeply]";
 

@@ -127,7 +127,7 @@ impl<'a> RawValue<'a> {
     fn to_json_at(self, nesting: usize) -> Value {
         match self {
             Self::Empty => Value::Null,
-            _ if nesting > MAX_NESTING => Value::Null,
+            Self::Array(_) | Self::Map(_) if nesting > MAX_NESTING => Value::Null,
             Self::Text(text) => Value::String(wire::text(text).into_owned()),
             Self::Bool(flag) => Value::Bool(flag),
             Self::Int(number) => Value::from(number),
@@ -147,7 +147,7 @@ impl<'a> RawValue<'a> {
     fn write_json(self, out: &mut String, nesting: usize) {
         match self {
             Self::Empty => out.push_str("null"),
-            _ if nesting > MAX_NESTING => out.push_str("null"),
+            Self::Array(_) | Self::Map(_) if nesting > MAX_NESTING => out.push_str("null"),
             Self::Text(text) => write_json_text(out, &wire::text(text)),
             Self::Array(list) => {
                 out.push('[');

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod captures;
+mod check;
 mod mapping;
 mod messages;
+mod requests;
 mod rows;
 mod support;
