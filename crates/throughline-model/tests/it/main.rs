@@ -4,8 +4,10 @@
 
 mod captures;
 mod check;
+mod logs;
 mod mapping;
 mod messages;
 mod requests;
 mod rows;
 mod support;
+mod usage;
