@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Event;
+use crate::{Event, SessionId};
 
 /// A finished event, redacted, with what sampling and the SDK know about it.
 ///
@@ -29,6 +29,9 @@ pub struct Envelope {
     /// The event.
     #[serde(flatten)]
     pub event: Event,
+    /// The session that its session was started in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_session_id: Option<SessionId>,
     /// Whether it was emitted outside any session, so that its session id is its own and says nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub standalone: bool,

@@ -196,6 +196,10 @@ impl Collector {
         attributes.extend(own);
         let span = extra.span.or(span);
         let standalone = session.is_none() && extra.session_id.is_none();
+        let parent_session_id = match &extra.session_id {
+            None => session.and_then(|session| session.parent_session_id.clone()),
+            Some(_) => None,
+        };
         let session_id = extra.session_id.or_else(|| session.map(|session| session.session_id.clone()));
         let session_id = session_id.unwrap_or_else(|| self.core.random.session_id(happened));
         let Resource { service, environment, version } = self.core.resource.clone();
@@ -220,7 +224,7 @@ impl Collector {
             Kept::ByRule => 1.0,
             Kept::ByChance => self.core.sampler.weight(level),
         };
-        Envelope { event, standalone, sampling_weight }
+        Envelope { event, parent_session_id, standalone, sampling_weight }
     }
 }
 

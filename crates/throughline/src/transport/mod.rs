@@ -1,7 +1,14 @@
 //! Where events and spans go.
 
 mod console;
+mod file;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+mod http_client;
 mod memory;
+#[cfg(feature = "otlp")]
+mod otlp;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,7 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::console::Console;
+pub use self::file::RotatingFile;
+#[cfg(feature = "http")]
+pub use self::http::Http;
 pub use self::memory::Memory;
+#[cfg(feature = "otlp")]
+pub use self::otlp::Otlp;
 use crate::glob::Glob;
 use crate::{Envelope, Error, Level, Resource, Span};
 

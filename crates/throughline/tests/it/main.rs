@@ -4,8 +4,10 @@
 mod events;
 mod isolation;
 mod pipeline;
+mod server;
 mod sessions;
 mod traces;
+mod wire;
 
 use std::time::Duration;
 

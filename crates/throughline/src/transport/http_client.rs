@@ -1,0 +1,97 @@
+//! One way to post for every transport that speaks HTTP: what to try again, and when.
+
+use std::io::Write;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::SendError;
+
+/// Bodies from this size on are worth compressing.
+const GZIP_FROM: usize = 1024;
+/// An answer may have so many bytes: they are for us, not for people.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+/// Where to post and how.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    agent: ureq::Agent,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) gzip: bool,
+}
+
+/// An answer that says it went well.
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    pub(super) fn new(timeout: Duration) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(concat!("throughline-sdk/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self { agent: config.into(), headers: Vec::new(), gzip: true }
+    }
+
+    /// The same with another limit of time for a whole request.
+    pub(super) fn timeout(self, timeout: Duration) -> Self {
+        Self { agent: Self::new(timeout).agent, ..self }
+    }
+
+    /// Whether this can be posted to at all.
+    pub(super) fn check(url: &str) -> Result<(), String> {
+        let uri: ureq::http::Uri = url.parse().map_err(|error| format!("{url:?} is not a URL: {error}"))?;
+        match (uri.scheme_str(), uri.host()) {
+            (Some("http"), Some(_)) => Ok(()),
+            (Some("https"), Some(_)) if cfg!(feature = "tls") => Ok(()),
+            (Some("https"), Some(_)) => Err("https needs the feature `tls`".to_owned()),
+            _ => Err(format!("{url:?} is not an http or https URL")),
+        }
+    }
+
+    /// Posts `body`. What may work later is told apart from what never will.
+    pub(super) fn post(&self, url: &str, content_type: &str, body: &[u8]) -> Result<Answer, SendError> {
+        let mut request = self.agent.post(url).header("content-type", content_type);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let compressed = if self.gzip && body.len() >= GZIP_FROM { gzip(body) } else { None };
+        if compressed.is_some() {
+            request = request.header("content-encoding", "gzip");
+        }
+        let body = compressed.as_deref().unwrap_or(body);
+        let mut response = request.send(body).map_err(|error| match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => SendError::refused(error.to_string()),
+            error => SendError::unavailable(error.to_string()),
+        })?;
+        let status = response.status().as_u16();
+        let retry_after =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().unwrap_or_default();
+        match status {
+            200..=299 => Ok(Answer { body }),
+            // What OTLP/HTTP calls retryable; 408 and 425 say it themselves, 500 is usually a restart or an overload.
+            408 | 425 | 429 | 500 | 502 | 503 | 504 => {
+                let error = SendError::unavailable(failed(status, &body));
+                Err(retry_after
+                    .map_or(error.clone(), |seconds| error.retry_after(Duration::from_secs(seconds))))
+            }
+            _ => Err(SendError::refused(failed(status, &body))),
+        }
+    }
+}
+
+fn failed(status: u16, body: &[u8]) -> String {
+    let shown: String = String::from_utf8_lossy(body).chars().filter(|c| !c.is_control()).take(200).collect();
+    format!("status {status}: {shown}")
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}

@@ -1,0 +1,336 @@
+//! OTLP over HTTP: to Throughline's server, or to any other that speaks OpenTelemetry's protocol.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use throughline_model::otlp::{Origin, OutgoingSpan, events_to_logs, spans_to_traces};
+use throughline_model::{Event, keys};
+
+use super::http_client::{Answer, Client};
+use super::{Delivery, Item, SendError, Transport};
+use crate::{Attributes, Error, Resource, Span};
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// Sends events as log records with an event name and traces as spans, in protobuf, in batches.
+///
+/// ```
+/// use throughline::{Telemetry, transport::Otlp};
+///
+/// let telemetry = Telemetry::builder("shop").transport(Otlp::new("http://127.0.0.1:4318")).build()?;
+/// # drop(telemetry);
+/// # let keyed =
+/// Otlp::dsn("http://pk_live_abc@telemetry.example:4318/shop")?;
+/// # Ok::<(), throughline::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Otlp {
+    endpoint: String,
+    client: Client,
+    resource: Option<Resource>,
+    /// The first item of a batch whose events were delivered while its spans were not.
+    events_delivered: Option<Item>,
+}
+
+impl Otlp {
+    /// To the OTLP/HTTP endpoint with this base URL; `/v1/logs` and `/v1/traces` are added to it.
+    pub fn new(endpoint: impl Into<String>) -> Self {
+        let endpoint = endpoint.into().trim_end_matches('/').to_owned();
+        let client = Client::new(Duration::from_secs(10));
+        Self { endpoint, client, resource: None, events_delivered: None }
+    }
+
+    /// From one line: `http://KEY@HOST:PORT/PROJECT`. The key goes into the `authorization` header; a project into
+    /// `x-throughline-project`.
+    ///
+    /// # Errors
+    /// If it is not such a line.
+    pub fn dsn(dsn: &str) -> Result<Self, Error> {
+        // The line has a key in it, so it is not shown.
+        let invalid = || Error::configuration("dsn", "must be like http://KEY@HOST:PORT/PROJECT");
+        let (scheme, rest) = dsn.split_once("://").ok_or_else(invalid)?;
+        let (key, place) = rest.rsplit_once('@').ok_or_else(invalid)?;
+        let (host, project) = place.split_once('/').unwrap_or((place, ""));
+        let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+        if key.is_empty() || host.is_empty() || !is_plain(key) || !is_plain(project) {
+            return Err(invalid());
+        }
+        let otlp = Self::new(format!("{scheme}://{host}")).header("authorization", &format!("Bearer {key}"));
+        let project = project.trim_end_matches('/');
+        Ok(if project.is_empty() { otlp } else { otlp.header("x-throughline-project", project) })
+    }
+
+    /// From the environment: `OTEL_EXPORTER_OTLP_ENDPOINT` (default `http://127.0.0.1:4318`),
+    /// `OTEL_EXPORTER_OTLP_HEADERS` (`name=value,...`) and `OTEL_EXPORTER_OTLP_TIMEOUT` (milliseconds).
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    /// The same, from wherever the variables come from.
+    ///
+    /// ```
+    /// # use throughline::transport::Otlp;
+    /// let variables = |name: &str| (name == "OTEL_EXPORTER_OTLP_TIMEOUT").then(|| "soon".to_owned());
+    /// let error = Otlp::from_variables(variables).unwrap_err();
+    /// assert_eq!(error.to_string(), "OTEL_EXPORTER_OTLP_TIMEOUT: \"soon\" is not a number of milliseconds");
+    /// ```
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        const TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
+        const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+        // OpenTelemetry has it that an empty variable is an unset one.
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let endpoint = variable("OTEL_EXPORTER_OTLP_ENDPOINT");
+        let mut otlp = Self::new(endpoint.unwrap_or_else(|| "http://127.0.0.1:4318".to_owned()));
+        if let Some(given) = variable(TIMEOUT) {
+            let problem =
+                |_| Error::configuration(TIMEOUT, format!("{given:?} is not a number of milliseconds"));
+            otlp = otlp.timeout(Duration::from_millis(given.trim().parse().map_err(problem)?));
+        }
+        for pair in
+            variable(HEADERS).iter().flat_map(|headers| headers.split(',')).filter(|p| !p.trim().is_empty())
+        {
+            // A value may be a secret, so it is not shown.
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| Error::configuration(HEADERS, "must be like name=value,..."))?;
+            otlp = otlp.header(name.trim(), &percent_decoded(value.trim()));
+        }
+        Ok(otlp)
+    }
+
+    /// Adds a header to every request.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.client.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// How long a request may take; 10 seconds unless set.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.client = self.client.timeout(timeout);
+        self
+    }
+
+    /// Whether larger requests are compressed; they are unless set.
+    #[must_use]
+    pub const fn gzip(mut self, gzip: bool) -> Self {
+        self.client.gzip = gzip;
+        self
+    }
+
+    fn send_events(&self, events: &[Event]) -> Result<u64, SendError> {
+        let answer =
+            self.client.post(&format!("{}/v1/logs", self.endpoint), PROTOBUF, &events_to_logs(events))?;
+        Ok(rejected(&answer))
+    }
+
+    fn send_spans(&self, spans: &[&Span]) -> Result<u64, SendError> {
+        let Some(Resource { service, environment, version }) = &self.resource else { return Ok(0) };
+        let origin = Origin { service, environment, version: version.as_deref() };
+        let body = spans_to_traces(origin, spans.iter().map(|span| outgoing(span)));
+        Ok(rejected(&self.client.post(&format!("{}/v1/traces", self.endpoint), PROTOBUF, &body)?))
+    }
+
+    /// Whether the events of this batch are there already.
+    fn has_events_of(&self, batch: &[Item]) -> bool {
+        match (&self.events_delivered, batch.first()) {
+            (Some(Item::Event(a)), Some(Item::Event(b))) => Arc::ptr_eq(a, b),
+            (Some(Item::Span(a)), Some(Item::Span(b))) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Transport for Otlp {
+    fn name(&self) -> &str {
+        "otlp"
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery::default().max_delay(Duration::from_secs(1))
+    }
+
+    fn start(&mut self, resource: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        Client::check(&self.endpoint)?;
+        self.resource = Some(resource.clone());
+        Ok(())
+    }
+
+    fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
+        let events: Vec<Event> = batch.iter().filter_map(Item::event).map(outgoing_event).collect();
+        let spans: Vec<&Span> = batch.iter().filter_map(Item::span).collect();
+        let mut refused = 0;
+        if !events.is_empty() && !self.has_events_of(batch) {
+            refused += self.send_events(&events)?;
+            self.events_delivered = batch.first().filter(|_| !spans.is_empty()).cloned();
+        }
+        if !spans.is_empty() {
+            refused += self.send_spans(&spans)?;
+        }
+        self.events_delivered = None;
+        match usize::try_from(refused).unwrap_or(usize::MAX).min(batch.len()) {
+            0 => Ok(()),
+            refused => {
+                let message = format!("the server refused {refused} of {}", batch.len());
+                Err(SendError::refused(message).accepted(batch.len() - refused))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Otlp {
+    /// Without header values: they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Otlp").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// The event, with what its envelope says beside it. A session id that is nobody's stays here.
+fn outgoing_event(envelope: &crate::Envelope) -> Event {
+    let mut event = envelope.event.clone();
+    if envelope.standalone {
+        event.session_id = None;
+    }
+    if let Some(parent) = &envelope.parent_session_id {
+        event.attributes.insert(keys::PARENT_SESSION_ID.to_owned(), parent.as_str().into());
+    }
+    if envelope.sampling_weight > 1.0 {
+        event.attributes.insert("throughline.sampling.weight".to_owned(), envelope.sampling_weight.into());
+    }
+    event
+}
+
+fn outgoing(span: &Span) -> OutgoingSpan<'_> {
+    let mut attributes = Attributes::new();
+    let mut put = |key: &str, value: Value| drop(attributes.insert(key.to_owned(), value));
+    if let Some(session) = &span.session {
+        session.attributes.iter().for_each(|(key, value)| put(key, value.clone()));
+        put(keys::SESSION_ID, session.session_id.as_str().into());
+        if let Some(parent) = &session.parent_session_id {
+            put(keys::PARENT_SESSION_ID, parent.as_str().into());
+        }
+        if let Some(actor) = &session.actor {
+            put(keys::ACTOR_TYPE, actor.kind.as_str().into());
+            if let Some(id) = &actor.id {
+                put(keys::ACTOR_ID, id.as_str().into());
+                if actor.kind == "user" {
+                    put(keys::USER_ID, id.as_str().into());
+                }
+            }
+            if !actor.tags.is_empty() {
+                put(keys::ACTOR_TAGS, Value::Object(actor.tags.clone()));
+            }
+        }
+        if let Some(scope) = &session.scope {
+            put(keys::SCOPE_TYPE, scope.kind.as_str().into());
+            put(keys::SCOPE_ID, scope.id.as_str().into());
+            if !scope.tags.is_empty() {
+                put(keys::SCOPE_TAGS, Value::Object(scope.tags.clone()));
+            }
+        }
+    }
+    if span.level != crate::Level::Info {
+        put(keys::LEVEL, span.level.as_str().into());
+    }
+    for (key, value) in [(keys::INPUT, &span.input), (keys::OUTPUT, &span.output)] {
+        match value {
+            Some(Value::String(text)) => put(key, text.as_str().into()),
+            Some(value) => put(key, value.to_string().into()),
+            None => {}
+        }
+    }
+    span.attributes.iter().for_each(|(key, value)| put(key, value.clone()));
+    OutgoingSpan {
+        trace_id: span.trace_id,
+        span_id: span.span_id,
+        parent_id: span.parent_id,
+        kind: span.kind,
+        name: &span.name,
+        start_time: span.start_time,
+        end_time: span.end_time,
+        status: span.status,
+        status_message: span.status_message.as_deref(),
+        error: span.error.as_ref(),
+        attributes,
+    }
+}
+
+/// How many the server says it refused: `partial_success` (field 1) has them as field 1, for logs and traces alike.
+fn rejected(answer: &Answer) -> u64 {
+    partial_success(&answer.body).and_then(|partial| field(partial, 1)).map_or(0, |value| match value {
+        Field::Varint(count) => count,
+        Field::Bytes(_) => 0,
+    })
+}
+
+fn partial_success(body: &[u8]) -> Option<&[u8]> {
+    match field(body, 1)? {
+        Field::Bytes(partial) => Some(partial),
+        Field::Varint(_) => None,
+    }
+}
+
+enum Field<'a> {
+    Varint(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The first field of this number, as far as the message can be read.
+fn field(mut message: &[u8], wanted: u64) -> Option<Field<'_>> {
+    while !message.is_empty() {
+        let tag = varint(&mut message)?;
+        let value = match tag & 7 {
+            0 => Field::Varint(varint(&mut message)?),
+            2 => {
+                let len = usize::try_from(varint(&mut message)?).ok()?;
+                Field::Bytes(message.split_off(..len)?)
+            }
+            _ => return None,
+        };
+        if tag >> 3 == wanted {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn varint(message: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = *message.split_off_first()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// As the W3C baggage format has it, which the variable follows.
+fn percent_decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        match (*first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high << 4 | low) as u8);
+                rest = &after[2..];
+            }
+            (byte, ..) => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
