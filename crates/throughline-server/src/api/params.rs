@@ -19,17 +19,24 @@ impl<T: DeserializeOwned> FromRequestParts<State> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &State) -> Result<Self, Error> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => {
-                let mut cause: &dyn std::error::Error = &rejection;
-                while let Some(inner) = cause.source() {
-                    cause = inner;
-                }
-                // serde speaks of fields: "unknown field `sorted`, expected one of `filter`, `sort`"
-                let message = cause.to_string().replace(" field ", " parameter ");
-                Err(Error::bad_request(message).code("invalid_parameter"))
-            }
+            Err(rejection) => Err(refuse_query(&rejection)),
         }
     }
+}
+
+/// All parameters are optional texts, so that what is wrong with a query string is either one that is unknown or one
+/// that is given twice. Serde says so, of fields: "unknown field `sorted`, expected one of `filter`, `sort`".
+fn refuse_query(rejection: &dyn std::error::Error) -> Error {
+    let mut cause = rejection;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let text = cause.to_string();
+    let begin =
+        ["unknown field", "duplicate field"].iter().find_map(|words| text.find(words)).unwrap_or_default();
+    let message = text[begin..].replacen("field", "parameter", 1);
+    let name = message.split('`').nth(1).unwrap_or_default();
+    Error::bad_request(message.as_str()).code("invalid_parameter").with("parameter", name)
 }
 
 /// What was given for a parameter; an empty value, as HTML forms send it, is none.

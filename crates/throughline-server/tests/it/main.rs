@@ -1,6 +1,7 @@
 //! The server's integration tests, as one binary; a test in `tidy` fails when a file is not listed here.
 #![expect(clippy::unwrap_used, reason = "a test that panics says where")]
 
+mod api;
 mod arrows;
 mod captures;
 mod cli;

@@ -45,8 +45,8 @@ impl Turn {
     /// a turn begins with the last thing the user said, except the first, which is told from its beginning.
     pub(super) fn of(detail: &TraceDetail, is_first: bool) -> Self {
         let TraceDetail { trace, observations, .. } = detail;
-        let asked = conversation(trace.input.as_ref(), None);
-        let answered = conversation(None, trace.output.as_ref());
+        let asked = said(trace.input.as_ref(), "user", |input| conversation(input, None));
+        let answered = said(trace.output.as_ref(), "assistant", |output| conversation(None, output));
         let begin = if is_first { 0 } else { last_question(&asked) };
         let mut messages: Vec<Line> = asked[begin..].iter().filter_map(Line::of).collect();
         let tools = observations.iter().filter(|observation| observation.kind == ObservationType::Tool);
@@ -74,6 +74,18 @@ impl Turn {
             }
         }
         Self { trace_id: trace.id, name: trace.name.clone(), start_time: trace.start_time, messages, errors }
+    }
+}
+
+/// The messages in an input or output; what is no message known to us is one by whoever would have said it.
+fn said(value: Option<&Value>, role: &str, read: impl Fn(Option<&Value>) -> Vec<Message>) -> Vec<Message> {
+    let messages = read(value);
+    match value {
+        Some(value) if messages.is_empty() && !value.is_null() => {
+            let parts = vec![Part::Other(value.clone())];
+            vec![Message { role: role.to_owned(), name: None, parts, finish_reason: None }]
+        }
+        _ => messages,
     }
 }
 

@@ -18,6 +18,7 @@
 //! * Words are looked for in the text of observations (input, output, status and error message) and events (name,
 //!   error message, text attributes), whole and regardless of case: see [`words`]. Words in one pair of quotes must all occur
 //!   in the same observation or event, in any order; words side by side may occur in different ones.
+//! * Cost is what was computed, else what the source gave.
 //! * Everything else tells upper from lower case.
 
 mod ast;

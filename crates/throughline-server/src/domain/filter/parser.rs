@@ -318,7 +318,7 @@ impl<'a> Parser<'a> {
         }
         if !info.on.iter().any(|target| self.targets.contains(target)) {
             let here: Vec<_> = self.targets.iter().map(|target| target.plural()).collect();
-            let message = format!("{field} is known of {}, not of {}", info.targets(), here.join(" and "));
+            let message = format!("{field} applies to {}, not to {}", info.targets(), here.join(" and "));
             return Err(self.error(range, message));
         }
         Ok(field)

@@ -107,7 +107,7 @@ impl Record for Observation {
             Field::Level => test(FieldValue::Level(self.level)),
             Field::Status => test(FieldValue::Status(self.status)),
             Field::Error => test(FieldValue::Bool(self.is_error())),
-            Field::Cost => money(self.cost, test),
+            Field::Cost => money(self.cost.or(self.given_cost), test),
             Field::Tokens => self.total_tokens.is_some_and(|tokens| number(tokens, test)),
             Field::Duration => test(FieldValue::Duration(self.end_time.nanos_since(self.start_time))),
             Field::Start => test(FieldValue::Time(self.start_time)),

@@ -298,10 +298,7 @@ text is found by its letters and digits, and there is none here
 #[test]
 fn fields_are_refused_where_they_mean_nothing() {
     let error = Filter::parse("a turns:>3", &[Target::Observation, Target::Event], now()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "turns is known of sessions, not of observations and events at character 3"
-    );
+    assert_eq!(error.to_string(), "turns applies to sessions, not to observations and events at character 3");
     assert!(Filter::parse("type:tool", &[Target::Observation, Target::Event], now()).is_ok());
 }
 

@@ -1,0 +1,8 @@
+//! The API as its clients see it: through HTTP, over a store in memory.
+
+mod errors;
+mod export;
+mod lists;
+mod operation;
+mod served;
+mod stream;
