@@ -73,7 +73,7 @@ fn each(record: &Record<'_>, seen: &mut HashMap<[u8; 32], u64>, f: &mut impl FnM
         super::digest::digest(&[&hash, &ordinal.to_le_bytes()])
     };
     if record.own_id().is_none()
-        && let Some(what) = synthetic::recognise(&name)
+        && let Some(what) = synthetic::recognise(record, &name)
     {
         return f(Log::Span(&synthetic::span(record, &name, what, &identity())));
     }

@@ -45,7 +45,7 @@ pub fn observation(facts: &SpanFacts<'_>) -> Observation {
         model: owned(&facts.model),
         requested_model: owned(&facts.requested_model),
         provider: owned(&facts.provider),
-        model_parameters: attributes(&facts.model_parameters),
+        model_parameters: parameters(facts),
         input: input(facts),
         output: facts.output.as_deref().map(shown),
         usage,
@@ -103,6 +103,15 @@ fn input(facts: &SpanFacts<'_>) -> Option<Value> {
         Some(other) => Some(serde_json::json!([system, {"role": "user", "content": other}])),
         None => Some(Value::Array(vec![system])),
     }
+}
+
+/// Parameters as they are shown; tool definitions and the like come as texts of JSON.
+fn parameters(facts: &SpanFacts<'_>) -> Attributes {
+    let value = |value: &AttributeValue<'_>| match value {
+        AttributeValue::Text(text) => shown(text),
+        other => other.to_json(),
+    };
+    facts.model_parameters.iter().map(|(key, given)| (key.clone().into_owned(), value(given))).collect()
 }
 
 fn tool(facts: &SpanFacts<'_>) -> Option<Tool> {

@@ -337,7 +337,7 @@ impl<'a> Reader<'a> {
         self.model_call(&mut facts);
         self.add_messages(&mut facts);
         if facts.kind == ObservationType::Tool && facts.tool_name.is_none() {
-            facts.tool_name = Some(facts.name.clone());
+            facts.tool_name = Some(self.tool_by_span_name(&facts.name));
         }
         facts.metadata = self.metadata;
         facts.model_parameters = self.parameters;
@@ -411,6 +411,16 @@ impl<'a> Reader<'a> {
         let calls: Value = serde_json::from_str(&calls).unwrap_or_else(|_| calls.into_owned().into());
         let message = serde_json::json!([{"role": "assistant", "content": said, "tool_calls": calls}]);
         Some(Cow::Owned(message.to_string()))
+    }
+
+    fn tool_by_span_name(&self, name: &Cow<'a, str>) -> Cow<'a, str> {
+        if let Some(AttributeValue::Text(entity)) = find(&self.attributes, "traceloop.entity.name") {
+            return entity.clone();
+        }
+        match name {
+            Cow::Borrowed(name) => Cow::Borrowed(name.strip_prefix("execute_tool ").unwrap_or(name)),
+            Cow::Owned(name) => Cow::Owned(name.clone()),
+        }
     }
 
     /// Messages that came as span events instead of attributes.

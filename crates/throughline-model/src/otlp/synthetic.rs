@@ -23,8 +23,14 @@ pub(super) enum What {
     ClaudeTool,
 }
 
-/// What a record of this name tells of, if it tells of a span.
-pub(super) fn recognise(name: &str) -> Option<What> {
+/// What a record of this name tells of, if it tells of a span. Where Claude Code sends traces too, its records only
+/// repeat the span that they were said in.
+pub(super) fn recognise(record: &Record<'_>, name: &str) -> Option<What> {
+    let what = named(name)?;
+    (record.span_id.is_none() || !what.is_claude_code()).then_some(what)
+}
+
+fn named(name: &str) -> Option<What> {
     Some(match name {
         "gen_ai.system.message" => What::Message("system"),
         "gen_ai.user.message" | "gen_ai.content.prompt" => What::Message("user"),

@@ -200,6 +200,16 @@ fn claude_code_makes_one_trace_of_a_prompt() {
 }
 
 #[test]
+fn claude_code_with_traces_says_nothing_twice() {
+    let mut request = ExportLogsServiceRequest::decode(&*claude_code()).unwrap();
+    let records = &mut request.resource_logs[0].scope_logs[0].log_records;
+    records.iter_mut().for_each(|record| (record.trace_id, record.span_id) = (vec![5; 16], vec![6; 8]));
+    let all = events(&request.encode_to_vec());
+    assert_eq!(all[1].name, "claude_code.api_request");
+    assert!(all.iter().all(|event| event.span_id == SpanId::from_bytes([6; 8])));
+}
+
+#[test]
 fn gen_ai_records_become_children_of_their_span() {
     let in_span = |record: LogRecord| LogRecord { trace_id: vec![5; 16], span_id: vec![6; 8], ..record };
     let said = |name: &str, body: Value| {

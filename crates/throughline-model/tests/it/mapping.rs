@@ -124,6 +124,19 @@ fn kinds_are_guessed_only_where_nobody_names_one() {
 }
 
 #[test]
+fn a_tool_without_a_name_of_its_own_is_called_by_its_span() {
+    for (name, extra, tool) in [
+        ("execute_tool lookup", "x", "lookup"),
+        ("lookup", "x", "lookup"),
+        ("lookup.tool", "traceloop.entity.name", "lookup"),
+    ] {
+        let attributes = json!({"throughline.observation.type": "tool", extra: "lookup"});
+        let body = request(&json!({}), "s", vec![Span { name: name.to_owned(), ..span(&attributes) }]);
+        with_facts(&body, |facts| assert_eq!(facts.tool_name.as_deref(), Some(tool), "{name}"));
+    }
+}
+
+#[test]
 fn the_resource_speaks_where_the_span_is_silent() {
     let resource = json!({"session.id": "whole process", "user.id": "u", "service.name": "shop", "service.version": "2",
         "deployment.environment": "test", "host.name": "h1"});

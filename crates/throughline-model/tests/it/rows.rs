@@ -510,9 +510,12 @@ fn content() -> Vec<Case> {
             "gcp.vertex.agent.llm_request",
             "gcp.vertex.agent.tool_call_args",
             "lk.input_text",
+            "lk.user_input",
+            "lk.user_transcript",
             "lk.chat_ctx",
             "gen_ai.tool.call.arguments",
             "tool_arguments",
+            "lk.function_tool.arguments",
             "gen_ai.retrieval.query.text",
             "reranker.query",
         ],
@@ -537,6 +540,7 @@ fn content() -> Vec<Case> {
             "gcp.vertex.agent.llm_response",
             "gcp.vertex.agent.tool_response",
             "lk.response.text",
+            "lk.function_tool.output",
             "gen_ai.tool.call.result",
             "tool_response",
             "gen_ai.retrieval.documents",
@@ -577,6 +581,7 @@ fn details() -> Vec<Case> {
         one(FirstToken, "gen_ai.response.time_to_first_chunk", 0.25, 250_000_000),
         one(FirstToken, "gen_ai.client.operation.time_to_first_chunk", 0.5, 500_000_000),
         one(FirstToken, "gen_ai.server.time_to_first_token", 1, 1_000_000_000),
+        one(FirstToken, "lk.response.ttft", 1.25, 1_250_000_000),
         one(FirstToken, "ai.response.msToFirstChunk", 1.5, 1_500_000),
         one(FirstToken, "ai.stream.msToFirstChunk", 2, 2_000_000),
         one(
@@ -595,14 +600,32 @@ fn details() -> Vec<Case> {
     ];
     cases.extend(texts(
         ToolName,
-        &["gen_ai.tool.name", "tool.name", "tool_call.function.name", "ai.toolCall.name"],
+        &[
+            "gen_ai.tool.name",
+            "tool.name",
+            "tool_call.function.name",
+            "ai.toolCall.name",
+            "lk.function_tool.name",
+        ],
     ));
-    cases.extend(texts(ToolCallId, &["gen_ai.tool.call.id", "tool_call.id", "tool.id", "ai.toolCall.id"]));
+    cases.extend(texts(
+        ToolCallId,
+        &["gen_ai.tool.call.id", "tool_call.id", "tool.id", "ai.toolCall.id", "lk.function_tool.id"],
+    ));
     cases.extend(texts(
         ToolArguments,
-        &["gen_ai.tool.call.arguments", "tool_call.function.arguments", "ai.toolCall.args", "tool_arguments"],
+        &[
+            "gen_ai.tool.call.arguments",
+            "tool_call.function.arguments",
+            "ai.toolCall.args",
+            "tool_arguments",
+            "lk.function_tool.arguments",
+        ],
     ));
-    cases.extend(texts(ToolResult, &["gen_ai.tool.call.result", "ai.toolCall.result", "tool_response"]));
+    cases.extend(texts(
+        ToolResult,
+        &["gen_ai.tool.call.result", "ai.toolCall.result", "tool_response", "lk.function_tool.output"],
+    ));
     for row in ["input.mime_type", "output.mime_type", "logfire.json_schema", "logfire.metrics"] {
         cases.push(one(Ignored, row, "x", json!({})));
     }
