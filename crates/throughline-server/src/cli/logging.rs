@@ -1,6 +1,6 @@
 //! Where the server's own log goes and what it looks like.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::layer;
@@ -14,7 +14,10 @@ pub(super) fn start(config: &LogConfig) {
     let filter = EnvFilter::new(directives(&config.level));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match config.format {
-        LogFormat::Human => registry.with(layer().with_writer(io::stderr).with_target(false)).try_init(),
+        LogFormat::Human => {
+            let colours = io::stderr().is_terminal();
+            registry.with(layer().with_writer(io::stderr).with_target(false).with_ansi(colours)).try_init()
+        }
         LogFormat::Json => {
             registry.with(layer().json().flatten_event(true).with_writer(io::stderr)).try_init()
         }

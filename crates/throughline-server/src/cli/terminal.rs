@@ -32,6 +32,7 @@ pub(super) fn short(text: &str, longest: usize) -> String {
 pub(super) fn duration(millis: f64) -> String {
     let seconds = millis / 1e3;
     match seconds {
+        _ if millis > 0.0 && millis < 1.0 => format!("{:.0}µs", millis * 1e3),
         s if s < 1.0 => format!("{millis:.0}ms"),
         s if s < 60.0 => format!("{s:.1}s"),
         s if s < 3600.0 => format!("{}m{:02}s", s as u64 / 60, s as u64 % 60),
@@ -92,8 +93,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let durations = [0.4, 999.0, 1_500.0, 61_000.0, 3_661_000.0].map(duration);
-        assert_eq!(durations, ["0ms", "999ms", "1.5s", "1m01s", "1h01m"]);
+        let durations = [0.0, 0.4, 999.0, 1_500.0, 61_000.0, 3_661_000.0].map(duration);
+        assert_eq!(durations, ["0ms", "400µs", "999ms", "1.5s", "1m01s", "1h01m"]);
         let dollars = |dollars| cost(Money::from_dollars(dollars));
         assert_eq!(
             [dollars(0.0), dollars(0.0012), dollars(12.345), cost(None)],

@@ -22,11 +22,14 @@ impl Guard {
     /// Whether the request may pass.
     pub fn check(self, request: &Request) -> Result<(), Error> {
         let headers = request.headers();
-        if let Some(host) = named_host(request) {
-            let host = host.map_err(|()| refuse("host", headers.get(HOST)))?;
-            if !is_local(host.host()) {
-                return Err(refuse("host", headers.get(HOST)));
-            }
+        // A client that names no host is no browser. HTTP/2 and absolute addresses name it in the address.
+        let mut hosts = headers.get_all(HOST).iter();
+        let (host, more) = (hosts.next(), hosts.next());
+        if more.is_some() || host.is_some_and(|host| !is_local_authority(host.as_bytes())) {
+            return Err(refuse("host", more.or(host)));
+        }
+        if request.uri().authority().is_some_and(|authority| !is_local(authority.host())) {
+            return Err(refuse("host", host));
         }
         for origin in headers.get_all(ORIGIN) {
             if !origin_is_local(origin) {
@@ -37,20 +40,14 @@ impl Guard {
     }
 }
 
-/// The host that the request is addressed to: `Host`, or HTTP/2's `:authority`. A client that names none is no browser.
-fn named_host(request: &Request) -> Option<Result<Authority, ()>> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Some(Authority::try_from(host.as_bytes()).map_err(drop)),
-        (Some(_), Some(_)) => Some(Err(())),
-        (None, _) => request.uri().authority().cloned().map(Ok),
-    }
+fn is_local_authority(authority: &[u8]) -> bool {
+    Authority::try_from(authority).is_ok_and(|authority| is_local(authority.host()))
 }
 
 fn origin_is_local(origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let Some((scheme, host)) = origin.split_once("://") else { return false };
-    matches!(scheme, "http" | "https") && host.parse::<Authority>().is_ok_and(|host| is_local(host.host()))
+    matches!(scheme, "http" | "https") && is_local_authority(host.as_bytes())
 }
 
 /// `localhost`, anything under it, 127.0.0.0/8 and `[::1]`.
@@ -83,11 +80,16 @@ mod tests {
     use super::*;
 
     fn check(headers: &[(&'static str, &str)]) -> bool {
+        check_at("/", headers)
+    }
+
+    fn check_at(uri: &str, headers: &[(&'static str, &str)]) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let mut request = Request::new(axum::body::Body::empty());
+        *request.uri_mut() = uri.parse().unwrap();
         *request.headers_mut() = map;
         Guard::LocalOnly.check(&request).is_ok()
     }
@@ -132,6 +134,9 @@ mod tests {
             assert!(!check(&[("host", host)]), "{host}");
         }
         assert!(!check(&[("host", "localhost"), ("host", "localhost")]));
+        assert!(check_at("http://localhost:4317/x", &[]));
+        assert!(!check_at("http://evil.example/x", &[]));
+        assert!(!check_at("http://evil.example/x", &[("host", "localhost")]));
         for origin in
             ["null", "https://evil.example", "file://", "http://localhost.evil.example", "localhost", "é"]
         {

@@ -207,3 +207,79 @@ pub(super) fn too_large(what: &str, cap: usize) -> Error {
 fn silent() -> Error {
     Error::new(Kind::Timeout, format!("no more of the body came for {} seconds", SILENCE.as_secs()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::super::room::Room;
+    use super::*;
+
+    fn pack(encoding: Encoding, bytes: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::fast();
+        match encoding {
+            Encoding::Identity => bytes.to_vec(),
+            Encoding::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Deflate => {
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Zstd => zstd::encode_all(bytes, 1).unwrap(),
+        }
+    }
+
+    const PACKED: [Encoding; 3] = [Encoding::Gzip, Encoding::Deflate, Encoding::Zstd];
+
+    proptest! {
+        #[test]
+        fn what_was_packed_comes_out_unless_it_is_too_much(bytes in prop::collection::vec(0..4_u8, 0..5000), cap in 1..5000_usize) {
+            for encoding in PACKED {
+                let packed = Bytes::from(pack(encoding, &bytes));
+                let out = unpack(packed, encoding, cap, &mut Room::new(1 << 20).lease());
+                match out {
+                    Ok(out) => prop_assert_eq!(out, &bytes),
+                    Err(error) => {
+                        prop_assert!(bytes.len() > cap);
+                        prop_assert_eq!(error.kind(), Kind::TooLarge);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn damage_is_an_error_or_comes_out_bounded(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+            for encoding in PACKED {
+                if let Ok(out) = unpack(Bytes::from(bytes.clone()), encoding, 10_000, &mut Room::new(1 << 20).lease()) {
+                    prop_assert!(out.len() <= 10_000);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn never_more_than_the_cap_is_held() {
+        for encoding in PACKED {
+            let bomb = Bytes::from(pack(encoding, &vec![0; 64 << 20]));
+            // The budget is exactly the cap: to hold a byte more would be refused as busy, not as too large.
+            let error = unpack(bomb, encoding, 1 << 20, &mut Room::new(1 << 20).lease()).unwrap_err();
+            assert_eq!(error.kind(), Kind::TooLarge, "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_window_that_would_take_too_much_memory_is_refused() {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(27).unwrap();
+        encoder.write_all(&vec![7; 1000]).unwrap();
+        let packed = Bytes::from(encoder.finish().unwrap());
+        let error = unpack(packed, Encoding::Zstd, 1 << 20, &mut Room::new(1 << 20).lease()).unwrap_err();
+        assert_eq!(error.kind(), Kind::BadRequest);
+    }
+}

@@ -146,3 +146,51 @@ fn has_whole_line(text: &str) -> bool {
 fn lines(text: &str) -> Vec<&str> {
     text.lines().filter(|line| !line.trim().is_empty()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_nanos(1_795_262_400_000_000_000);
+    const CAP: usize = 1 << 20;
+
+    /// Envelopes of which some are sound and some are not.
+    fn envelope() -> impl Strategy<Value = String> {
+        let name = prop_oneof![Just("a.b".to_owned()), "[a-z. ]{0,6}", any::<String>()];
+        (name, proptest::option::of(any::<String>()), any::<bool>()).prop_map(|(name, level, timed)| {
+            let mut event = serde_json::json!({ "name": name, "level": level });
+            if timed {
+                event["time"] = "2026-11-21T10:00:00Z".into();
+            }
+            event.to_string()
+        })
+    }
+
+    fn read(text: &str, format: Format) -> (Vec<Event>, Vec<(usize, &'static str)>) {
+        let (events, rejected) = read_all(&Bytes::from(text.to_owned()), format, NOW, CAP).unwrap();
+        (events, rejected.into_iter().map(|rejected| (rejected.index, rejected.code)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn an_array_and_lines_say_the_same(envelopes in prop::collection::vec(envelope(), 1..20)) {
+            let array = read(&format!("[{}]", envelopes.join(",")), Format::Json);
+            prop_assert_eq!(&read(&envelopes.join("\n"), Format::JsonLines), &array);
+            prop_assert_eq!(&read(&format!("\n{}\r\n\n", envelopes.join("\r\n\n")), Format::Json), &array);
+            prop_assert_eq!(array.0.len() + array.1.len(), envelopes.len());
+            let mut ids: Vec<_> = array.0.iter().map(|event| event.id.as_str()).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            prop_assert_eq!(ids.len(), array.0.len(), "every event has an id of its own");
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(text in prop_oneof![any::<String>(), r#"[\[\]{}":, a\n0-9]{0,40}"#]) {
+            for format in [Format::Json, Format::JsonLines] {
+                drop(read_all(&Bytes::from(text.clone()), format, NOW, CAP));
+            }
+        }
+    }
+}

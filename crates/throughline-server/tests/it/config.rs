@@ -106,3 +106,43 @@ fn data_lies_where_the_user_keeps_data() {
     assert_eq!(path(Environment::from([home, ("XDG_DATA_HOME", "/d")])), PathBuf::from("/d/throughline"));
     assert_eq!(path(Environment::default()), PathBuf::from("throughline-data"));
 }
+
+/// The page of settings, from the registry.
+fn page() -> String {
+    let mut page = "# Configuration\n\nEvery setting can be given as a flag, as an environment variable or in a TOML file \
+        (`--config FILE`, `THROUGHLINE_CONFIG`, or\n`throughline.toml` in the working directory), the first of these \
+        winning. `throughline check` shows what is in force and who said\nso. A name that does not exist is an error. \
+        This page is made from the program's own list of settings; a test holds it.\n"
+        .to_owned();
+    let mut section = "";
+    for setting in SETTINGS {
+        let (of, name) = setting.key.split_once('.').unwrap();
+        if of != section {
+            page += &format!("\n## [{of}]\n\n| key | flag | variable | default | |\n|---|---|---|---|---|\n");
+            section = of;
+        }
+        let default = if setting.default.is_empty() {
+            "see there".to_owned()
+        } else {
+            format!("`{}`", setting.default)
+        };
+        page += &format!(
+            "| `{name}` | `--{}` | `{}` | {default} | {} |\n",
+            setting.flag,
+            setting.variable(),
+            setting.help.split_whitespace().collect::<Vec<_>>().join(" ")
+        );
+    }
+    page
+}
+
+#[test]
+fn the_documentation_is_that_of_the_registry() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    if written != page() {
+        let new = path.with_extension("md.new");
+        std::fs::write(&new, page()).unwrap();
+        panic!("docs/configuration.md is out of date: move {} over it", new.display());
+    }
+}

@@ -1,6 +1,6 @@
 //! What holds for every request: who may ask, ids, the shape of errors, headers.
 
-use crate::support::TestServer;
+use crate::support::{Request, TestServer};
 
 #[tokio::test]
 async fn only_local_names_are_answered() {
@@ -28,6 +28,10 @@ async fn only_local_names_are_answered() {
         let reply = ask(host, origin).await;
         assert_eq!(reply.error(), (403, "not_local".to_owned()), "{host} {origin:?}");
     }
+    let grpc = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    let request = Request::new("POST", &server.grpc_url(), grpc).header("content-type", "application/grpc");
+    let reply = request.header("origin", "https://attacker.example").send_http2().await;
+    assert_eq!(reply.error(), (403, "not_local".to_owned()));
     assert!(store.take().is_empty());
     server.stop().await;
 }
