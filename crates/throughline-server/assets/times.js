@@ -9,7 +9,7 @@ const UNITS = [
 
 export function ago(time, now = Date.now()) {
   const seconds = Math.floor((now - time) / 1000);
-  if (seconds >= 30 * 86400 || seconds < -5) return new Date(time).toISOString().slice(0, 10);
+  if (seconds >= 30 * 86400 || seconds < -60) return new Date(time).toISOString().slice(0, 10);
   for (const [size, unit] of UNITS) {
     if (seconds >= size) return `${unit === "s" ? seconds : Math.floor(seconds / size)} ${unit} ago`;
   }

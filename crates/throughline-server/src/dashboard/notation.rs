@@ -96,6 +96,8 @@ pub(super) struct When {
     pub ago: String,
     /// `10:30:00.500`.
     pub clock: String,
+    /// The same on the day of `now`, else `01-15 10:30:00`.
+    pub stamp: String,
 }
 
 impl When {
@@ -105,16 +107,29 @@ impl When {
         let rest = rest.trim_end_matches('Z');
         let exact = format!("{date} {rest} UTC");
         let clock = rest.get(..12).unwrap_or(rest).to_owned();
+        let today = now.to_string().starts_with(date);
+        let stamp = match (today, date.get(5..), clock.get(..8)) {
+            (false, Some(day), Some(second)) => format!("{day} {second}"),
+            _ => clock.clone(),
+        };
         let ago = ago(now.nanos_since(time), date);
-        Self { exact, ago, clock, iso }
+        Self { exact, ago, clock, stamp, iso }
+    }
+}
+
+impl When {
+    /// `10:30:00`
+    pub(super) fn second(&self) -> &str {
+        self.clock.get(..8).unwrap_or(&self.clock)
     }
 }
 
 fn ago(nanos: i64, date: &str) -> String {
     let seconds = nanos / 1_000_000_000;
     match seconds {
-        i64::MIN..-5 => date.to_owned(),
-        -5..=4 => "just now".to_owned(),
+        // Clocks differ a little: what is not yet is now.
+        i64::MIN..-60 => date.to_owned(),
+        -60..=4 => "just now".to_owned(),
         5..60 => format!("{seconds} s ago"),
         60..3_600 => format!("{} min ago", seconds / 60),
         3_600..86_400 => format!("{} h ago", seconds / 3_600),

@@ -20,8 +20,18 @@ pub(super) struct Passage {
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Block {
-    Prose(String),
+    Prose(Vec<Inline>),
     /// What stood between lines of three backticks.
+    Code(String),
+}
+
+/// A run of prose.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Inline {
+    Plain(String),
+    /// Between double asterisks.
+    Strong(String),
+    /// Between backticks.
     Code(String),
 }
 
@@ -34,7 +44,7 @@ impl Passage {
     /// The same without looking for code.
     pub(super) fn plain(text: &str, most: usize) -> Self {
         let (shown, hidden) = cut(text, most);
-        Self { blocks: vec![Block::Prose(notation::visible(shown))], hidden }
+        Self { blocks: vec![Block::Prose(vec![Inline::Plain(notation::visible(shown))])], hidden }
     }
 }
 
@@ -63,10 +73,40 @@ fn blocks(text: &str) -> Vec<Block> {
         let part = if code { part.split_once('\n').map_or(part, |(_, code)| code) } else { part };
         let part = part.trim_matches('\n');
         if !part.trim().is_empty() {
-            blocks.push(if code { Block::Code(part.to_owned()) } else { Block::Prose(part.to_owned()) });
+            blocks.push(if code { Block::Code(part.to_owned()) } else { Block::Prose(inline(part)) });
         }
     }
     blocks
+}
+
+/// The two marks that models use most; everything else stays as it was written.
+fn inline(text: &str) -> Vec<Inline> {
+    let mut runs = Vec::new();
+    let mut plain_from = 0;
+    let mut at = 0;
+    while let Some(found) = text[at..].find(['`', '*']) {
+        let start = at + found;
+        let mark = if text[start..].starts_with('`') { "`" } else { "**" };
+        let inside = text[start..].strip_prefix(mark).and_then(|rest| {
+            let line = rest.split('\n').next().unwrap_or_default();
+            line.find(mark).map(|end| &line[..end]).filter(|inside| !inside.trim().is_empty())
+        });
+        let Some(inside) = inside else {
+            at = start + 1;
+            continue;
+        };
+        if plain_from < start {
+            runs.push(Inline::Plain(text[plain_from..start].to_owned()));
+        }
+        let inside = inside.to_owned();
+        at = start + inside.len() + 2 * mark.len();
+        runs.push(if mark == "`" { Inline::Code(inside) } else { Inline::Strong(inside) });
+        plain_from = at;
+    }
+    if plain_from < text.len() {
+        runs.push(Inline::Plain(text[plain_from..].to_owned()));
+    }
+    runs
 }
 
 /// A run of JSON text with one colour.
@@ -209,18 +249,28 @@ mod tests {
     #[test]
     fn code_is_found_in_prose() {
         let passage = Passage::new("Try:\n```rust\nfn main() {}\n```\nDone.", SHORT);
-        let expected = [
-            Block::Prose("Try:".to_owned()),
-            Block::Code("fn main() {}".to_owned()),
-            Block::Prose("Done.".to_owned()),
-        ];
+        let prose = |text: &str| Block::Prose(vec![Inline::Plain(text.to_owned())]);
+        let expected = [prose("Try:"), Block::Code("fn main() {}".to_owned()), prose("Done.")];
         assert_eq!(passage.blocks, expected);
+    }
+
+    #[test]
+    fn marks_are_read_only_in_pairs() {
+        let [plain, strong, code]: [fn(&str) -> Inline; 3] = [
+            |text| Inline::Plain(text.to_owned()),
+            |text| Inline::Strong(text.to_owned()),
+            |text| Inline::Code(text.to_owned()),
+        ];
+        assert_eq!(inline("a **b** `c`d"), [plain("a "), strong("b"), plain(" "), code("c"), plain("d")]);
+        for unpaired in ["2 * 3 ** 4", "a ` b", "**\n**", "é*", "****", "``"] {
+            assert_eq!(inline(unpaired), [plain(unpaired)], "{unpaired}");
+        }
     }
 
     #[test]
     fn long_text_is_cut_between_characters() {
         let passage = Passage::new(&"é".repeat(10_000), 1_001);
-        assert_eq!(passage.blocks, [Block::Prose("é".repeat(500))]);
+        assert_eq!(passage.blocks, [Block::Prose(vec![Inline::Plain("é".repeat(500))])]);
         assert_eq!(passage.hidden, "19 kB");
     }
 }

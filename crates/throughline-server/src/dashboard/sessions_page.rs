@@ -209,7 +209,7 @@ fn columns(sort: Sort, address: &Address) -> Vec<Column> {
 }
 
 impl Row {
-    const TAGS: usize = 4;
+    const TAGS: usize = 3;
 
     fn new(session: &Session, now: Timestamp, address: &Address) -> Self {
         let (mark, mark_says) = mark(session);

@@ -25,6 +25,9 @@ pub(super) struct Column {
     pub x: String,
     pub width: String,
     pub title: String,
+    /// The turn's number, where there is room for it, and its place.
+    pub label: String,
+    pub middle: String,
     pub error: bool,
     pub segments: Vec<Segment>,
 }
@@ -55,6 +58,7 @@ impl TokenChart {
         let width = 1.0 / turns.len() as f64;
         // Few turns make slim columns, not slabs.
         let bar = width.min(0.06) * if turns.len() > 60 { 0.9 } else { 0.7 };
+        let labelled = turns.len().div_ceil(40);
         let columns = turns
             .iter()
             .enumerate()
@@ -63,6 +67,8 @@ impl TokenChart {
                 x: notation::percentage((i as f64 + 0.5) * width - bar / 2.0),
                 width: notation::percentage(bar),
                 title: column_title(turn, first + i),
+                label: if i % labelled == 0 { (first + i).to_string() } else { String::new() },
+                middle: notation::percentage((i as f64 + 0.5) * width),
                 error: turn.error_count > 0,
                 segments: stack(&turn.usage, most),
             })

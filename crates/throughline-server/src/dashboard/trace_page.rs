@@ -45,7 +45,8 @@ struct TracePage {
     frame: Frame,
     id: String,
     name: String,
-    failed: bool,
+    /// How many errors, and the place of the first.
+    errors: Option<(String, String)>,
     session: Option<(String, String)>,
     facts: Vec<Fact>,
     models: Vec<String>,
@@ -105,7 +106,7 @@ impl TracePage {
             frame: visit.frame(Section::Sessions, format!("{} · trace", turn_name(trace))),
             id: trace.id.to_string(),
             name: turn_name(trace),
-            failed: trace.error_count > 0,
+            errors: first_error(&nodes, &address).map(|href| (href, notation::plural(trace.error_count.max(1), "error"))),
             session: trace.session_id.as_ref().map(|session| {
                 (Address::session(session.as_str()).to_string(), notation::line(session.as_str(), 120))
             }),
@@ -158,6 +159,20 @@ impl Place {
         let row = if self.given || self.first > 0 { self.first.to_string() } else { String::new() };
         Address::trace(trace).with("closed", closed.join(",")).with("row", row)
     }
+}
+
+/// The first failed record that has no failed one below it: where the trouble began.
+fn first_error(nodes: &[Node<'_>], address: &Address) -> Option<String> {
+    let is_origin = |place: usize| {
+        let node = &nodes[place];
+        let below = &nodes[place + 1..=place + node.descendants];
+        node.record.is_error() && !below.iter().any(|node| node.record.is_error())
+    };
+    let place = nodes.iter().position(|node| node.record.is_error())?;
+    // Below the first failed one, or it itself.
+    let origin = (place..=place + nodes[place].descendants).find(|&place| is_origin(place))?;
+    let id = waterfall::id_of(&nodes[origin].record);
+    Some(address.clone().without("row").with("observation", id.as_str()).at(format!("o-{id}")).to_string())
 }
 
 fn rows_say(waterfall: &Waterfall) -> String {

@@ -21,6 +21,7 @@ pub(super) struct Waterfall {
     /// How many rows come before and after these.
     pub before: usize,
     pub after: usize,
+    pub foldable: bool,
 }
 
 /// One line.
@@ -88,6 +89,7 @@ impl Waterfall {
             ticks: plan.scale.ticks(),
             before: first,
             after: open.len() - last,
+            foldable: plan.foldable,
         }
     }
 }

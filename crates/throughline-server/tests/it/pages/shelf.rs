@@ -1,0 +1,248 @@
+//! A store with a fixed content: what pages make of any record can be tested without sending it first.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use throughline_model::{Event, ProjectId, Session, SessionId, SessionState, Timestamp, Trace, TraceId, Usage, millis};
+use throughline_server::domain::arrival::{Arrival, Batch};
+use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
+use throughline_server::domain::query::{
+    Cursor, ListQuery, Page, SortField, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
+};
+use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
+use tokio::sync::broadcast;
+
+/// The store.
+pub struct Shelf {
+    pub traces: Vec<TraceDetail>,
+    /// Those that belong to no trace, too.
+    pub events: Vec<Event>,
+    pub sender: broadcast::Sender<Arrival>,
+    sessions: Mutex<Option<Vec<Session>>>,
+}
+
+impl Shelf {
+    pub fn new(traces: Vec<TraceDetail>, events: Vec<Event>) -> Self {
+        Self { traces, events, sender: broadcast::channel(1_000).0, sessions: Mutex::default() }
+    }
+
+    fn of_session<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a TraceDetail> {
+        self.traces.iter().filter(move |detail| detail.trace.session_id.as_ref().is_some_and(|known| known.as_str() == id))
+    }
+
+    fn events_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Event> {
+        self.events.iter().filter(move |event| event.session_id.as_ref().is_some_and(|known| known.as_str() == id))
+    }
+
+    fn all_sessions(&self, now: Timestamp) -> Vec<Session> {
+        let mut sessions = self.sessions.lock().unwrap();
+        sessions.get_or_insert_with(|| {
+            let traces = self.traces.iter().filter_map(|detail| detail.trace.session_id.clone());
+            let mut ids: Vec<SessionId> = traces.chain(self.events.iter().filter_map(|e| e.session_id.clone())).collect();
+            ids.sort();
+            ids.dedup();
+            ids.iter().map(|id| self.sum_up(id, now)).collect()
+        });
+        sessions.clone().unwrap()
+    }
+
+    fn sum_up(&self, id: &SessionId, now: Timestamp) -> Session {
+        let traces: Vec<&Trace> = self.of_session(id.as_str()).map(|detail| &detail.trace).collect();
+        let events: Vec<&Event> = self.events_of(id.as_str()).collect();
+        let spans = traces.iter().map(|t| (t.start_time, t.end_time)).chain(events.iter().map(|e| (e.time, e.time)));
+        let mut spans: Vec<_> = spans.collect();
+        spans.sort_unstable();
+        let (start, end) = (spans[0].0, spans.iter().map(|span| span.1).max().unwrap());
+        let idle: i64 =
+            spans.windows(2).map(|w| w[1].0.nanos_since(w[0].1)).filter(|gap| *gap >= 300_000_000_000).sum();
+        let mut usage = Usage::default();
+        traces.iter().for_each(|trace| usage += trace.usage);
+        let quiet = now.nanos_since(end) / 1_000_000_000;
+        let mut models: Vec<String> = traces.iter().flat_map(|t| t.models.clone()).collect();
+        models.sort();
+        models.dedup();
+        let mut tags: Vec<String> = traces.iter().flat_map(|t| t.tags.clone()).collect();
+        tags.sort();
+        tags.dedup();
+        let costs: Vec<_> = traces.iter().filter_map(|t| t.total_cost).collect();
+        let text = |value: &Option<serde_json::Value>| {
+            value.as_ref().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+        };
+        Session {
+            id: id.clone(),
+            user_id: traces.iter().find_map(|t| t.user_id.clone()),
+            trace_count: traces.len() as u64,
+            observation_count: traces.iter().map(|t| t.observation_count).sum(),
+            event_count: events.len() as u64,
+            error_count: traces.iter().map(|t| t.error_count).sum::<u64>()
+                + events.iter().filter(|e| e.is_error() && e.trace_id.is_none()).count() as u64,
+            start_time: start,
+            end_time: end,
+            duration: millis(end.nanos_since(start)),
+            active_duration: millis(end.nanos_since(start) - idle),
+            total_tokens: usage.total(),
+            usage,
+            total_cost: (!costs.is_empty()).then(|| costs.into_iter().sum()),
+            models,
+            tags,
+            environment: traces.iter().find_map(|t| t.environment.clone()),
+            services: traces.iter().flat_map(|t| t.services.clone()).take(1).collect(),
+            actor: events.iter().find_map(|e| e.actor.clone()),
+            scope: events.iter().find_map(|e| e.scope.clone()),
+            metadata: traces.first().map(|t| t.metadata.clone()).unwrap_or_default(),
+            title: traces.first().and_then(|t| text(&t.input)).or_else(|| events.first().map(|e| e.name.clone())),
+            last_output: traces.last().and_then(|t| text(&t.output)),
+            state: match quiet {
+                ..300 => SessionState::Live,
+                300..1800 => SessionState::Idle,
+                _ => SessionState::Ended,
+            },
+            parent_session_id: None,
+            goals: Vec::new(),
+            flags: traces.iter().flat_map(|t| t.flags.clone()).take(3).collect(),
+        }
+    }
+}
+
+fn page<T>(mut rows: Vec<(i64, String, T)>, descending: bool, after: Option<&Cursor>, limit: usize) -> Page<T> {
+    rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    if descending {
+        rows.reverse();
+    }
+    let skip = after.and_then(|after| rows.iter().position(|row| row.0 == after.value && row.1 == after.id).map(|i| i + 1));
+    let mut rest: Vec<_> = rows.into_iter().skip(skip.unwrap_or(0)).collect();
+    let more = rest.len() > limit;
+    rest.truncate(limit);
+    let next = rest.last().filter(|_| more).map(|(value, id, _)| Cursor { value: *value, id: id.clone() });
+    Page { rows: rest.into_iter().map(|row| row.2).collect(), next }
+}
+
+fn in_range(query: &ListQuery, start: Timestamp, end: Timestamp) -> bool {
+    query.from.is_none_or(|from| end >= from) && query.to.is_none_or(|to| start < to)
+}
+
+#[async_trait]
+impl Store for Shelf {
+    async fn append(&self, _: Batch) -> Result<(), AppendError> {
+        Err(AppendError::Unavailable("the shelf is full".to_owned()))
+    }
+
+    async fn settle(&self) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    async fn sessions(&self, _: &ProjectId, query: &ListQuery) -> Result<Page<Session>, ReadError> {
+        let mut rows = Vec::new();
+        for session in self.all_sessions(query.now) {
+            let record = SessionRecord {
+                session: &session,
+                traces: self
+                    .of_session(session.id.as_str())
+                    .map(|detail| TraceRecord {
+                        trace: &detail.trace,
+                        observations: detail.observations.iter().collect(),
+                        events: detail.events.iter().collect(),
+                    })
+                    .collect(),
+                events: self.events_of(session.id.as_str()).collect(),
+            };
+            if !matches(&query.filter, &record) || !in_range(query, session.start_time, session.end_time) {
+                continue;
+            }
+            let value = match query.sort.by {
+                SortField::StartTime => session.start_time.as_nanos(),
+                SortField::EndTime => session.end_time.as_nanos(),
+                SortField::Duration => (session.duration * 1e6) as i64,
+                SortField::TotalTokens => session.total_tokens as i64,
+                SortField::TotalCost => session.total_cost.map_or(-1, |cost| cost.picodollars() as i64),
+                SortField::ErrorCount => session.error_count as i64,
+                SortField::TraceCount => session.trace_count as i64,
+            };
+            rows.push((value, session.id.to_string(), session));
+        }
+        Ok(page(rows, query.sort.descending, query.after.as_ref(), query.limit))
+    }
+
+    async fn session(&self, _: &ProjectId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, ReadError> {
+        Ok(self.all_sessions(now).into_iter().find(|session| session.id == *id))
+    }
+
+    async fn session_traces(
+        &self,
+        _: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Trace>, ReadError> {
+        let rows = self.of_session(id.as_str()).map(|detail| {
+            (detail.trace.start_time.as_nanos(), detail.trace.id.to_string(), detail.trace.clone())
+        });
+        Ok(page(rows.collect(), false, after, limit))
+    }
+
+    async fn timeline(
+        &self,
+        _: &ProjectId,
+        _: &SessionId,
+        _: Option<&Cursor>,
+        _: usize,
+    ) -> Result<Page<TimelineItem>, ReadError> {
+        Ok(Page { rows: Vec::new(), next: None })
+    }
+
+    async fn session_otlp(
+        &self,
+        _: &ProjectId,
+        _: &SessionId,
+        _: Option<&Cursor>,
+        _: usize,
+    ) -> Result<Page<Bytes>, ReadError> {
+        Ok(Page { rows: Vec::new(), next: None })
+    }
+
+    async fn traces(&self, _: &ProjectId, _: &ListQuery) -> Result<Page<Trace>, ReadError> {
+        Ok(Page { rows: Vec::new(), next: None })
+    }
+
+    async fn trace(&self, _: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError> {
+        Ok(self.traces.iter().find(|detail| detail.trace.id == *id).cloned())
+    }
+
+    async fn events(&self, _: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError> {
+        let all = self.events.iter().chain(self.traces.iter().flat_map(|detail| &detail.events));
+        let rows = all
+            .filter(|event| matches(&query.filter, *event) && in_range(query, event.time, event.time))
+            .map(|event| (event.time.as_nanos(), event.id.to_string(), event.clone()));
+        Ok(page(rows.collect(), query.sort.descending, query.after.as_ref(), query.limit))
+    }
+
+    async fn users(&self, _: &ProjectId, _: &ListQuery) -> Result<Page<User>, ReadError> {
+        Ok(Page { rows: Vec::new(), next: None })
+    }
+
+    async fn usage(
+        &self,
+        _: &ProjectId,
+        _: &Filter,
+        _: Option<Timestamp>,
+        _: Option<Timestamp>,
+        _: UsageGroup,
+    ) -> Result<Vec<UsageRow>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arrival> {
+        self.sender.subscribe()
+    }
+
+    async fn status(&self) -> StoreStatus {
+        StoreStatus::default()
+    }
+
+    async fn shutdown(&self) {}
+}
+
+fn matches(filter: &Filter, record: &dyn Record) -> bool {
+    filter.matches(record)
+}
