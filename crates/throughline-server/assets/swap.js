@@ -31,7 +31,7 @@ export async function swap(href, selectors, remember = true) {
     }
   }
   document.title = page.title;
-  if (remember) history.pushState({ swap: selectors }, "", href);
+  if (remember) history.pushState({ swap: true }, "", href);
 }
 
 async function more(link) {
@@ -73,6 +73,12 @@ function watch(link) {
   if ("auto" in link.dataset) seen.observe(link);
 }
 
+// Every part of the page that some link replaces.
+function parts() {
+  const named = [...document.querySelectorAll("a[data-swap]")].flatMap((link) => link.dataset.swap.split(" "));
+  return [...new Set(named)].join(" ");
+}
+
 function isPlain(event) {
   return event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
 }
@@ -86,9 +92,9 @@ export function startSwaps() {
     if (link.dataset.more) more(link);
     else swap(link.href, link.dataset.swap);
   });
-  const first = document.querySelector("a[data-swap]")?.dataset.swap;
-  if (first) history.replaceState({ swap: first }, "");
+  if (parts() === "") return;
+  history.replaceState({ swap: true }, "");
   addEventListener("popstate", (event) => {
-    if (event.state?.swap) swap(location.href, event.state.swap, false);
+    if (event.state?.swap) swap(location.href, parts(), false);
   });
 }

@@ -67,6 +67,9 @@ pub(super) struct Body {
     pub json: Option<JsonText>,
 }
 
+/// What is shown of a text even when the page has no room left.
+const LEAST: usize = 600;
+
 /// How much text a page may still show. When it is used up, texts are cut short instead of the page growing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
@@ -80,7 +83,6 @@ impl Room {
     }
 
     fn take(&mut self, wanted: usize) -> usize {
-        const LEAST: usize = 600;
         let given = wanted.min(self.each).min(self.left.max(LEAST));
         self.left = self.left.saturating_sub(given);
         given
@@ -91,7 +93,7 @@ impl Room {
     }
 
     fn json(&mut self, value: &Value) -> JsonText {
-        let json = JsonText::new(value, self.left.clamp(600, self.each));
+        let json = JsonText::new(value, self.left.max(LEAST).min(self.each));
         self.take(json.tokens.iter().map(|token| token.text.len()).sum());
         json
     }

@@ -41,6 +41,19 @@ impl Passage {
         Self { blocks: blocks(&notation::visible(shown)), hidden }
     }
 
+    /// Whether it gets a scroll bar of its own instead of pushing everything else away.
+    pub(super) fn is_long(&self) -> bool {
+        const MANY: usize = 4_000;
+        let length = |run: &Inline| match run {
+            Inline::Plain(text) | Inline::Strong(text) | Inline::Code(text) => text.len(),
+        };
+        let blocks = self.blocks.iter().map(|block| match block {
+            Block::Prose(runs) => runs.iter().map(length).sum(),
+            Block::Code(text) => text.len(),
+        });
+        blocks.sum::<usize>() > MANY
+    }
+
     /// The same without looking for code.
     pub(super) fn plain(text: &str, most: usize) -> Self {
         let (shown, hidden) = cut(text, most);

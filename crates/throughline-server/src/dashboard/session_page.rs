@@ -356,15 +356,16 @@ fn tabs(session: &Session, overview: &Overview, view: View) -> Vec<Tab> {
 }
 
 fn exports(id: &SessionId) -> Vec<(&'static str, &'static str, String)> {
-    let address = Address::of("/api/v1/sessions", id.as_str()).to_string();
-    [
+    const FORMATS: [(&str, &str, &str); 6] = [
         ("JSON", "one document", "json"),
         ("NDJSON", "a line per record", "ndjson"),
-        ("OTLP", "import elsewhere", "otlp"),
-    ]
-    .into_iter()
-    .map(|(name, help, format)| (name, help, format!("{address}/export?format={format}")))
-    .collect()
+        ("Chat", "messages per turn", "chat"),
+        ("HTML", "a page by itself", "html"),
+        ("OTLP", "as it was received", "otlp"),
+        ("OTLP/JSON", "the same, readable", "otlp&encoding=json"),
+    ];
+    let address = Address::of("/api/v1/sessions", id.as_str()).to_string();
+    FORMATS.map(|(name, help, format)| (name, help, format!("{address}/export?format={format}"))).into()
 }
 
 fn stops(session: &Session, overview: &Overview, view: View) -> Vec<Stop> {

@@ -106,7 +106,8 @@ impl TracePage {
             frame: visit.frame(Section::Sessions, format!("{} · trace", turn_name(trace))),
             id: trace.id.to_string(),
             name: turn_name(trace),
-            errors: first_error(&nodes, &address).map(|href| (href, notation::plural(trace.error_count.max(1), "error"))),
+            errors: first_error(&nodes, &address)
+                .map(|href| (href, notation::plural(trace.error_count.max(1), "error"))),
             session: trace.session_id.as_ref().map(|session| {
                 (Address::session(session.as_str()).to_string(), notation::line(session.as_str(), 120))
             }),

@@ -3,6 +3,7 @@
 
 mod api;
 mod arrows;
+mod browser;
 mod captures;
 mod cli;
 mod config;
@@ -11,5 +12,6 @@ mod events;
 mod guard;
 mod otlp_grpc;
 mod otlp_http;
+mod pages;
 mod support;
 mod tidy;

@@ -4,7 +4,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use throughline_model::{Event, ProjectId, Session, SessionId, SessionState, Timestamp, Trace, TraceId, Usage, millis};
+use throughline_model::{
+    Event, ProjectId, Session, SessionId, SessionState, Timestamp, Trace, TraceId, Usage, millis,
+};
 use throughline_server::domain::arrival::{Arrival, Batch};
 use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
 use throughline_server::domain::query::{
@@ -14,32 +16,37 @@ use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
 use tokio::sync::broadcast;
 
 /// The store.
-pub struct Shelf {
-    pub traces: Vec<TraceDetail>,
+pub(crate) struct Shelf {
+    pub(crate) traces: Vec<TraceDetail>,
     /// Those that belong to no trace, too.
-    pub events: Vec<Event>,
-    pub sender: broadcast::Sender<Arrival>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) sender: broadcast::Sender<Arrival>,
     sessions: Mutex<Option<Vec<Session>>>,
 }
 
 impl Shelf {
-    pub fn new(traces: Vec<TraceDetail>, events: Vec<Event>) -> Self {
+    pub(crate) fn new(traces: Vec<TraceDetail>, events: Vec<Event>) -> Self {
         Self { traces, events, sender: broadcast::channel(1_000).0, sessions: Mutex::default() }
     }
 
     fn of_session<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a TraceDetail> {
-        self.traces.iter().filter(move |detail| detail.trace.session_id.as_ref().is_some_and(|known| known.as_str() == id))
+        self.traces
+            .iter()
+            .filter(move |detail| detail.trace.session_id.as_ref().is_some_and(|known| known.as_str() == id))
     }
 
     fn events_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Event> {
-        self.events.iter().filter(move |event| event.session_id.as_ref().is_some_and(|known| known.as_str() == id))
+        self.events
+            .iter()
+            .filter(move |event| event.session_id.as_ref().is_some_and(|known| known.as_str() == id))
     }
 
     fn all_sessions(&self, now: Timestamp) -> Vec<Session> {
         let mut sessions = self.sessions.lock().unwrap();
         sessions.get_or_insert_with(|| {
             let traces = self.traces.iter().filter_map(|detail| detail.trace.session_id.clone());
-            let mut ids: Vec<SessionId> = traces.chain(self.events.iter().filter_map(|e| e.session_id.clone())).collect();
+            let mut ids: Vec<SessionId> =
+                traces.chain(self.events.iter().filter_map(|e| e.session_id.clone())).collect();
             ids.sort();
             ids.dedup();
             ids.iter().map(|id| self.sum_up(id, now)).collect()
@@ -50,7 +57,8 @@ impl Shelf {
     fn sum_up(&self, id: &SessionId, now: Timestamp) -> Session {
         let traces: Vec<&Trace> = self.of_session(id.as_str()).map(|detail| &detail.trace).collect();
         let events: Vec<&Event> = self.events_of(id.as_str()).collect();
-        let spans = traces.iter().map(|t| (t.start_time, t.end_time)).chain(events.iter().map(|e| (e.time, e.time)));
+        let spans =
+            traces.iter().map(|t| (t.start_time, t.end_time)).chain(events.iter().map(|e| (e.time, e.time)));
         let mut spans: Vec<_> = spans.collect();
         spans.sort_unstable();
         let (start, end) = (spans[0].0, spans.iter().map(|span| span.1).max().unwrap());
@@ -91,7 +99,10 @@ impl Shelf {
             actor: events.iter().find_map(|e| e.actor.clone()),
             scope: events.iter().find_map(|e| e.scope.clone()),
             metadata: traces.first().map(|t| t.metadata.clone()).unwrap_or_default(),
-            title: traces.first().and_then(|t| text(&t.input)).or_else(|| events.first().map(|e| e.name.clone())),
+            title: traces
+                .first()
+                .and_then(|t| text(&t.input))
+                .or_else(|| events.first().map(|e| e.name.clone())),
             last_output: traces.last().and_then(|t| text(&t.output)),
             state: match quiet {
                 ..300 => SessionState::Live,
@@ -105,12 +116,19 @@ impl Shelf {
     }
 }
 
-fn page<T>(mut rows: Vec<(i64, String, T)>, descending: bool, after: Option<&Cursor>, limit: usize) -> Page<T> {
+fn page<T>(
+    mut rows: Vec<(i64, String, T)>,
+    descending: bool,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Page<T> {
     rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     if descending {
         rows.reverse();
     }
-    let skip = after.and_then(|after| rows.iter().position(|row| row.0 == after.value && row.1 == after.id).map(|i| i + 1));
+    let skip = after.and_then(|after| {
+        rows.iter().position(|row| row.0 == after.value && row.1 == after.id).map(|i| i + 1)
+    });
     let mut rest: Vec<_> = rows.into_iter().skip(skip.unwrap_or(0)).collect();
     let more = rest.len() > limit;
     rest.truncate(limit);
@@ -164,7 +182,12 @@ impl Store for Shelf {
         Ok(page(rows, query.sort.descending, query.after.as_ref(), query.limit))
     }
 
-    async fn session(&self, _: &ProjectId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, ReadError> {
+    async fn session(
+        &self,
+        _: &ProjectId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, ReadError> {
         Ok(self.all_sessions(now).into_iter().find(|session| session.id == *id))
     }
 

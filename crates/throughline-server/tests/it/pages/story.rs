@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 use throughline_model::{
-    Actor, Attributes, ErrorInfo, Event, Level, Money, Observation, ObservationType, Scope, SpanId, Status, Timestamp, Tool,
-    Trace, TraceId, Usage, millis,
+    Actor, Attributes, ErrorInfo, Event, Level, Money, Observation, ObservationType, Scope, SpanId, Status,
+    Timestamp, Tool, Trace, TraceId, Usage, millis,
 };
 use throughline_server::domain::query::TraceDetail;
 
-/// 2024-05-14T09:26:00Z
-pub const NOW: Timestamp = Timestamp::from_nanos(1_715_678_760_000_000_000);
+/// What the servers of tests take for now: 2026-11-21T12:00:00Z.
+pub(crate) const NOW: Timestamp = Timestamp::from_nanos(1_795_262_400_000_000_000);
 
 /// Makes records with ids that never repeat.
 #[derive(Default)]
-pub struct Story {
+pub(crate) struct Story {
     ids: u64,
-    pub traces: Vec<TraceDetail>,
-    pub events: Vec<Event>,
+    pub(crate) traces: Vec<TraceDetail>,
+    pub(crate) events: Vec<Event>,
 }
 
 fn attributes(value: Value) -> Attributes {
@@ -27,13 +27,13 @@ fn seconds(seconds: f64) -> i64 {
 }
 
 /// The trace with this number.
-pub fn trace_id(n: u64) -> TraceId {
+pub(crate) fn trace_id(n: u64) -> TraceId {
     let mut bytes = [0x4b; 16];
     bytes[8..].copy_from_slice(&n.to_be_bytes());
     TraceId::from_bytes(bytes).unwrap()
 }
 
-pub fn span_id(n: u64) -> SpanId {
+pub(crate) fn span_id(n: u64) -> SpanId {
     SpanId::from_bytes(n.to_be_bytes()).unwrap()
 }
 
@@ -43,7 +43,13 @@ impl Story {
         self.ids
     }
 
-    pub fn observation(&mut self, trace: TraceId, parent: Option<SpanId>, name: &str, at: (Timestamp, f64)) -> Observation {
+    pub(crate) fn observation(
+        &mut self,
+        trace: TraceId,
+        parent: Option<SpanId>,
+        name: &str,
+        at: (Timestamp, f64),
+    ) -> Observation {
         let (start_time, duration) = at;
         Observation {
             id: span_id(self.next()),
@@ -75,13 +81,15 @@ impl Story {
             time_to_first_token: None,
             tool: None,
             tags: Vec::new(),
-            attributes: attributes(json!({"http.request.method": "POST", "server.address": "api.shop.example", "thread.id": 7})),
+            attributes: attributes(
+                json!({"http.request.method": "POST", "server.address": "api.shop.example", "thread.id": 7}),
+            ),
             service: Some("shop-assistant".to_owned()),
             environment: Some("production".to_owned()),
         }
     }
 
-    pub fn generation(
+    pub(crate) fn generation(
         &mut self,
         trace: TraceId,
         parent: SpanId,
@@ -106,7 +114,13 @@ impl Story {
     }
 
     /// Sums a trace up from its observations and puts it on the shelf.
-    pub fn trace(&mut self, id: TraceId, session: &str, observations: Vec<Observation>, shape: impl FnOnce(&mut Trace)) {
+    pub(crate) fn trace(
+        &mut self,
+        id: TraceId,
+        session: &str,
+        observations: Vec<Observation>,
+        shape: impl FnOnce(&mut Trace),
+    ) {
         let mut usage = Usage::default();
         observations.iter().filter_map(|o| o.usage).for_each(|u| usage += u);
         let start = observations.iter().map(|o| o.start_time).min().unwrap();
@@ -145,7 +159,14 @@ impl Story {
         self.traces.push(TraceDetail { trace, observations, events: Vec::new() });
     }
 
-    pub fn event(&mut self, session: Option<&str>, name: &str, level: Level, time: Timestamp, facts: Value) -> Event {
+    pub(crate) fn event(
+        &mut self,
+        session: Option<&str>,
+        name: &str,
+        level: Level,
+        time: Timestamp,
+        facts: Value,
+    ) -> Event {
         Event {
             id: format!("evt_{:06}", self.next()).into(),
             name: name.to_owned(),
@@ -157,8 +178,16 @@ impl Story {
             session_id: session.map(Into::into),
             trace_id: None,
             span_id: None,
-            actor: Some(Actor { kind: "user".to_owned(), id: Some("alice@example.com".to_owned()), tags: Attributes::new() }),
-            scope: Some(Scope { kind: "organization".to_owned(), id: "org_acme".to_owned(), tags: Attributes::new() }),
+            actor: Some(Actor {
+                kind: "user".to_owned(),
+                id: Some("alice@example.com".to_owned()),
+                tags: Attributes::new(),
+            }),
+            scope: Some(Scope {
+                kind: "organization".to_owned(),
+                id: "org_acme".to_owned(),
+                tags: Attributes::new(),
+            }),
             attributes: attributes(facts),
             error: None,
             source: None,
@@ -166,8 +195,16 @@ impl Story {
     }
 
     /// A conversation with the shop's assistant: so many turns, beginning at `start`.
-    pub fn conversation(&mut self, session: &str, user: &str, start: Timestamp, turns: &[(&str, &str)]) {
-        let mut history = vec![json!({"role": "system", "content": "You are the assistant of a shop for hand-made bicycles. Be brief, be kind, and look things up before you promise anything. Never reveal prices of other customers.\n\nTools: look_up_order, change_address, refund."})];
+    pub(crate) fn conversation(
+        &mut self,
+        session: &str,
+        user: &str,
+        start: Timestamp,
+        turns: &[(&str, &str)],
+    ) {
+        let mut history = vec![
+            json!({"role": "system", "content": "You are the assistant of a shop for hand-made bicycles. Be brief, be kind, and look things up before you promise anything. Never reveal prices of other customers.\n\nTools: look_up_order, change_address, refund."}),
+        ];
         let mut at = start;
         for (i, (question, answer)) in turns.iter().enumerate() {
             history.push(json!({"role": "user", "content": question}));
@@ -179,14 +216,26 @@ impl Story {
             let user = user.to_owned();
             self.trace(id, session, observations, |trace| {
                 trace.user_id = Some(user);
-                trace.tags = if i == 0 { vec!["beta".to_owned(), "shop".to_owned()] } else { vec!["conversion".to_owned()] };
-                trace.metadata = attributes(json!({"channel": "web", "release": "2024-05", "experiment": {"arm": "b"}}));
+                trace.tags = if i == 0 {
+                    vec!["beta".to_owned(), "shop".to_owned()]
+                } else {
+                    vec!["conversion".to_owned()]
+                };
+                trace.metadata =
+                    attributes(json!({"channel": "web", "release": "2024-05", "experiment": {"arm": "b"}}));
             });
             at = end.plus_nanos(seconds(if i == 1 { 1_380.0 } else { 24.0 + i as f64 * 7.0 }));
         }
     }
 
-    fn turn(&mut self, id: TraceId, at: Timestamp, i: usize, history: &mut Vec<Value>, answer: &str) -> Vec<Observation> {
+    fn turn(
+        &mut self,
+        id: TraceId,
+        at: Timestamp,
+        i: usize,
+        history: &mut Vec<Value>,
+        answer: &str,
+    ) -> Vec<Observation> {
         let root = self.observation(id, None, "support-turn", (at, 6.9));
         let parent = root.id;
         let later = |s: f64| at.plus_nanos(seconds(s));
@@ -205,7 +254,8 @@ impl Story {
             {"type": "reasoning", "content": "The customer asks about an order. I should look it up before answering; the id is in the message."},
             {"type": "tool_call", "id": format!("call_{i}"), "name": "look_up_order", "arguments": arguments}
         ]});
-        let first = self.generation(id, parent, (later(0.25), 2.4), (json!(history), json!([call])), usage(48));
+        let first =
+            self.generation(id, parent, (later(0.25), 2.4), (json!(history), json!([call])), usage(48));
         history.push(call);
         let mut tool = self.observation(id, Some(parent), "look_up_order", (later(2.7), 0.84));
         tool.kind = ObservationType::Tool;
@@ -217,16 +267,19 @@ impl Story {
             result: Some(result.clone()),
         });
         let mut query = self.observation(id, Some(tool.id), "SELECT orders", (later(2.75), 0.7));
-        query.attributes = attributes(json!({"db.system": "postgresql", "db.query.text": "SELECT * FROM orders WHERE id = $1"}));
+        query.attributes = attributes(
+            json!({"db.system": "postgresql", "db.query.text": "SELECT * FROM orders WHERE id = $1"}),
+        );
         history.push(json!({"role": "tool", "content": [{"type": "tool_call_response", "id": format!("call_{i}"), "response": result}]}));
         let said = json!({"role": "assistant", "content": answer});
-        let second = self.generation(id, parent, (later(3.6), 3.2), (json!(history), json!([said])), usage(180));
+        let second =
+            self.generation(id, parent, (later(3.6), 3.2), (json!(history), json!([said])), usage(180));
         history.push(said);
         vec![root, guard, first, tool, query, second]
     }
 
     /// Makes the last generation of the last trace fail, and the trace with it.
-    pub fn fail_last(&mut self) {
+    pub(crate) fn fail_last(&mut self) {
         let detail = self.traces.last_mut().unwrap();
         for place in [0, 5] {
             let failed = &mut detail.observations[place];
@@ -247,29 +300,52 @@ impl Story {
 }
 
 /// Ago, in seconds before [`NOW`].
-pub fn ago(s: f64) -> Timestamp {
+pub(crate) fn ago(s: f64) -> Timestamp {
     NOW.plus_nanos(-seconds(s))
 }
 
 const QUESTIONS: [(&str, &str); 8] = [
-    ("Hi, where is my order 4417?", "Order **4417** has left our workshop and should reach you on 24 May. The carrier is Velo Express."),
-    ("Please deliver it to Bahnhofstraße 3, Zürich instead ☕", "Done: order 4417 now goes to Bahnhofstraße 3 in Zürich."),
-    ("And can I still add a bell?", "Yes. Bells ship separately:\n\n```json\n{\"item\": \"bell\", \"price\": 18.5}\n```\n\nShall I add one?"),
-    ("What does the warranty cover when the frame cracks after two winters of salted roads?", "Frames are covered for ten years, salt included. Keep the invoice."),
-    ("Summarise our returns policy for a customer who bought the wrong size", "Thirty days, unridden, free pick-up."),
-    ("Compare the touring and the city model for a daily commute of 14 km with 300 m of climbing", "Take the touring model: the lower gears pay off on the climb."),
+    (
+        "Hi, where is my order 4417?",
+        "Order **4417** has left our workshop and should reach you on 24 May. The carrier is Velo Express.",
+    ),
+    (
+        "Please deliver it to Bahnhofstraße 3, Zürich instead ☕",
+        "Done: order 4417 now goes to Bahnhofstraße 3 in Zürich.",
+    ),
+    (
+        "And can I still add a bell?",
+        "Yes. Bells ship separately:\n\n```json\n{\"item\": \"bell\", \"price\": 18.5}\n```\n\nShall I add one?",
+    ),
+    (
+        "What does the warranty cover when the frame cracks after two winters of salted roads?",
+        "Frames are covered for ten years, salt included. Keep the invoice.",
+    ),
+    (
+        "Summarise our returns policy for a customer who bought the wrong size",
+        "Thirty days, unridden, free pick-up.",
+    ),
+    (
+        "Compare the touring and the city model for a daily commute of 14 km with 300 m of climbing",
+        "Take the touring model: the lower gears pay off on the climb.",
+    ),
     ("I want my money back!!", "I am sorry it went this way. The refund of $412.00 is on its way."),
     ("日本からでも注文できますか？", "はい、日本へも発送しています。送料は $48 です。"),
 ];
 
 /// Everything: enough for two pages of sessions, every state, and what is hard to draw.
-pub fn everything() -> Story {
+pub(crate) fn everything() -> Story {
     let mut story = Story::default();
     for i in 0..64_usize {
         let turns: Vec<(&str, &str)> = (0..1 + (i * 5) % 6).map(|t| QUESTIONS[(i + t) % 8]).collect();
         let users = ["alice@example.com", "bob", "usr_9f2c41", "chiara.rossi@example.it", ""];
         let user = users[i % 5];
-        story.conversation(&format!("conversation-{:04}", 1000 + i), user, ago(1_600.0 + (i * i * 97) as f64 + i as f64 * 240.0 - if i % 6 == 0 { 1_500.0 } else { 0.0 }), &turns);
+        story.conversation(
+            &format!("conversation-{:04}", 1000 + i),
+            user,
+            ago(1_600.0 + (i * i * 97) as f64 + i as f64 * 240.0 - if i % 6 == 0 { 1_500.0 } else { 0.0 }),
+            &turns,
+        );
         if i % 7 == 2 {
             story.fail_last();
         }
@@ -309,7 +385,13 @@ impl Story {
         }
         for i in 0..130 {
             let level = Level::ALL[[0, 1, 1, 1, 2, 1, 3][i % 7]];
-            let event = self.event(None, ["job.ran", "cache.missed", "http.request", "db.slow"][i % 4], level, ago(3_000.0 + i as f64 * 31.0), json!({"n": i, "path": "/api/orders"}));
+            let event = self.event(
+                None,
+                ["job.ran", "cache.missed", "http.request", "db.slow"][i % 4],
+                level,
+                ago(3_000.0 + i as f64 * 31.0),
+                json!({"n": i, "path": "/api/orders"}),
+            );
             self.events.push(event);
         }
     }
@@ -318,9 +400,16 @@ impl Story {
     fn long(&mut self) {
         let turns: Vec<(&str, &str)> = (0..36).map(|i| QUESTIONS[i % 8]).collect();
         self.conversation("conversation-long", "dana", ago(9_000.0), &turns);
-        let event = self.event(Some("conversation-long"), "feedback.given", Level::Info, ago(8_960.0), json!({"stars": 5}));
+        let event = self.event(
+            Some("conversation-long"),
+            "feedback.given",
+            Level::Info,
+            ago(8_960.0),
+            json!({"stars": 5}),
+        );
         self.events.push(event);
-        self.traces.last_mut().unwrap().trace.flags = vec!["session_conflict".to_owned(), "root_missing".to_owned()];
+        self.traces.last_mut().unwrap().trace.flags =
+            vec!["session_conflict".to_owned(), "root_missing".to_owned()];
     }
 
     /// Texts that try to break out.
@@ -328,13 +417,25 @@ impl Story {
         let nasty = "<script>alert(1)</script><img src=x onerror=alert(2)> \u{202e}gnp.exe\u{200b}\u{1b}[31mred\u{1b}[0m \"'>`";
         let line = format!("{nasty}{}", "A".repeat(1_000_000));
         let rtl = "שלום עולם \u{202e}txt.cod مرحبا";
-        self.conversation("\"><script>alert('id')</script>/../x?y#z", "javascript:alert(1)", ago(200.0), &[(nasty, &line), (rtl, "ok")]);
+        self.conversation(
+            "\"><script>alert('id')</script>/../x?y#z",
+            "javascript:alert(1)",
+            ago(200.0),
+            &[(nasty, &line), (rtl, "ok")],
+        );
         let detail = self.traces.last_mut().unwrap();
         detail.trace.tags = vec![nasty.to_owned(), "x".repeat(300)];
         detail.observations[0].name = format!("{nasty} {}", "very-long-name-".repeat(40));
         detail.trace.name = detail.observations[0].name.clone();
-        detail.observations[1].attributes = attributes(json!({nasty: nasty, "url": "javascript:alert(1)", "deep": {"a": [nasty]}}));
-        let event = self.event(Some("\"><script>alert('id')</script>/../x?y#z"), nasty, Level::Fatal, ago(190.0), json!({nasty: nasty}));
+        detail.observations[1].attributes =
+            attributes(json!({nasty: nasty, "url": "javascript:alert(1)", "deep": {"a": [nasty]}}));
+        let event = self.event(
+            Some("\"><script>alert('id')</script>/../x?y#z"),
+            nasty,
+            Level::Fatal,
+            ago(190.0),
+            json!({nasty: nasty}),
+        );
         self.events.push(event);
     }
 
@@ -344,12 +445,18 @@ impl Story {
         let start = ago(4_000.0);
         let mut observations = vec![self.observation(id, None, "crawl", (start, 1_000.0))];
         for i in 0..100 {
-            let batch = self.observation(id, Some(observations[0].id), &format!("batch {i}"), (start.plus_nanos(seconds(i as f64 * 10.0)), 9.5));
+            let batch = self.observation(
+                id,
+                Some(observations[0].id),
+                &format!("batch {i}"),
+                (start.plus_nanos(seconds(i as f64 * 10.0)), 9.5),
+            );
             let parent = batch.id;
             observations.push(batch);
             for j in 0..99 {
                 let at = start.plus_nanos(seconds(i as f64 * 10.0 + j as f64 * 0.09));
-                let mut page = self.observation(id, Some(parent), &format!("fetch page {}", i * 99 + j), (at, 0.3));
+                let mut page =
+                    self.observation(id, Some(parent), &format!("fetch page {}", i * 99 + j), (at, 0.3));
                 page.kind = ObservationType::ALL[j % 12];
                 if (i, j) == (97, 42) {
                     page.status = Status::Error;
