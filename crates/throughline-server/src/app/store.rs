@@ -6,6 +6,7 @@ use crate::config::{Engine, StoreConfig};
 use crate::domain::price::Prices;
 use crate::http::Clock;
 use crate::store::Store;
+use crate::store::embedded::{EmbeddedConfig, EmbeddedStore};
 use crate::store::memory::MemoryStore;
 
 use super::StartError;
@@ -14,9 +15,11 @@ pub(super) fn open(config: &StoreConfig, _clock: &Clock) -> Result<Arc<dyn Store
     let prices = Prices::builtin();
     match config.engine {
         Engine::Memory => Ok(Arc::new(MemoryStore::new(prices))),
-        Engine::Embedded => Err(StartError::Store {
-            path: config.path.display().to_string(),
-            reason: "no engine yet".to_owned(),
-        }),
+        Engine::Embedded => match EmbeddedStore::open(&EmbeddedConfig::new(&config.path), prices) {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => {
+                Err(StartError::Store { path: config.path.display().to_string(), reason: error.to_string() })
+            }
+        },
     }
 }

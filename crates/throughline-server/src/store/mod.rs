@@ -6,6 +6,7 @@
 //! * Reads see whole commits: totals always agree with the records they sum.
 //! * What sessions and traces say is a pure function of the records stored, whatever the order they came in.
 
+pub mod embedded;
 pub mod memory;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ mod captures;
 mod cli;
 mod config;
 mod conformance;
+mod embedded;
 mod events;
 mod guard;
 mod otlp_grpc;

@@ -1,0 +1,71 @@
+//! A bound in bytes on what waits for the index threads; the index library itself bounds only the number of documents.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use tantivy::TantivyDocument;
+use tantivy::schema::Document;
+
+/// How many bytes of documents may wait.
+#[derive(Clone)]
+pub(super) struct DocumentQueue(Arc<Inner>);
+
+struct Inner {
+    limit: usize,
+    waiting: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// A document that counts against the queue until an index thread is done with it.
+pub(super) struct QueuedDocument {
+    document: TantivyDocument,
+    _charge: Charge,
+}
+
+struct Charge {
+    queue: Arc<Inner>,
+    bytes: usize,
+}
+
+impl DocumentQueue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self(Arc::new(Inner { limit, waiting: Mutex::new(0), freed: Condvar::new() }))
+    }
+
+    /// Waits until there is room; a document larger than the whole queue goes alone.
+    pub(super) fn admit(&self, document: TantivyDocument, bytes: usize) -> QueuedDocument {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while *waiting > 0 && *waiting + bytes > self.0.limit {
+            // The time-out only guards against an index thread that died with documents in hand.
+            let patience = Duration::from_millis(100);
+            (waiting, _) =
+                self.0.freed.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner);
+        }
+        *waiting += bytes;
+        QueuedDocument { document, _charge: Charge { queue: Arc::clone(&self.0), bytes } }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_full = *waiting + self.bytes > self.queue.limit / 2;
+        *waiting -= self.bytes;
+        if was_full {
+            self.queue.freed.notify_one();
+        }
+    }
+}
+
+impl Document for QueuedDocument {
+    type Value<'a> = <TantivyDocument as Document>::Value<'a>;
+    type FieldsValuesIter<'a> = <TantivyDocument as Document>::FieldsValuesIter<'a>;
+
+    fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
+        self.document.iter_fields_and_values()
+    }
+
+    fn into_tantivy_document(self) -> TantivyDocument {
+        self.document
+    }
+}

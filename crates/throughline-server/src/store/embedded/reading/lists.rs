@@ -1,0 +1,242 @@
+//! Lists of sessions, traces, events and users.
+
+use rustc_hash::FxHashMap;
+use tantivy::query::Query;
+use tantivy::schema::Field as IndexField;
+use throughline_model::{Event, Money, Session, SessionId, Timestamp, Trace};
+
+use super::filter::{Translator, all_of, between, term};
+use super::top::{Order, Row};
+use super::{Reading, documents};
+use crate::domain::filter::Target;
+use crate::domain::query::{Cursor, ListQuery, Page, SortField, User};
+use crate::domain::session_summary::SessionSummary;
+use crate::domain::trace_summary::TraceSummary;
+use crate::store::embedded::derived_index::kind;
+use crate::store::embedded::key::{id_of, text_key};
+use crate::store::embedded::snapshot::{IndexError, StoredRecord};
+use crate::store::embedded::span_index::Stored;
+
+impl Reading {
+    fn translator(&self, target: Target, now: Timestamp) -> Translator<'_> {
+        Translator { snapshot: &self.snapshot, project: &self.project, target, now }
+    }
+
+    pub(crate) fn sessions(&self, query: &ListQuery) -> Result<Page<Session>, IndexError> {
+        let found = self.derived(Target::Session, query)?;
+        self.derived_page(query, &*found, |stored| {
+            Ok(serde_json::from_slice::<SessionSummary>(stored)?.session(query.now))
+        })
+    }
+
+    pub(crate) fn traces(&self, query: &ListQuery) -> Result<Page<Trace>, IndexError> {
+        let found = self.derived(Target::Trace, query)?;
+        self.derived_page(query, &*found, |stored| Ok(serde_json::from_slice::<TraceSummary>(stored)?.trace))
+    }
+
+    pub(crate) fn session(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, IndexError> {
+        let summary = self.snapshot.session(&self.project, id.as_str())?;
+        Ok(summary.filter(|summary| !summary.is_empty()).map(|summary| summary.session(now)))
+    }
+
+    /// The traces of a session in order of start time.
+    pub(crate) fn session_traces(
+        &self,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Trace>, IndexError> {
+        let order =
+            Order { value: "start", id: "id", descending: false, after: place(after), limit: limit + 1 };
+        let rows = order.search(&self.snapshot.derived, &*self.traces_of(id))?;
+        self.page(rows, limit, |stored| Ok(serde_json::from_slice::<TraceSummary>(stored)?.trace))
+    }
+
+    /// The query for the traces of a session.
+    pub(super) fn traces_of(&self, id: &SessionId) -> Box<dyn Query> {
+        let fields = &self.snapshot.fields.derived;
+        all_of(vec![
+            term(fields.session, &text_key(&self.project, id.as_str())),
+            term(fields.kind, &text_key(&self.project, kind::TRACE)),
+        ])
+    }
+
+    /// The sessions or traces that match.
+    fn derived(&self, target: Target, query: &ListQuery) -> Result<Box<dyn Query>, IndexError> {
+        let fields = &self.snapshot.fields.derived;
+        let conditions = in_range(query, fields.start, |from| between(fields.end, (from, i64::MAX)));
+        self.translator(target, query.now).list(&query.filter, conditions)
+    }
+
+    fn derived_page<T>(
+        &self,
+        query: &ListQuery,
+        found: &dyn Query,
+        read: impl Fn(&[u8]) -> Result<T, IndexError>,
+    ) -> Result<Page<T>, IndexError> {
+        let order = Order {
+            value: column(query.sort.by),
+            id: "id",
+            descending: query.sort.descending,
+            after: place(query.after.as_ref()),
+            limit: query.limit + 1,
+        };
+        self.page(order.search(&self.snapshot.derived, found)?, query.limit, read)
+    }
+
+    fn page<T>(
+        &self,
+        mut rows: Vec<Row>,
+        limit: usize,
+        read: impl Fn(&[u8]) -> Result<T, IndexError>,
+    ) -> Result<Page<T>, IndexError> {
+        let next = next(&mut rows, limit);
+        let read = |row: &Row| read(&self.snapshot.derived.doc::<Stored>(row.address)?.0);
+        Ok(Page { rows: rows.iter().map(read).collect::<Result<_, _>>()?, next })
+    }
+
+    pub(crate) fn events(&self, query: &ListQuery) -> Result<Page<Event>, IndexError> {
+        let fields = &self.snapshot.fields.span;
+        let conditions = in_range(query, fields.start, |from| between(fields.start, (from, i64::MAX)));
+        let found = self.translator(Target::Event, query.now).list(&query.filter, conditions)?;
+        let after = query.after.as_ref().map(|after| (after.value, text_key(&self.project, &after.id)));
+        let order = Order {
+            value: "start",
+            id: "event",
+            descending: query.sort.descending,
+            after: after.as_ref().map(|(value, id)| (*value, id.as_str())),
+            limit: query.limit + 1,
+        };
+        let mut rows = order.search(&self.snapshot.spans, &*found)?;
+        rows.iter_mut().for_each(|row| row.id = id_of(&row.id).to_owned());
+        let next = next(&mut rows, query.limit);
+        let addresses: Vec<_> = rows.iter().map(|row| row.address).collect();
+        let mut events = Vec::with_capacity(rows.len());
+        self.snapshot.records(&addresses, |record| {
+            if let StoredRecord::Event(event) = record {
+                events.push(*event);
+            }
+            Ok::<_, IndexError>(())
+        })?;
+        self.place_events(&mut events)?;
+        Ok(Page { rows: events, next })
+    }
+
+    /// Users with what their sessions say, among the sessions that match.
+    pub(crate) fn users(&self, query: &ListQuery) -> Result<Page<User>, IndexError> {
+        let found = self.derived(Target::Session, query)?;
+        let mut users: Vec<(Cursor, User)> = self
+            .sum_users(&*found)?
+            .into_values()
+            .map(|user| (query.sort.place_of_user(&user), user))
+            .collect();
+        let turn = |ordering: std::cmp::Ordering| {
+            if query.sort.descending { ordering.reverse() } else { ordering }
+        };
+        if let Some(after) = &query.after {
+            users.retain(|(place, _)| turn(place.cmp(after)).is_gt());
+        }
+        users.sort_by(|(a, _), (b, _)| turn(a.cmp(b)));
+        let has_more = users.len() > query.limit;
+        users.truncate(query.limit);
+        let next = users.last().filter(|_| has_more).map(|(place, _)| place.clone());
+        Ok(Page { rows: users.into_iter().map(|(_, user)| user).collect(), next })
+    }
+
+    fn sum_users(&self, found: &dyn Query) -> Result<FxHashMap<String, User>, IndexError> {
+        let mut users: FxHashMap<String, User> = FxHashMap::default();
+        let searcher = &self.snapshot.derived;
+        let mut of_segment: FxHashMap<u64, User> = FxHashMap::default();
+        let found = documents(searcher, found)?;
+        for group in found.chunk_by(|a, b| a.segment_ord == b.segment_ord) {
+            let columns = searcher.segment_reader(group[0].segment_ord).fast_fields();
+            let Some(names) = columns.str("user")? else { continue };
+            let numbers = ["start", "end", "traces", "errors", "tokens", "cost"];
+            let numbers = numbers.map(|name| columns.i64(name));
+            let [start, end, traces, errors, tokens, cost] = &numbers;
+            let value = |column: &Result<tantivy::columnar::Column<i64>, _>, doc| {
+                column.as_ref().ok().and_then(|column| column.first(doc)).unwrap_or_default()
+            };
+            for address in group {
+                let doc = address.doc_id;
+                let Some(name) = names.ords().first(doc) else { continue };
+                let (from, to) = (value(start, doc), value(end, doc));
+                let cost = Some(value(cost, doc)).filter(|cost| *cost != -1);
+                let more = User {
+                    id: String::new(),
+                    session_count: 1,
+                    trace_count: value(traces, doc) as u64,
+                    error_count: value(errors, doc) as u64,
+                    total_tokens: value(tokens, doc) as u64,
+                    total_cost: cost.map(|cost| Money::from_picodollars(cost.into())),
+                    first_seen: Timestamp::from_nanos(from),
+                    last_seen: Timestamp::from_nanos(to),
+                };
+                add_user(&mut of_segment, name, more);
+            }
+            for (name, mut user) in of_segment.drain() {
+                names.ord_to_str(name, &mut user.id)?;
+                add_user(&mut users, user.id.clone(), user);
+            }
+        }
+        Ok(users)
+    }
+}
+
+fn add_user<K: std::hash::Hash + Eq>(users: &mut FxHashMap<K, User>, key: K, more: User) {
+    match users.entry(key) {
+        std::collections::hash_map::Entry::Vacant(entry) => {
+            entry.insert(more);
+        }
+        std::collections::hash_map::Entry::Occupied(mut entry) => {
+            let user = entry.get_mut();
+            user.session_count += more.session_count;
+            user.trace_count += more.trace_count;
+            user.error_count += more.error_count;
+            user.total_tokens = user.total_tokens.saturating_add(more.total_tokens);
+            user.total_cost = match (user.total_cost, more.total_cost) {
+                (Some(sum), Some(part)) => Some(sum + part),
+                (sum, part) => sum.or(part),
+            };
+            user.first_seen = user.first_seen.min(more.first_seen);
+            user.last_seen = user.last_seen.max(more.last_seen);
+        }
+    }
+}
+
+/// What was going on in the time asked for: began before its end, and (as `ends_from` says) did not end before it.
+fn in_range(
+    query: &ListQuery,
+    start: IndexField,
+    ends_from: impl Fn(i64) -> Box<dyn Query>,
+) -> Vec<Box<dyn Query>> {
+    let began = query.to.map(|to| match to.as_nanos().checked_sub(1) {
+        Some(last) => between(start, (i64::MIN, last)),
+        None => between(start, (1, 0)),
+    });
+    let not_over = query.from.map(|from| ends_from(from.as_nanos()));
+    began.into_iter().chain(not_over).collect()
+}
+
+fn column(field: SortField) -> &'static str {
+    match field {
+        SortField::StartTime => "start",
+        SortField::EndTime => "end",
+        SortField::Duration => "duration",
+        SortField::TotalTokens => "tokens",
+        SortField::TotalCost => "cost",
+        SortField::ErrorCount => "errors",
+        SortField::TraceCount => "traces",
+    }
+}
+
+fn place(cursor: Option<&Cursor>) -> Option<(i64, &str)> {
+    cursor.map(|cursor| (cursor.value, cursor.id.as_str()))
+}
+
+/// Takes off the row too many that was asked for, and says where the next page begins.
+fn next(rows: &mut Vec<Row>, limit: usize) -> Option<Cursor> {
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| has_more).map(|row| Cursor { value: row.value, id: row.id.clone() })
+}

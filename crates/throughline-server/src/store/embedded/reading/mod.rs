@@ -1,0 +1,36 @@
+//! Answering questions from one snapshot. Nothing here waits or changes anything.
+
+mod filter;
+mod lists;
+mod records;
+mod scan;
+mod top;
+mod usage;
+
+use std::sync::Arc;
+
+use tantivy::query::Query;
+use tantivy::{DocAddress, Searcher};
+use throughline_model::ProjectId;
+
+use super::snapshot::{IndexError, Snapshot};
+
+/// One project as one snapshot shows it.
+pub(super) struct Reading {
+    snapshot: Arc<Snapshot>,
+    project: ProjectId,
+}
+
+impl Reading {
+    pub(super) fn new(snapshot: Arc<Snapshot>, project: &ProjectId) -> Self {
+        Self { snapshot, project: project.clone() }
+    }
+}
+
+/// The documents found, in the order of the index.
+fn documents(searcher: &Searcher, query: &dyn Query) -> Result<Vec<DocAddress>, IndexError> {
+    let mut found: Vec<_> =
+        searcher.search(query, &tantivy::collector::DocSetCollector)?.into_iter().collect();
+    found.sort_unstable();
+    Ok(found)
+}

@@ -1,0 +1,119 @@
+//! Queries that look through a segment's terms or a column, and give the matching documents as a set of bits.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+use tantivy::columnar::Column;
+use tantivy::query::{BitSetDocSet, ConstScorer, EnableScoring, Explanation, Query, Scorer, Weight};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{BitSet, DocId, DocSet as _, Score, SegmentReader, TantivyError};
+
+type Find = dyn Fn(&SegmentReader) -> tantivy::Result<BitSet> + Send + Sync;
+
+/// Documents found by a function that is given a segment.
+#[derive(Clone)]
+pub(super) struct Scan {
+    name: &'static str,
+    find: Arc<Find>,
+}
+
+impl Scan {
+    fn query(
+        name: &'static str,
+        find: impl Fn(&SegmentReader) -> tantivy::Result<BitSet> + Send + Sync + 'static,
+    ) -> Box<dyn Query> {
+        Box::new(Self { name, find: Arc::new(find) })
+    }
+
+    /// Documents with a term that begins with `prefix` and of which the rest passes `test`.
+    pub(super) fn terms(
+        field: Field,
+        prefix: Vec<u8>,
+        test: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
+    ) -> Box<dyn Query> {
+        Self::query("terms", move |segment| {
+            let mut found = BitSet::with_max_value(segment.max_doc());
+            let inverted = segment.inverted_index(field)?;
+            let mut terms = inverted.terms().range().ge(&prefix).into_stream()?;
+            while terms.advance() {
+                let Some(rest) = terms.key().strip_prefix(&prefix[..]) else { break };
+                if !test(rest) {
+                    continue;
+                }
+                let mut postings =
+                    inverted.read_block_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
+                while !postings.docs().is_empty() {
+                    for &doc in postings.docs() {
+                        found.insert(doc);
+                    }
+                    postings.advance();
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Documents whose value in the column is one of these.
+    pub(super) fn one_of(column: &'static str, values: FxHashSet<u64>) -> Box<dyn Query> {
+        Self::query("one_of", move |segment| {
+            let mut found = BitSet::with_max_value(segment.max_doc());
+            let column: Option<Column<u64>> = segment.fast_fields().column_opt(column)?;
+            if let Some(column) = column {
+                for doc in 0..segment.max_doc() {
+                    if column.first(doc).is_some_and(|value| values.contains(&value)) {
+                        found.insert(doc);
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Documents for which the sum of two columns passes `test`.
+    pub(super) fn sum(
+        columns: [&'static str; 2],
+        test: impl Fn(i64) -> bool + Send + Sync + 'static,
+    ) -> Box<dyn Query> {
+        Self::query("sum", move |segment| {
+            let mut found = BitSet::with_max_value(segment.max_doc());
+            let column = |name| segment.fast_fields().column_opt::<i64>(name);
+            if let (Some(a), Some(b)) = (column(columns[0])?, column(columns[1])?) {
+                for doc in 0..segment.max_doc() {
+                    if let (Some(a), Some(b)) = (a.first(doc), b.first(doc))
+                        && test(a.saturating_add(b))
+                    {
+                        found.insert(doc);
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+}
+
+impl fmt::Debug for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scan({})", self.name)
+    }
+}
+
+impl Query for Scan {
+    fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Weight for Scan {
+    fn scorer(&self, segment: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
+        Ok(Box::new(ConstScorer::new(BitSetDocSet::from((self.find)(segment)?), boost)))
+    }
+
+    fn explain(&self, segment: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
+        let mut scorer = self.scorer(segment, 1.0)?;
+        if scorer.doc() <= doc && scorer.seek(doc) == doc {
+            return Ok(Explanation::new("Scan", 1.0));
+        }
+        Err(TantivyError::InvalidArgument(format!("document {doc} does not match")))
+    }
+}

@@ -1,0 +1,346 @@
+//! The span index: one document for each span and event.
+
+use std::path::Path;
+
+use tantivy::schema::{
+    BytesOptions, Field, IndexRecordOption, NumericOptions, OwnedValue, Schema, TextFieldIndexing,
+    TextOptions, document,
+};
+use tantivy::store::{Compressor, ZstdCompressor};
+use tantivy::tokenizer::TextAnalyzer;
+use tantivy::{Index, IndexSettings, TantivyDocument};
+use throughline_model::otlp::{RawSpan, SpanFacts};
+use throughline_model::{Event, Money, ProjectId, Usage};
+
+use super::key::{reference, text_key, trace_key};
+use super::terms::TermWriter;
+use super::tokenizer;
+
+/// So much of a text is found by its words; the rest is kept and shown.
+pub(super) const SEARCHED_BYTES: usize = 8 << 10;
+
+/// Values of the field `mark`.
+pub(super) mod mark {
+    pub(in super::super) const SPAN: &str = "span";
+    pub(in super::super) const EVENT: &str = "event";
+    pub(in super::super) const BILLABLE: &str = "billable";
+    pub(in super::super) const ERROR: &str = "error";
+    /// An event that names its session itself.
+    pub(in super::super) const OWN_SESSION: &str = "own_session";
+}
+
+/// The columns of usage buckets, in the order of [`Usage::buckets`].
+pub(super) const USAGE_COLUMNS: [&str; 8] = [
+    "input_uncached",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "input_audio",
+    "output",
+    "reasoning",
+    "output_audio",
+];
+
+/// The fields of a span or event document.
+#[derive(Debug, Clone)]
+pub(super) struct SpanFields {
+    /// What the record is, see [`mark`], each by project.
+    pub(super) mark: Field,
+    pub(super) trace: Field,
+    pub(super) trace_ref: Field,
+    /// The span's id as a number.
+    pub(super) span: Field,
+    pub(super) event: Field,
+    /// The session that the record belongs to, be it named by itself or by its trace.
+    pub(super) session: Field,
+    pub(super) session_ref: Field,
+    pub(super) user: Field,
+    pub(super) name: Field,
+    pub(super) service: Field,
+    pub(super) environment: Field,
+    pub(super) kind: Field,
+    pub(super) level: Field,
+    pub(super) status: Field,
+    pub(super) model: Field,
+    pub(super) provider: Field,
+    pub(super) tool: Field,
+    pub(super) tag: Field,
+    pub(super) start: Field,
+    pub(super) duration: Field,
+    /// What the price rules say, in picodollars.
+    pub(super) cost: Field,
+    /// What the source says.
+    pub(super) given_cost: Field,
+    /// 1 if it failed, else nothing.
+    pub(super) failed: Field,
+    pub(super) tokens: Field,
+    pub(super) usage: [Field; 8],
+    pub(super) text: Field,
+    pub(super) attribute: Field,
+    pub(super) body: Field,
+}
+
+fn raw() -> TextFieldIndexing {
+    TextFieldIndexing::default()
+        .set_tokenizer("raw")
+        .set_index_option(IndexRecordOption::Basic)
+        .set_fieldnorms(false)
+}
+
+/// An exact term, not a column.
+pub(super) fn term() -> TextOptions {
+    TextOptions::default().set_indexing_options(raw())
+}
+
+/// An exact term and a column.
+pub(super) fn term_column() -> TextOptions {
+    term().set_fast("raw")
+}
+
+fn schema() -> (Schema, SpanFields) {
+    let mut schema = Schema::builder();
+    let column = || NumericOptions::default().set_fast();
+    let words = TextFieldIndexing::default()
+        .set_tokenizer(tokenizer::NAME)
+        .set_index_option(IndexRecordOption::Basic)
+        .set_fieldnorms(false);
+    let fields = SpanFields {
+        mark: schema.add_text_field("mark", term()),
+        trace: schema.add_bytes_field("trace", BytesOptions::default().set_indexed()),
+        trace_ref: schema.add_u64_field("trace_ref", column()),
+        span: schema.add_u64_field("span", column()),
+        event: schema.add_text_field("event", term_column()),
+        session: schema.add_text_field("session", term()),
+        session_ref: schema.add_u64_field("session_ref", column()),
+        user: schema.add_text_field("user", term_column()),
+        name: schema.add_text_field("name", term_column()),
+        service: schema.add_text_field("service", term_column()),
+        environment: schema.add_text_field("environment", term()),
+        kind: schema.add_text_field("kind", term_column()),
+        level: schema.add_text_field("level", term()),
+        status: schema.add_text_field("status", term()),
+        model: schema.add_text_field("model", term_column()),
+        provider: schema.add_text_field("provider", term()),
+        tool: schema.add_text_field("tool", term()),
+        tag: schema.add_text_field("tag", term()),
+        start: schema.add_i64_field("start", column()),
+        duration: schema.add_i64_field("duration", column()),
+        cost: schema.add_i64_field("cost", column()),
+        given_cost: schema.add_i64_field("given_cost", column()),
+        failed: schema.add_u64_field("failed", column()),
+        tokens: schema.add_u64_field("tokens", column()),
+        usage: USAGE_COLUMNS.map(|name| schema.add_u64_field(name, column())),
+        text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words)),
+        attribute: schema.add_text_field("attribute", term()),
+        body: schema.add_bytes_field("body", BytesOptions::default().set_stored()),
+    };
+    (schema.build(), fields)
+}
+
+/// Opens the index in this directory, or makes an empty one.
+pub(super) fn open(dir: &Path) -> tantivy::Result<(Index, SpanFields)> {
+    let (schema, fields) = schema();
+    let index = open_index(dir, schema)?;
+    index.tokenizers().register(tokenizer::NAME, TextAnalyzer::from(tokenizer::Once::default()));
+    Ok((index, fields))
+}
+
+/// Documents compressed in blocks of 64 KB: larger ones are cheaper to write and smaller, and still quick to read.
+pub(super) fn open_index(dir: &Path, schema: Schema) -> tantivy::Result<Index> {
+    std::fs::create_dir_all(dir)?;
+    let settings = IndexSettings {
+        docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),
+        docstore_blocksize: 64 << 10,
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    };
+    let directory = tantivy::directory::MmapDirectory::open(dir)?;
+    Index::builder().schema(schema).settings(settings).open_or_create(directory)
+}
+
+/// What a span's document says that is not known from the span alone.
+pub(super) struct Inherited<'a> {
+    pub(super) session: Option<&'a str>,
+    pub(super) user: Option<&'a str>,
+    pub(super) billable: bool,
+}
+
+/// Money as a column holds it. What is out of range (nine million dollars for one call) is cut off.
+pub(super) fn money_column(money: Money) -> i64 {
+    let picodollars = money.picodollars();
+    i64::try_from(picodollars).unwrap_or(if picodollars < 0 { i64::MIN } else { i64::MAX })
+}
+
+impl SpanFields {
+    /// The part of a span's document that the span alone decides.
+    pub(super) fn span(
+        &self,
+        project: &ProjectId,
+        raw: &RawSpan<'_>,
+        facts: &SpanFacts<'_>,
+        cost: Option<Money>,
+    ) -> TantivyDocument {
+        let mut body = Vec::new();
+        raw.write_single(&mut body);
+        let mut doc = TantivyDocument::with_capacity(body.len() + 1024 + body.len() / 2);
+        let key = trace_key(project, facts.trace_id);
+        doc.add_text(self.mark, text_key(project, mark::SPAN));
+        doc.add_bytes(self.trace, &key);
+        doc.add_u64(self.trace_ref, reference(&key));
+        doc.add_u64(self.span, u64::from_be_bytes(*facts.span_id.as_bytes()));
+        doc.add_text(self.name, &facts.name);
+        doc.add_text(self.kind, facts.kind.as_str());
+        doc.add_text(self.level, facts.level.as_str());
+        doc.add_text(self.status, facts.status.as_str());
+        for (field, text) in [
+            (self.service, &facts.service),
+            (self.environment, &facts.environment),
+            (self.model, &facts.model),
+            (self.provider, &facts.provider),
+            (self.tool, &facts.tool_name),
+        ] {
+            if let Some(text) = text {
+                doc.add_text(field, text);
+            }
+        }
+        for tag in &facts.tags {
+            doc.add_text(self.tag, tag);
+        }
+        if facts.is_error() {
+            doc.add_text(self.mark, text_key(project, mark::ERROR));
+            doc.add_u64(self.failed, 1);
+        }
+        doc.add_i64(self.start, facts.start.as_nanos());
+        doc.add_i64(self.duration, facts.end.nanos_since(facts.start));
+        for (field, cost) in [(self.cost, cost), (self.given_cost, facts.given_cost)] {
+            if let Some(cost) = cost {
+                doc.add_i64(field, money_column(cost));
+            }
+        }
+        if let Some(usage) = &facts.usage {
+            self.usage(&mut doc, usage);
+        }
+        let message = facts.error.as_ref().map(|error| error.message.as_str());
+        let texts = [&facts.system, &facts.input, &facts.output, &facts.status_message];
+        for text in texts.into_iter().filter_map(|text| text.as_deref()).chain(message) {
+            self.text(&mut doc, text);
+        }
+        // The attributes that the observation shows: see `throughline_model::otlp::observation`.
+        let mut terms = TermWriter::new(|term: &str| doc.add_text(self.attribute, term));
+        for (key, value) in &facts.attributes {
+            terms.attribute(key, value);
+        }
+        for (key, value) in &facts.metadata {
+            terms.attribute(&format!("metadata.{key}"), value);
+        }
+        for (key, value) in facts.resource {
+            if !facts.attributes.iter().any(|(own, _)| own == key) {
+                terms.attribute(key, value);
+            }
+        }
+        doc.add_bytes(self.body, &body);
+        doc
+    }
+
+    fn usage(&self, doc: &mut TantivyDocument, usage: &Usage) {
+        for (field, (_, tokens)) in self.usage.iter().zip(usage.buckets()) {
+            if tokens > 0 {
+                doc.add_u64(*field, tokens);
+            }
+        }
+        doc.add_u64(self.tokens, usage.total());
+    }
+
+    fn text(&self, doc: &mut TantivyDocument, text: &str) {
+        if !text.is_empty() {
+            doc.add_text(self.text, &text[..text.floor_char_boundary(SEARCHED_BYTES)]);
+        }
+    }
+
+    /// Adds what the rest of the trace decides.
+    pub(super) fn inherit(&self, doc: &mut TantivyDocument, project: &ProjectId, inherited: &Inherited<'_>) {
+        self.belongs_to(doc, project, inherited.session);
+        if let Some(user) = inherited.user {
+            doc.add_text(self.user, user);
+        }
+        if inherited.billable {
+            doc.add_text(self.mark, text_key(project, mark::BILLABLE));
+        }
+    }
+
+    fn belongs_to(&self, doc: &mut TantivyDocument, project: &ProjectId, session: Option<&str>) {
+        if let Some(session) = session {
+            let key = text_key(project, session);
+            doc.add_u64(self.session_ref, reference(key.as_bytes()));
+            doc.add_text(self.session, key);
+        }
+    }
+
+    /// An event's document; `session` is that of its trace.
+    pub(super) fn event(
+        &self,
+        project: &ProjectId,
+        event: &Event,
+        trace_session: Option<&str>,
+    ) -> Result<TantivyDocument, serde_json::Error> {
+        let body = serde_json::to_vec(event)?;
+        let mut doc = TantivyDocument::with_capacity(body.len() + 1024);
+        doc.add_text(self.mark, text_key(project, mark::EVENT));
+        doc.add_text(self.event, text_key(project, event.id.as_str()));
+        if let Some(trace) = event.trace_id {
+            let key = trace_key(project, trace);
+            doc.add_bytes(self.trace, &key);
+            doc.add_u64(self.trace_ref, reference(&key));
+        }
+        let own = own_session(event);
+        if own.is_some() {
+            doc.add_text(self.mark, text_key(project, mark::OWN_SESSION));
+        }
+        self.belongs_to(&mut doc, project, own.or(trace_session));
+        if let Some(user) = event.user_id() {
+            doc.add_text(self.user, user);
+        }
+        doc.add_text(self.name, &event.name);
+        doc.add_text(self.service, &event.service);
+        doc.add_text(self.environment, &event.environment);
+        doc.add_text(self.kind, "event");
+        doc.add_text(self.level, event.level.as_str());
+        if event.is_error() {
+            doc.add_text(self.mark, text_key(project, mark::ERROR));
+        }
+        doc.add_i64(self.start, event.time.as_nanos());
+        doc.add_i64(self.duration, 0);
+        let facts = event.attributes.values().filter_map(|value| value.as_str());
+        let messages = event.error.iter().map(|error| error.message.as_str());
+        for text in std::iter::once(event.name.as_str()).chain(messages).chain(facts) {
+            self.text(&mut doc, text);
+        }
+        let mut terms = TermWriter::new(|term: &str| doc.add_text(self.attribute, term));
+        for (key, value) in &event.attributes {
+            terms.json(key, value);
+        }
+        doc.add_bytes(self.body, &body);
+        Ok(doc)
+    }
+}
+
+/// The session that an event names itself; an empty id names none.
+pub(super) fn own_session(event: &Event) -> Option<&str> {
+    event.session_id.as_ref().map(|id| id.as_str()).filter(|id| !id.is_empty())
+}
+
+/// The one stored field of a document; empty if it has none.
+pub(super) struct Stored(pub(super) Vec<u8>);
+
+impl document::DocumentDeserialize for Stored {
+    fn deserialize<'de, D>(mut deserializer: D) -> Result<Self, document::DeserializeError>
+    where
+        D: document::DocumentDeserializer<'de>,
+    {
+        match deserializer.next_field::<OwnedValue>()? {
+            Some((_, OwnedValue::Bytes(bytes))) => Ok(Self(bytes)),
+            Some(_) => Err(document::DeserializeError::custom("something else is stored than bytes")),
+            None => Ok(Self(Vec::new())),
+        }
+    }
+}

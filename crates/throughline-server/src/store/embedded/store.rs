@@ -1,0 +1,162 @@
+//! The engine as the doors see it.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use throughline_model::{Event, ProjectId, Session, SessionId, Timestamp, Trace, TraceId};
+use tokio::sync::broadcast;
+
+use super::EmbeddedStore;
+use super::reading::Reading;
+use super::snapshot::IndexError;
+use super::span_index::mark;
+use crate::domain::arrival::{Arrival, Batch};
+use crate::domain::filter::Filter;
+use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
+use crate::store::{AppendError, ReadError, Store, StoreStatus};
+
+impl EmbeddedStore {
+    /// Runs a read on a thread where it may take its time.
+    async fn read<T: Send + 'static>(
+        &self,
+        project: &ProjectId,
+        read: impl FnOnce(&Reading) -> Result<T, IndexError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let reading = Reading::new(self.snapshots.latest(), project);
+        match tokio::task::spawn_blocking(move || read(&reading)).await {
+            Ok(outcome) => outcome.map_err(|error| ReadError(error.to_string())),
+            Err(error) => Err(ReadError(error.to_string())),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn append(&self, batch: Batch) -> Result<(), AppendError> {
+        self.append_batch(batch).await
+    }
+
+    async fn settle(&self) -> Result<(), ReadError> {
+        self.settled().await
+    }
+
+    async fn sessions(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Session>, ReadError> {
+        let query = query.clone();
+        self.read(project, move |reading| reading.sessions(&query)).await
+    }
+
+    async fn session(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, ReadError> {
+        let id = id.clone();
+        self.read(project, move |reading| reading.session(&id, now)).await
+    }
+
+    async fn session_traces(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Trace>, ReadError> {
+        let (id, after) = (id.clone(), after.cloned());
+        self.read(project, move |reading| reading.session_traces(&id, after.as_ref(), limit)).await
+    }
+
+    async fn timeline(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<TimelineItem>, ReadError> {
+        let (id, after) = (id.clone(), after.cloned());
+        self.read(project, move |reading| reading.timeline(&id, after.as_ref(), limit)).await
+    }
+
+    async fn session_otlp(
+        &self,
+        project: &ProjectId,
+        id: &SessionId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Bytes>, ReadError> {
+        let (id, after) = (id.clone(), after.cloned());
+        self.read(project, move |reading| reading.session_otlp(&id, after.as_ref(), limit)).await
+    }
+
+    async fn traces(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Trace>, ReadError> {
+        let query = query.clone();
+        self.read(project, move |reading| reading.traces(&query)).await
+    }
+
+    async fn trace(&self, project: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError> {
+        let id = *id;
+        self.read(project, move |reading| reading.trace(id)).await
+    }
+
+    async fn events(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError> {
+        let query = query.clone();
+        self.read(project, move |reading| reading.events(&query)).await
+    }
+
+    async fn users(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<User>, ReadError> {
+        let query = query.clone();
+        self.read(project, move |reading| reading.users(&query)).await
+    }
+
+    async fn usage(
+        &self,
+        project: &ProjectId,
+        filter: &Filter,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        group: UsageGroup,
+    ) -> Result<Vec<UsageRow>, ReadError> {
+        let (filter, executor) = (filter.clone(), std::sync::Arc::clone(&self.executor));
+        self.read(project, move |reading| reading.usage(&filter, (from, to), group, &executor)).await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arrival> {
+        self.live.subscribe()
+    }
+
+    async fn status(&self) -> StoreStatus {
+        let dir = self.config.data_dir.clone();
+        let snapshot = self.snapshots.latest();
+        let counted = tokio::task::spawn_blocking(move || {
+            let count = |kind| snapshot.count(kind).unwrap_or_default();
+            let bytes = directory_bytes(&dir.join("spans")) + directory_bytes(&dir.join("derived"));
+            (count(mark::SPAN), count(mark::EVENT), bytes)
+        });
+        let (spans_stored, events_stored, index_bytes) = counted.await.unwrap_or_default();
+        StoreStatus {
+            write_error: self.write_error(),
+            spans_stored,
+            events_stored,
+            duplicates_dropped: self.health.duplicates(),
+            batches_waiting: self.health.waiting(),
+            bytes_waiting: self.bytes_waiting(),
+            log_bytes: self.health.log_bytes(),
+            index_bytes,
+        }
+    }
+
+    async fn shutdown(&self) {
+        let threads = self.take_threads();
+        let closed = tokio::task::spawn_blocking(move || threads.map(super::Threads::close));
+        if closed.await.is_err() {
+            tracing::error!("the store did not close cleanly; what it left is taken up at the next start");
+        }
+    }
+}
+
+/// Bytes of the files right in a directory; what cannot be read counts nothing.
+fn directory_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum()
+}

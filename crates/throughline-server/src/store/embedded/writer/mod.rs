@@ -1,0 +1,321 @@
+//! The one thread that writes: takes entries in order, finds out what is new and where it belongs, and commits.
+
+mod apply;
+mod cache;
+mod recover;
+mod rewrite;
+mod sum_up;
+
+pub(super) use self::recover::Touched;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Instant;
+
+use rustc_hash::FxHashSet;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, NoMergePolicy};
+use tantivy::{Index, IndexWriter, TantivyDocument};
+use throughline_model::SpanId;
+use tokio::sync::{broadcast, oneshot};
+
+use self::cache::{Cache, Projects, SessionKey, SessionState, TraceKey, TraceState};
+use super::EmbeddedConfig;
+use super::entry::Entry;
+use super::health::Health;
+use super::log::{LogMessage, Payload};
+use super::queue::{DocumentQueue, QueuedDocument};
+use super::snapshot::{Fields, IndexError, Snapshot, Snapshots};
+use crate::domain::arrival::Arrival;
+use crate::domain::price::Prices;
+
+/// Documents built and not yet completed with what their traces decide.
+const PENDING_BYTES: usize = 4 << 20;
+/// Segments of so many documents are not merged any further, so that no merge takes long.
+const MERGED_DOCUMENTS: usize = 1_000_000;
+/// A segment with more than this share of deleted documents is merged even alone, so that deleted data leaves the disk.
+const DELETED_SHARE: f32 = 0.2;
+const DERIVED_HEAP_BYTES: usize = 20 << 20;
+
+/// What the log passes on.
+pub(super) enum Work {
+    Entry(Entry),
+    /// Commit, then say so.
+    Settle(oneshot::Sender<Result<(), String>>),
+    /// Commit and end.
+    Close,
+}
+
+impl Payload for Work {
+    fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Self::Entry(entry) => entry.parts(),
+            Self::Settle(_) | Self::Close => [&[], &[]],
+        }
+    }
+}
+
+/// A span's document that still lacks what its trace decides.
+struct PendingSpan {
+    trace: TraceKey,
+    span: SpanId,
+    document: TantivyDocument,
+    bytes: usize,
+}
+
+pub(super) struct Writer {
+    config: EmbeddedConfig,
+    prices: Prices,
+    fields: Arc<Fields>,
+    spans: IndexWriter<QueuedDocument>,
+    derived: IndexWriter,
+    queue: DocumentQueue,
+    snapshots: Snapshots,
+    /// As of the last commit.
+    snapshot: Arc<Snapshot>,
+    health: Health,
+    live: broadcast::Sender<Arrival>,
+
+    projects: Projects,
+    traces: Cache<TraceKey, TraceState>,
+    sessions: Cache<SessionKey, SessionState>,
+    /// Entries since the last commit: what they brought can be written anew from them.
+    entries: Vec<Entry>,
+    entry_bytes: usize,
+    changed_traces: Vec<TraceKey>,
+    changed_sessions: Vec<SessionKey>,
+    /// Events since the last commit, by the terms of their ids.
+    new_events: FxHashSet<String>,
+    pending: Vec<PendingSpan>,
+    pending_bytes: usize,
+    /// Sessions were deleted since the last commit: nothing else may happen before the next.
+    deleted: bool,
+    /// Batches taken from the log thread since the last commit.
+    taken: usize,
+    /// The last entry applied, and where the last commit stands.
+    position: u64,
+    committed: u64,
+}
+
+/// What the writer needs from the outside.
+pub(super) struct Parts {
+    pub(super) config: EmbeddedConfig,
+    pub(super) prices: Prices,
+    pub(super) fields: Arc<Fields>,
+    pub(super) spans: Index,
+    pub(super) derived: Index,
+    pub(super) snapshots: Snapshots,
+    pub(super) health: Health,
+    pub(super) live: broadcast::Sender<Arrival>,
+}
+
+fn index_writer<D: tantivy::schema::document::Document>(
+    index: &Index,
+    threads: usize,
+    heap: usize,
+) -> tantivy::Result<IndexWriter<D>> {
+    let options = IndexWriterOptions::builder()
+        .num_worker_threads(threads)
+        .memory_budget_per_thread(heap)
+        .num_merge_threads(1)
+        .build();
+    let writer = index.writer_with_options(options)?;
+    let mut policy = LogMergePolicy::default();
+    policy.set_max_docs_before_merge(MERGED_DOCUMENTS);
+    policy.set_del_docs_ratio_before_merge(DELETED_SHARE);
+    writer.set_merge_policy(Box::new(policy));
+    Ok(writer)
+}
+
+/// The log position that a commit of this index carries; 0 before the first.
+pub(super) fn position_of(index: &Index) -> tantivy::Result<u64> {
+    let payload = index.load_metas()?.payload;
+    Ok(payload.and_then(|position| position.parse().ok()).unwrap_or(0))
+}
+
+impl Writer {
+    pub(super) fn open(parts: Parts) -> Result<Self, IndexError> {
+        let Parts { config, prices, fields, spans, derived, snapshots, health, live } = parts;
+        let position = position_of(&spans)?;
+        Ok(Self {
+            spans: index_writer(&spans, config.index_threads, config.index_heap_bytes)?,
+            derived: index_writer(&derived, 1, DERIVED_HEAP_BYTES)?,
+            queue: DocumentQueue::new(config.queued_bytes),
+            snapshot: snapshots.latest(),
+            config,
+            prices,
+            fields,
+            snapshots,
+            health,
+            live,
+            projects: Projects::default(),
+            traces: Cache::new(),
+            sessions: Cache::new(),
+            entries: Vec::new(),
+            entry_bytes: 0,
+            changed_traces: Vec::new(),
+            changed_sessions: Vec::new(),
+            new_events: FxHashSet::default(),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            deleted: false,
+            taken: 0,
+            position,
+            committed: position,
+        })
+    }
+
+    /// Works until told to close, until the sender is gone, or until an index fails for good.
+    pub(super) fn run(mut self, work: &Receiver<(u64, Work)>, log: &Sender<LogMessage<Work>>) {
+        if let Err(error) = self.work(work, log) {
+            self.give_up(&error, work);
+        }
+        self.stop_merging();
+    }
+
+    fn work(
+        &mut self,
+        work: &Receiver<(u64, Work)>,
+        log: &Sender<LogMessage<Work>>,
+    ) -> Result<(), IndexError> {
+        let mut last_commit = Instant::now();
+        loop {
+            let next = if self.has_changes() {
+                let patience = self.config.commit_when_idle.saturating_sub(last_commit.elapsed());
+                match work.recv_timeout(patience) {
+                    Ok(next) => Some(next),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                }
+            } else {
+                let Ok(next) = work.recv() else { return Ok(()) };
+                Some(next)
+            };
+            let overdue = last_commit.elapsed() >= self.config.commit_after;
+            match self.step(next, overdue, log)? {
+                Step::Applied => {}
+                Step::Committed => last_commit = Instant::now(),
+                Step::Closed => return Ok(()),
+            }
+        }
+    }
+
+    /// Lets merges that run come to their end, so that none works on files that somebody else has opened since.
+    fn stop_merging(self) {
+        let Self { spans, derived, .. } = self;
+        spans.set_merge_policy(Box::new(NoMergePolicy));
+        derived.set_merge_policy(Box::new(NoMergePolicy));
+        for ended in [spans.wait_merging_threads(), derived.wait_merging_threads()] {
+            if let Err(error) = ended {
+                tracing::warn!(%error, "a merge did not come to its end; what it wrote is not used");
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        next: Option<(u64, Work)>,
+        overdue: bool,
+        log: &Sender<LogMessage<Work>>,
+    ) -> Result<Step, IndexError> {
+        let (commit, settled, close) = match next {
+            Some((sequence, Work::Entry(entry))) => {
+                self.taken += 1;
+                self.apply(sequence, entry)?;
+                (overdue || self.entry_bytes >= self.config.commit_bytes, None, false)
+            }
+            Some((_, Work::Settle(settled))) => (true, Some(settled), false),
+            Some((_, Work::Close)) => (true, None, true),
+            None => (true, None, false),
+        };
+        if commit && self.has_changes() {
+            if let Err(error) = self.commit() {
+                drop(settled.map(|settled| settled.send(Err(error.to_string()))));
+                return Err(error);
+            }
+            self.health.no_longer_wait(std::mem::take(&mut self.taken));
+            // The log thread may be gone already when closing; then the files are put away at the next start.
+            drop(log.send(LogMessage::Release(self.committed)));
+        }
+        if let Some(settled) = settled {
+            // Who asked may have gone away.
+            drop(settled.send(Ok(())));
+        }
+        Ok(match () {
+            () if close => Step::Closed,
+            () if commit => Step::Committed,
+            () => Step::Applied,
+        })
+    }
+
+    fn has_changes(&self) -> bool {
+        self.position > self.committed
+    }
+
+    /// What is acknowledged stays in the log and is taken up again at the next start.
+    fn give_up(&self, error: &IndexError, work: &Receiver<(u64, Work)>) {
+        let reason = self.health.fail(format!("writing the index failed: {error}"));
+        for (_, work) in work {
+            match work {
+                Work::Entry(_) => {}
+                Work::Settle(settled) => drop(settled.send(Err(reason.clone()))),
+                Work::Close => return,
+            }
+        }
+    }
+
+    /// Makes everything applied searchable: first the records, then what is derived from them.
+    pub(super) fn commit(&mut self) -> Result<(), IndexError> {
+        self.rewrite_changed_traces()?;
+        self.sum_up()?;
+        let position = self.position.to_string();
+        let mut prepared = self.spans.prepare_commit()?;
+        prepared.set_payload(&position);
+        prepared.commit()?;
+        let mut prepared = self.derived.prepare_commit()?;
+        prepared.set_payload(&position);
+        prepared.commit()?;
+        self.snapshot = self.snapshots.advance()?;
+        self.committed = self.position;
+        self.forget_changes();
+        Ok(())
+    }
+
+    fn forget_changes(&mut self) {
+        for key in self.changed_traces.drain(..) {
+            let Some(state) = self.traces.get_mut(&key) else { continue };
+            (state.changed, state.rewrite) = (false, false);
+            state.entries = Vec::new();
+            let counted = state.counted.as_ref().map_or(0, |summary| summary_bytes(&summary.trace));
+            let bytes = state.records.size_bytes() + counted + size_of::<TraceState>();
+            self.traces.set_size(&key, bytes);
+        }
+        for key in self.changed_sessions.drain(..) {
+            let Some(state) = self.sessions.get_mut(&key) else { continue };
+            (state.changed, state.stale) = (false, false);
+            state.events = Vec::new();
+        }
+        self.traces.shrink_to(self.config.cache_bytes / 4 * 3);
+        self.sessions.shrink_to(self.config.cache_bytes / 4);
+        self.entries.clear();
+        self.entry_bytes = 0;
+        self.new_events.clear();
+        self.deleted = false;
+    }
+}
+
+enum Step {
+    Applied,
+    Committed,
+    Closed,
+}
+
+/// Memory that a trace's summary takes, about: its texts are short, its metadata may not be.
+fn summary_bytes(trace: &throughline_model::Trace) -> usize {
+    let text =
+        |value: &Option<serde_json::Value>| value.as_ref().and_then(|v| v.as_str()).map_or(64, str::len);
+    size_of_val(trace)
+        + text(&trace.input)
+        + text(&trace.output)
+        + trace.metadata.len() * 128
+        + trace.tags.len() * 32
+}
