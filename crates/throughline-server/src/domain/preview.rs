@@ -1,6 +1,7 @@
 //! Texts shortened for lists, and what was said in them.
 
 use serde_json::Value;
+use throughline_model::message::{Part, answer_text, conversation, first_user_text};
 use throughline_model::otlp::shown;
 use throughline_model::{Actor, Attributes, Scope};
 
@@ -15,9 +16,6 @@ const TAGS_BYTES: usize = 2048;
 
 /// Longer texts are not searched for what was said in them.
 const PARSED_BYTES: usize = 256 * 1024;
-
-/// How deep one thing said may be wrapped in others.
-const MAX_DEPTH: usize = 8;
 
 /// Which of the texts in a conversation a line is to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +40,10 @@ impl Preview {
         if text.len() <= TEXT_BYTES {
             return Self { text: text.into(), line: None, said };
         }
-        let value = (text.len() <= PARSED_BYTES).then(|| shown(text));
-        let line = value.and_then(|value| said_in(&value, said)).unwrap_or_else(|| one_line(text));
+        let line = match text.len() {
+            0..=PARSED_BYTES => said_in(&shown(text), text, said),
+            _ => one_line(text),
+        };
         let mut shortened = String::from(cut(text, TEXT_BYTES));
         shortened.push('…');
         Self { text: shortened.into(), line: Some(line.into()), said }
@@ -52,11 +52,11 @@ impl Preview {
     /// The text as the API shows it, and one line of what was said in it.
     pub fn show(&self) -> (Value, Option<String>) {
         if let Some(line) = &self.line {
-            return (Value::from(&*self.text), Some(line.to_string()));
+            return (Value::from(&*self.text), Some(line.to_string()).filter(|line| !line.is_empty()));
         }
         let value = shown(&self.text);
-        let line = said_in(&value, self.said).or_else(|| Some(one_line(&self.text)));
-        (value, line.filter(|line| !line.is_empty()))
+        let line = said_in(&value, &self.text, self.said);
+        (value, Some(line).filter(|line| !line.is_empty()))
     }
 
     pub fn size_bytes(&self) -> usize {
@@ -139,68 +139,28 @@ fn take(left: &mut usize, bytes: usize) -> bool {
     left.checked_sub(bytes).map(|rest| *left = rest).is_some()
 }
 
-fn said_in(value: &Value, said: Said) -> Option<String> {
-    let mut text = String::new();
-    find_said(value, said, MAX_DEPTH, &mut text);
-    let line = one_line(&text);
-    (!line.is_empty()).then_some(line)
-}
-
-/// Finds the message that counts in whatever shape a conversation has.
-fn find_said(value: &Value, said: Said, depth: usize, text: &mut String) {
-    if depth == 0 {
-        return;
-    }
-    match value {
-        Value::String(own) => text.push_str(own),
-        Value::Array(messages) => {
-            let role = if said == Said::First { "user" } else { "assistant" };
-            let with_role = |message: &&Value| is_said_by(message, role);
-            let found = match said {
-                Said::First => messages.iter().find(with_role).or_else(|| messages.first()),
-                Said::Last => messages.iter().rev().find(with_role).or_else(|| messages.last()),
-            };
-            if let Some(message) = found {
-                find_said(message, said, depth - 1, text);
-            }
+/// One line of what was said; of what is no conversation, the text itself.
+fn said_in(value: &Value, text: &str, said: Said) -> String {
+    let (messages, line) = match said {
+        Said::First => {
+            let messages = conversation(Some(value), None);
+            let line = first_user_text(&messages);
+            (messages, line)
         }
-        Value::Object(message) => {
-            let inner = WRAPPERS.iter().find_map(|key| message.get(*key).filter(|value| !value.is_null()));
-            match inner {
-                Some(Value::Array(parts)) if message.contains_key("role") => {
-                    parts.iter().for_each(|part| append_part(part, text));
-                }
-                Some(inner) => find_said(inner, said, depth - 1, text),
-                None => {}
-            }
+        Said::Last => {
+            let messages = conversation(None, Some(value));
+            let line = answer_text(&messages);
+            (messages, line)
         }
-        _ => {}
+    };
+    let is_conversation = || messages.iter().flat_map(|message| &message.parts).any(|part| !is_other(part));
+    match line {
+        Some(line) => one_line(&line),
+        None if is_conversation() => String::new(),
+        None => one_line(text),
     }
 }
 
-/// Where clients put messages and their text, the outermost first.
-const WRAPPERS: [&str; 14] = [
-    "messages", "choices", "message", "parts", "content", "text", "input", "prompt", "question", "query",
-    "output", "answer", "result", "response",
-];
-
-fn is_said_by(message: &Value, role: &str) -> bool {
-    let named = message.get("role").or_else(|| message.get("type")).and_then(Value::as_str);
-    match named {
-        Some("human") => role == "user",
-        Some("ai" | "model") => role == "assistant",
-        other => other == Some(role),
-    }
-}
-
-fn append_part(part: &Value, text: &mut String) {
-    let own = part
-        .as_str()
-        .or_else(|| ["text", "content"].iter().find_map(|key| part.get(*key).and_then(Value::as_str)));
-    if let Some(own) = own {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(own);
-    }
+fn is_other(part: &Part) -> bool {
+    matches!(part, Part::Other(_))
 }
