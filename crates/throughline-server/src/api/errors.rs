@@ -30,20 +30,20 @@ struct ErrorDetail {
 
 #[derive(IntoResponses)]
 #[response(status = 400, description = "A parameter was not understood, or is not known to this route")]
-pub(super) struct InvalidRequest(#[to_schema] ErrorBody);
+pub(super) struct InvalidRequest(ErrorBody);
 
 #[derive(IntoResponses)]
 #[response(status = 404, description = "There is no such session")]
-pub(super) struct UnknownSession(#[to_schema] ErrorBody);
+pub(super) struct UnknownSession(ErrorBody);
 
 #[derive(IntoResponses)]
 #[response(status = 404, description = "There is no such trace")]
-pub(super) struct UnknownTrace(#[to_schema] ErrorBody);
+pub(super) struct UnknownTrace(ErrorBody);
 
 #[derive(IntoResponses)]
 #[response(status = 500, description = "The store could not be read; the server's log says why")]
-pub(super) struct ReadFailed(#[to_schema] ErrorBody);
+pub(super) struct ReadFailed(ErrorBody);
 
 #[derive(IntoResponses)]
 #[response(status = 503, description = "The store cannot be written to now; try again after `Retry-After`")]
-pub(super) struct WriteFailed(#[to_schema] ErrorBody);
+pub(super) struct WriteFailed(ErrorBody);

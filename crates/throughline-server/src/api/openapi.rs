@@ -7,7 +7,9 @@ use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::info::{Info, License};
 use utoipa::openapi::tag::Tag;
+use utoipa::{PartialSchema, ToSchema};
 
+use super::errors::ErrorBody;
 use crate::domain::filter::FIELDS;
 
 const ABOUT: &str = "\
@@ -70,6 +72,10 @@ pub(super) fn complete(mut api: OpenApi) -> OpenApi {
         tag
     };
     api.tags = Some(tags.map(tag).into());
+    // the router collects what handlers name, and errors are named only by their responses
+    let mut schemas = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
+    ErrorBody::schemas(&mut schemas);
+    api.components.get_or_insert_default().schemas.extend(schemas);
     api
 }
 
