@@ -5,7 +5,8 @@
 
 /// State that has a say in how the pinned part is dropped.
 pub(crate) trait Surround {
-    /// Calls `drop_inner`, in whatever surroundings it is to be dropped.
+    /// Calls `drop_inner`, in whatever surroundings it is to be dropped. What is not dropped by then is dropped right
+    /// afterwards, in none.
     fn surround_drop(&mut self, drop_inner: impl FnOnce());
 }
 
@@ -41,6 +42,7 @@ macro_rules! pinned {
         impl<$inner: Unpin $(+ $bound)? $(, $param: $param_bound)*> Unpin for $name<$inner $(, $param)*> {}
 
         impl<$inner $(: $bound)? $(, $param: $param_bound)*> Drop for $name<$inner $(, $param)*> {
+            #[inline]
             #[expect(unsafe_code, reason = "a value being dropped may be treated as pinned")]
             fn drop(&mut self) {
                 // SAFETY: a value being dropped is not moved any more.

@@ -27,12 +27,12 @@ impl<C: Message + Send + Sync> TracedMessage for C {}
 
 pub(crate) struct Tracing<T, C: TracedMessage> {
     /// `None` if nobody listened when the work was asked for, and once it is over.
-    work: Option<Box<InProgress<C>>>,
-    error_of: fn(&C, &T) -> Option<ErrorRecord>,
+    work: Option<Box<InProgress<T, C>>>,
 }
 
-struct InProgress<C: TracedMessage> {
+struct InProgress<T, C: TracedMessage> {
     active: Arc<Active<C>>,
+    error_of: fn(&C, &T) -> Option<ErrorRecord>,
     /// `None` until `Start` is published.
     context: Option<Context>,
 }
@@ -44,8 +44,13 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         active: Option<Arc<Active<C>>>,
         error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
-        let work = active.map(|active| Box::new(InProgress { active, context: None }));
-        Self { inner: Some(future), state: Tracing { work, error_of } }
+        let work = active.map(|active| Box::new(InProgress { active, error_of, context: None }));
+        Self { inner: Some(future), state: Tracing { work } }
+    }
+
+    #[inline]
+    pub(crate) const fn untraced(future: F) -> Self {
+        Self { inner: Some(future), state: Tracing { work: None } }
     }
 
     pub(crate) fn started(
@@ -54,8 +59,8 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         context: Context,
         error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
-        let work = Some(Box::new(InProgress { active, context: Some(context) }));
-        Self { inner: Some(future), state: Tracing { work, error_of } }
+        let work = Some(Box::new(InProgress { active, error_of, context: Some(context) }));
+        Self { inner: Some(future), state: Tracing { work } }
     }
 }
 
@@ -82,7 +87,7 @@ fn poll_traced<F: Future, C: TracedMessage>(
     cx: &mut task::Context<'_>,
 ) -> Poll<F::Output> {
     let Some(work) = &mut state.work else { polled_after_completion() };
-    let InProgress { active, context } = &mut **work;
+    let InProgress { active, error_of, context } = &mut **work;
     let context = context.get_or_insert_with(|| active.start());
     let polled = context.run(|| {
         let started = Instant::now();
@@ -101,7 +106,7 @@ fn poll_traced<F: Future, C: TracedMessage>(
         let dropped = catch_unwind(AssertUnwindSafe(|| inner.set(None)));
         let polled = polled.and_then(|polled| dropped.map(|()| polled));
         let error = match &polled {
-            Ok(Poll::Ready(value)) => (state.error_of)(active.message(), value),
+            Ok(Poll::Ready(value)) => error_of(active.message(), value),
             Ok(Poll::Pending) => None,
             Err(payload) => Some(ErrorRecord::from_panic(&**payload)),
         };
@@ -120,18 +125,25 @@ fn polled_after_completion() -> ! {
 }
 
 impl<T, C: TracedMessage> Surround for Tracing<T, C> {
+    #[inline]
     fn surround_drop(&mut self, drop_inner: impl FnOnce()) {
-        let Some(work) = self.work.take() else { return drop_inner() };
-        // Never polled: nothing was published, so nothing is to be closed.
-        let Some(context) = &work.context else { return drop_inner() };
-        context.run(|| {
-            let dropped = catch_unwind(AssertUnwindSafe(drop_inner));
-            work.active.cancel(CancelReason::now());
-            if let Err(payload) = dropped {
-                resume_unwind(payload);
-            }
-        });
+        if let Some(work) = self.work.take() {
+            cancel(*work, drop_inner);
+        }
     }
+}
+
+#[inline(never)]
+fn cancel<T, C: TracedMessage>(work: InProgress<T, C>, drop_inner: impl FnOnce()) {
+    // Never polled: nothing was published, so nothing is to be closed.
+    let Some(context) = &work.context else { return };
+    context.run(|| {
+        let dropped = catch_unwind(AssertUnwindSafe(drop_inner));
+        work.active.cancel(CancelReason::now());
+        if let Err(payload) = dropped {
+            resume_unwind(payload);
+        }
+    });
 }
 
 impl<F: Future, C: TracedMessage> fmt::Debug for Traced<F, C> {

@@ -156,7 +156,7 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
         if self.has_subscribers() {
             self.trace_call_listened_to(input, message, call, error_of)
         } else {
-            Traced::new(call(input), None, error_of)
+            Traced::untraced(call(input))
         }
     }
 
@@ -169,7 +169,7 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
         error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Traced<F, C> {
         let Some(active) = self.begin_traced(|| message(&input)) else {
-            return Traced::new(call(input), None, error_of);
+            return Traced::untraced(call(input));
         };
         let context = active.start();
         let future = context.run(|| match catch_unwind(AssertUnwindSafe(|| call(input))) {
@@ -180,6 +180,26 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
             }
         });
         Traced::started(future, active, context, error_of)
+    }
+
+    /// The future as it is, in the type of a traced one: for the branch of a `call` in which nobody listens.
+    ///
+    /// ```
+    /// # use throughline_channel::{Traced, TracingChannel};
+    /// static REQUEST: TracingChannel<String> = TracingChannel::new("shop.request");
+    ///
+    /// fn call<F: Future<Output = u16>>(path: String, handle: impl FnOnce(String) -> F) -> Traced<F, String> {
+    ///     if !REQUEST.has_subscribers() {
+    ///         // The shortest way, for requests that are long to copy.
+    ///         return REQUEST.untraced(handle(path));
+    ///     }
+    ///     REQUEST.trace_call(path, |path| Some(path.clone()), handle, |_, _| None)
+    /// }
+    /// # let _ = call(String::new(), |_| std::future::ready(200));
+    /// ```
+    #[inline]
+    pub fn untraced<F: Future>(&'static self, future: F) -> Traced<F, C> {
+        Traced::untraced(future)
     }
 
     /// Traces work that hands its result to a callback, at once or later, on any thread. `f` gets the callback to hand

@@ -4,11 +4,12 @@
 //! all of them; reported are the median round and the ratio of medians, with the middle half of the per-round ratios.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use throughline_channel::{Outcome, Trace, TraceSubscriber};
@@ -22,18 +23,19 @@ async fn pass(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-async fn handler() -> &'static str {
-    "hello"
+/// Like most, this handler has a state that is shared.
+async fn handler(State(greeting): State<Arc<str>>) -> String {
+    greeting.to_string()
 }
 
 fn plain(layers: usize) -> axum::Router {
     let router = axum::Router::new().route("/users/{id}", axum::routing::get(handler));
-    (0..layers).fold(router, |router, _| router.layer(from_fn(pass)))
+    (0..layers).fold(router, |router, _| router.layer(from_fn(pass))).with_state("hello".into())
 }
 
 fn traced(layers: usize) -> Router {
     let router = Router::new().route("/users/{id}", routing::get(handler));
-    (0..layers).fold(router, |router, _| router.layer(from_fn(pass)))
+    (0..layers).fold(router, |router, _| router.layer(from_fn(pass))).with_state("hello".into())
 }
 
 /// Every layer is ready at its first poll, so no runtime is needed.
@@ -85,8 +87,8 @@ impl TraceSubscriber<LayerContext> for Nothing {
 }
 
 fn main() {
-    let (plain_service, again) = (plain(4).with_state::<()>(()), plain(4).with_state::<()>(()));
-    let (one_more, traced_service) = (plain(5).with_state::<()>(()), traced(4).into_service());
+    let (plain_service, again, one_more) = (plain(4), plain(4), plain(5));
+    let traced_service = traced(4).into_service();
     compare(
         "four layers, nobody listens",
         &[

@@ -7,6 +7,7 @@ use axum::handler::Handler;
 use axum::response::Response;
 use throughline_channel::{ErrorRecord, Traced};
 
+use crate::layer::is_listened_to;
 use crate::site::Site;
 use crate::{LAYER, LayerContext, RequestContext};
 
@@ -61,6 +62,19 @@ impl<H: Handler<T, S>, T, S> Handler<T, S> for TracedHandler<H> {
 
     #[inline]
     fn call(self, request: Request, state: S) -> Self::Future {
+        if !is_listened_to() {
+            return LAYER.untraced(self.handler.call(request, state));
+        }
+        self.call_listened_to(request, state)
+    }
+}
+
+impl<H> TracedHandler<H> {
+    #[inline(never)]
+    fn call_listened_to<T, S>(self, request: Request, state: S) -> Traced<H::Future, LayerContext>
+    where
+        H: Handler<T, S>,
+    {
         let Self { handler, site } = self;
         RequestContext::pass_route(&request);
         let message = |request: &Request| site.map(|site| LayerContext::new(site, request));

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::{self, Display};
+use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
@@ -13,8 +14,8 @@ use throughline_channel::{ErrorRecord, Message, Traced, TracingChannel, Value};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::RequestContext;
 use crate::site::{LayerKind, Site};
+use crate::{REQUEST, RequestContext};
 
 /// The lifecycle of every middleware, handler and error handler that runs.
 ///
@@ -266,8 +267,8 @@ impl<S, L: Layer<S>> Layer<S> for TracedLayer<L> {
 pub struct TracedService<S> {
     inner: S,
     site: Option<&'static Site>,
-    /// Since when the service has not been ready.
-    waiting: Option<Instant>,
+    /// Since when the service has not been ready, in [`uptime`].
+    waiting: Option<NonZeroU64>,
 }
 
 impl<S> TracedService<S> {
@@ -296,21 +297,48 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         let ready = self.inner.poll_ready(cx);
         if ready.is_pending() && LAYER.has_subscribers() {
-            self.waiting.get_or_insert_with(Instant::now);
+            self.waiting.get_or_insert_with(uptime);
         }
         ready
     }
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if !is_listened_to() {
+            return LAYER.untraced(self.inner.call(request));
+        }
+        self.call_listened_to(request)
+    }
+}
+
+/// Whether anybody wants to know of layers, or of requests, whose route layers know first.
+#[inline]
+pub(crate) fn is_listened_to() -> bool {
+    LAYER.has_subscribers() | REQUEST.has_subscribers()
+}
+
+impl<S> TracedService<S> {
+    #[inline(never)]
+    fn call_listened_to<B, R>(&mut self, request: Request<B>) -> Traced<S::Future, LayerContext>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        S::Error: Display + 'static,
+    {
         let Self { inner, site, waiting } = self;
         RequestContext::pass_route(&request);
         let message = |request: &Request<B>| {
-            let ready_wait = waiting.take().map(|since| since.elapsed());
+            let ready_wait = waiting.take().map(|since| Duration::from_nanos(uptime().get() - since.get()));
             site.map(|site| LayerContext::new(site, request).waited(ready_wait))
         };
         LAYER.trace_call(request, message, |request| inner.call(request), error_of)
     }
+}
+
+/// Nanoseconds since the first call: half the size of an `Instant`, of which every service would hold one.
+fn uptime() -> NonZeroU64 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let nanos = FIRST.get_or_init(Instant::now).elapsed().as_nanos();
+    NonZeroU64::MIN.saturating_add(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 fn error_of<B, E: Display + 'static>(

@@ -115,7 +115,6 @@ impl RequestContext {
     }
 
     /// Tells the traced request around, if there is one, the route. Layers do so by themselves where they are traced.
-    #[inline]
     pub(crate) fn pass_route<B>(request: &http::Request<B>) {
         if REQUEST.has_subscribers()
             && let Some(InRequest(context)) = request.extensions().get()
