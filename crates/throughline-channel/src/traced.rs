@@ -128,13 +128,13 @@ impl<T, C: TracedMessage> Surround for Tracing<T, C> {
     #[inline]
     fn surround_drop(&mut self, drop_inner: impl FnOnce()) {
         if let Some(work) = self.work.take() {
-            cancel(*work, drop_inner);
+            cancel(&work, drop_inner);
         }
     }
 }
 
 #[inline(never)]
-fn cancel<T, C: TracedMessage>(work: InProgress<T, C>, drop_inner: impl FnOnce()) {
+fn cancel<T, C: TracedMessage>(work: &InProgress<T, C>, drop_inner: impl FnOnce()) {
     // Never polled: nothing was published, so nothing is to be closed.
     let Some(context) = &work.context else { return };
     context.run(|| {
