@@ -298,6 +298,24 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
         self.add(Handler::Binding(Box::new(bind)))
     }
 
+    /// Decides over the whole context of each piece of work: for stores that belong to somebody else, or several at
+    /// once. `context` gets the message and the context so far, and gives the one to do the work in.
+    ///
+    /// ```
+    /// use throughline_channel::{Context, Store, TracingChannel};
+    /// static USER: Store<&str> = Store::new();
+    /// static STEP: TracingChannel<&str> = TracingChannel::new("shop.step");
+    ///
+    /// let _binding = STEP.bind_context(|_, context: &Context| context.without(&USER));
+    /// USER.run("alice", || STEP.trace_sync(|| "upkeep", || assert_eq!(USER.get(), None)));
+    /// ```
+    pub fn bind_context(
+        &'static self,
+        context: impl Fn(&C, &Context) -> Context + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add(Handler::Binding(Box::new(context)))
+    }
+
     fn add(&'static self, handler: Handler<C>) -> Subscription {
         register(self.name, self);
         let id = next_id();

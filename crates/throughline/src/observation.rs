@@ -170,7 +170,12 @@ impl ObservationBuilder {
         };
         let context = SpanContext { trace_id: span.trace_id, span_id: span.span_id };
         let (telemetry, session) = (self.telemetry, self.session);
-        Observation { telemetry, context, session, span: Mutex::new(Some(Box::new(span))) }
+        Observation {
+            telemetry,
+            context,
+            session: Mutex::new(session),
+            span: Mutex::new(Some(Box::new(span))),
+        }
     }
 
     /// Starts it, makes it the one that `future` runs in, and ends it afterwards.
@@ -212,7 +217,7 @@ impl ObservationBuilder {
 pub struct Observation {
     telemetry: Telemetry,
     context: SpanContext,
-    session: Option<Arc<Shared>>,
+    session: Mutex<Option<Arc<Shared>>>,
     /// `None` once it has ended.
     span: Mutex<Option<Box<Span>>>,
 }
@@ -226,7 +231,7 @@ impl Observation {
     /// Work inside this one.
     pub fn observation(&self, kind: ObservationType, name: impl Into<String>) -> ObservationBuilder {
         let builder = ObservationBuilder::new(self.telemetry.clone(), kind, name.into(), Some(self.context));
-        ObservationBuilder { session: self.session.clone(), ..builder }
+        ObservationBuilder { session: lock(&self.session).clone(), ..builder }
     }
 
     /// A model call inside this work.
@@ -251,7 +256,17 @@ impl Observation {
     }
 
     fn ambient(&self) -> Context {
-        Ambient { session: self.session.clone(), span: Some(self.context) }.into_context()
+        Ambient { session: lock(&self.session).clone(), span: Some(self.context) }.into_context()
+    }
+
+    /// What it is called, if it was not known at the start.
+    pub fn set_name(&self, name: impl Into<String>) {
+        self.change(|span| span.name = name.into());
+    }
+
+    /// The session it turned out to happen in. What was begun inside it before stays where it was.
+    pub fn set_session(&self, session: &Session) {
+        *lock(&self.session) = Some(session.shared().clone());
     }
 
     /// What went in, if it was not known at the start.
@@ -338,7 +353,7 @@ impl Observation {
     pub fn end_at(&self, time: Timestamp) {
         if let Some(mut span) = lock(&self.span).take() {
             span.end_time = time.max(span.start_time);
-            span.session = self.session.as_ref().map(|shared| (*shared.state()).clone());
+            span.session = lock(&self.session).as_ref().map(|shared| (*shared.state()).clone());
             self.telemetry.core().record_span(*span);
         }
     }

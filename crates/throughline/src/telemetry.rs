@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::pipeline::Core;
 use crate::{
     Builder, Counters, EventBuilder, Level, ObservationBuilder, ObservationType, Report, SessionBuilder,
+    Timestamp,
 };
 
 /// Telemetry of one service: cheap to clone, to be handed to whatever emits.
@@ -69,6 +70,11 @@ impl Telemetry {
     /// Who the events are from.
     pub fn resource(&self) -> &Resource {
         &self.core.resource
+    }
+
+    /// The time, by the clock that everything here is stamped with.
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
     }
 
     /// Whether any transport wants events of this level.
