@@ -106,8 +106,9 @@ impl Running {
     /// Lets requests under way finish, then commits and closes the store.
     pub async fn stop(self) {
         self.closer.close();
+        let deadline = tokio::time::Instant::now() + self.drain;
         for mut server in self.servers {
-            if tokio::time::timeout(self.drain, &mut server).await.is_err() {
+            if tokio::time::timeout_at(deadline, &mut server).await.is_err() {
                 tracing::warn!("requests were still under way after {:?}; they were cut off", self.drain);
                 server.abort();
             }

@@ -54,10 +54,11 @@ pub struct ClientConfig {
 impl ClientConfig {
     pub fn from_values(values: &Values) -> Result<Self, ConfigError> {
         let server = values.read("client.server", |text| {
-            let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-            match rest.map(|rest| rest.trim_end_matches('/')) {
-                Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
-                    Ok(text.trim_end_matches('/').to_owned())
+            let text = text.trim_end_matches('/');
+            match text.strip_prefix("http://") {
+                Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),
+                _ if text.starts_with("https://") => {
+                    Err("TLS is not spoken here; reach a server elsewhere through an SSH tunnel".to_owned())
                 }
                 _ => Err("expected a URL like http://127.0.0.1:4318".to_owned()),
             }

@@ -111,7 +111,9 @@ fn nobody_there_is_said_with_a_next_step() {
         assert!(ran.err.contains("cannot reach http://127.0.0.1:9"), "{}", ran.err);
         assert!(ran.err.contains("throughline serve"), "{}", ran.err);
     }
-    assert_eq!(run(&["tail", "--server", "ftp://x"]).code, 2);
+    for address in ["ftp://x", "https://localhost", "http://", "localhost:4318"] {
+        assert_eq!(run(&["tail", "--server", address]).code, 2, "{address}");
+    }
 }
 
 fn otlp_json(n: u8) -> Value {
@@ -223,6 +225,28 @@ async fn import_cuts_large_files_and_waits_for_a_busy_server() {
     assert_eq!((ran.code, &ran.json()["spans"]), (0, &json!(3000)), "{}", ran.err);
     assert_eq!(store.take_spans().len(), 3000);
     server.stop().await;
+}
+
+/// What one server tells of a session, another makes the same session of.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exported_session_can_be_imported() {
+    let (from, _) = TestServer::on(Engine::Memory).await;
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/captures/openinference-openai");
+    let body = std::fs::read(capture.join("001.body")).unwrap();
+    assert_eq!(from.post("/v1/traces").protobuf().body(body).send().await.status, 200);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("session.json");
+    let file = file.to_str().unwrap();
+    let exported =
+        ask(&from, &["sessions", "export", "oi-session-0005", "--format", "otlp", "-o", file]).await;
+    assert_eq!(exported.code, 0, "{}", exported.err);
+    let (to, _) = TestServer::on(Engine::Memory).await;
+    let imported = ask(&to, &["import", file]).await;
+    assert_eq!(imported.code, 0, "{}", imported.err);
+    let told = async |server| ask(server, &["sessions", "show", "oi-session-0005", "--json"]).await.json();
+    assert_eq!(told(&to).await, told(&from).await);
+    from.stop().await;
+    to.stop().await;
 }
 
 async fn with_one_session(id: &str) -> TestServer {
