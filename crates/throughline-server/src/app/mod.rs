@@ -53,8 +53,7 @@ pub struct Running {
 
 /// Opens the store that the configuration names and serves what it keeps.
 pub async fn start(config: &Config) -> Result<Running, StartError> {
-    let clock = system_clock();
-    start_with(config, store::open(&config.store, &clock)?, clock).await
+    start_with(config, store::open(&config.store)?, system_clock()).await
 }
 
 /// Serves what `store` keeps.

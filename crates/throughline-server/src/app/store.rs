@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use crate::config::{Engine, StoreConfig};
 use crate::domain::price::Prices;
-use crate::http::Clock;
 use crate::store::Store;
 use crate::store::embedded::{EmbeddedConfig, EmbeddedStore};
 use crate::store::memory::MemoryStore;
 
 use super::StartError;
 
-pub(super) fn open(config: &StoreConfig, _clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
+pub(super) fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StartError> {
     let prices = Prices::builtin();
     match config.engine {
         Engine::Memory => Ok(Arc::new(MemoryStore::new(prices))),

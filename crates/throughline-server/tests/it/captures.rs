@@ -222,3 +222,13 @@ async fn facts_hold_in_memory() {
 async fn order_does_not_matter_in_memory() {
     order_does_not_matter(Engine::Memory).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_hold_on_disk() {
+    facts_hold(Engine::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn order_does_not_matter_on_disk() {
+    order_does_not_matter(Engine::Embedded).await;
+}

@@ -317,7 +317,7 @@ async fn tail_follows_what_arrives() {
     server.stop().await;
 }
 
-/// Runs `serve` until `told` has what it needs, then stops it as a service manager would.
+/// Runs `serve` on free ports.
 fn serve(
     directory: &Path,
     flags: &[&str],
@@ -329,11 +329,8 @@ fn serve(
     (child, out)
 }
 
-#[test]
-fn serve_says_where_it_is_and_stops_when_told() {
-    use std::io::BufRead;
-    let directory = tempfile::tempdir().unwrap();
-    let (child, out) = serve(directory.path(), &["--store-engine", "memory"]);
+/// What the server says when it starts, and its address.
+fn greeting(out: impl std::io::BufRead) -> (String, String) {
     let mut said = String::new();
     let mut address = String::new();
     for line in out.lines() {
@@ -346,6 +343,48 @@ fn serve_says_where_it_is_and_stops_when_told() {
             break;
         }
     }
+    (said, address)
+}
+
+/// Stops a server as a service manager would.
+fn terminate(child: std::process::Child) {
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn what_was_served_is_there_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let (child, out) = serve(directory.path(), &[]);
+    let (said, address) = greeting(out);
+    assert!(said.contains(directory.path().to_str().unwrap()), "{said}");
+    let event = r#"{"name":"hello.world","sessionId":"first"}"#;
+    let send = ureq::post(format!("{address}/api/v1/events")).header("content-type", "application/json");
+    assert_eq!(send.send(event).unwrap().status(), 200);
+    let second = run(&[
+        "serve",
+        "--listen-http",
+        "127.0.0.1:0",
+        "--listen-grpc",
+        "off",
+        "--store-path",
+        directory.path().to_str().unwrap(),
+    ]);
+    assert_eq!(second.code, 1, "two servers must not share a directory: {}", second.out);
+    assert!(second.err.contains(directory.path().to_str().unwrap()), "{}", second.err);
+    terminate(child);
+    let (child, out) = serve(directory.path(), &[]);
+    let (_, address) = greeting(out);
+    assert_eq!(run(&["sessions", "list", "--json", "--server", &address]).json()["id"], "first");
+    terminate(child);
+}
+
+#[test]
+fn serve_says_where_it_is_and_stops_when_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (child, out) = serve(directory.path(), &["--store-engine", "memory"]);
+    let (said, address) = greeting(out);
     assert!(said.contains("OTLP over gRPC") && said.contains("curl") && said.contains("in memory"), "{said}");
     let health = ureq::get(format!("{address}/health")).call().unwrap();
     assert_eq!(health.status(), 200);
@@ -353,9 +392,7 @@ fn serve_says_where_it_is_and_stops_when_told() {
         run(&["serve", "--store-engine", "memory", "--listen-http", address.trim_start_matches("http://")]);
     assert_eq!(taken.code, 1);
     assert!(taken.err.contains("another program has this port"), "{}", taken.err);
-    let stopped = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-    assert!(stopped.success());
-    assert!(child.wait_with_output().unwrap().status.success());
+    terminate(child);
 }
 
 #[test]
