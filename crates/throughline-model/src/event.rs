@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Actor, Attributes, ErrorInfo, EventId, Level, Scope, SessionId, Source, SpanId, Timestamp, TraceId,
+    Actor, Attributes, ErrorInfo, EventId, Level, Scope, SessionId, Source, SpanId, Timestamp, TraceId, keys,
 };
 
 /// One named fact: the envelope that an SDK emits and the server shows.
@@ -79,7 +79,21 @@ impl Event {
         let actor =
             self.actor.as_ref().filter(|actor| actor.kind == "user").and_then(|actor| actor.id.as_deref());
         actor
-            .or_else(|| self.attributes.get("user.id").and_then(|id| id.as_str()))
+            .or_else(|| self.attributes.get(keys::USER_ID).and_then(|id| id.as_str()))
             .filter(|id| !id.is_empty())
+    }
+
+    /// The session that the event's session was started in, which travels as an attribute.
+    ///
+    /// ```
+    /// # use throughline_model::{Event, keys};
+    /// # let mut event: Event = serde_json::from_str(r#"{"id":"evt_1","name":"a","time":"2024-01-15T10:30:00.000Z",
+    /// #     "level":"info","service":"","environment":""}"#)?;
+    /// event.attributes.insert(keys::PARENT_SESSION_ID.to_owned(), "sess_0".into());
+    /// assert_eq!(event.parent_session_id(), Some("sess_0"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn parent_session_id(&self) -> Option<&str> {
+        self.attributes.get(keys::PARENT_SESSION_ID)?.as_str().filter(|id| !id.is_empty())
     }
 }

@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
         Some(ErrorInfo {
             name: name.unwrap_or_else(|| "error".to_owned()),
             message: message.or_else(|| status_message.map(str::to_owned)).unwrap_or_default(),
-            code: owned(Field::ErrorCode),
+            code: exception.code.or_else(|| owned(Field::ErrorCode)),
             stack: exception.stack.or_else(|| owned(Field::ErrorStack)),
         })
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::value::{RawValue, key_value};
 use super::wire::{self, Wire};
+use crate::keys;
 
 /// A span's events, looked into only when asked.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,7 @@ struct Event<'a> {
 pub(super) struct Exception {
     pub(super) kind: Option<String>,
     pub(super) message: Option<String>,
+    pub(super) code: Option<String>,
     pub(super) stack: Option<String>,
 }
 
@@ -71,9 +73,10 @@ impl<'a> SpanEvents<'a> {
             return Exception::default();
         };
         Exception {
-            kind: event.text(b"exception.type"),
-            message: event.text(b"exception.message"),
-            stack: event.text(b"exception.stacktrace"),
+            kind: event.text(keys::EXCEPTION_TYPE.as_bytes()),
+            message: event.text(keys::EXCEPTION_MESSAGE.as_bytes()),
+            code: event.text(keys::ERROR_CODE.as_bytes()),
+            stack: event.text(keys::EXCEPTION_STACKTRACE.as_bytes()),
         }
     }
 

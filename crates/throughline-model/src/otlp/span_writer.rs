@@ -63,8 +63,10 @@ pub struct OutgoingSpan<'a> {
 ///     attributes: Attributes::new(),
 /// };
 /// let body = spans_to_traces(Origin { service: "shop", environment: "test", version: None }, [span]);
-/// let facts: Vec<_> = each_span(&body).map(|span| span.facts()).collect();
-/// assert_eq!((facts[0].kind, facts[0].service.as_deref()), (ObservationType::Tool, Some("shop")));
+/// each_span(&body, |span| {
+///     let facts = span.facts();
+///     assert_eq!((facts.kind, facts.service.as_deref()), (ObservationType::Tool, Some("shop")));
+/// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn spans_to_traces<'a>(origin: Origin<'_>, spans: impl IntoIterator<Item = OutgoingSpan<'a>>) -> Vec<u8> {

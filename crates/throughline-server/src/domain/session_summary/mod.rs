@@ -361,6 +361,7 @@ impl SessionSummary {
         let environment = Some(event.environment.as_str()).filter(|name| !name.is_empty());
         Held::replace(&mut self.environment, &by, environment.map(|name| (at, name)))?;
         Held::replace(&mut self.user, &by, event.user_id().map(|id| (at, id)))?;
+        Held::replace(&mut self.parent, &by, event.parent_session_id().map(|id| (at, id)))?;
         let actor = event.actor.as_ref().map(preview::actor);
         Held::replace(&mut self.actor, &by, actor.as_ref().map(|actor| (at, actor)))?;
         let scope = event.scope.as_ref().map(preview::scope);

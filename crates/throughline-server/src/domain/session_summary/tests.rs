@@ -107,6 +107,15 @@ fn an_event_names_the_user_only_by_a_user() {
 }
 
 #[test]
+fn an_event_names_the_session_that_its_session_began_in() {
+    let mut session = summary();
+    let mut nested = event(1, 0);
+    nested.attributes.insert(throughline_model::keys::PARENT_SESSION_ID.to_owned(), "outer".into());
+    session.add_event(&nested).unwrap();
+    assert_eq!(session.session(at(1)).parent_session_id, Some("outer".into()));
+}
+
+#[test]
 fn what_begins_after_the_end_reopens() {
     let mut session = summary();
     session.replace_trace(None, Some(&trace(1, 0, 1))).unwrap();
