@@ -59,6 +59,8 @@ macro_rules! conformance {
             lists::users_are_summed_over_their_sessions,
             records::what_is_appended_is_found,
             records::more_of_the_same_changes_nothing,
+            records::senders_at_the_same_time_count_once,
+            records::events_may_come_as_log_records,
             records::the_whole_texts_of_a_trace_are_found,
             sessions::a_late_root_brings_its_children_into_its_session,
             sessions::a_session_named_on_a_child_covers_the_trace,

@@ -1,8 +1,12 @@
 use serde_json::json;
-use throughline_model::{ObservationType, Status};
+use throughline_model::otlp::events_to_logs;
+use throughline_model::{Level, ObservationType, Status};
+use throughline_server::domain::arrival::BatchContent;
 
-use super::requests::{at, generation, span, span_id};
-use super::{TestStore, all_sessions, everything, project, put, session, trace, trace_numbers};
+use super::requests::{at, event_in, generation, request, span, span_id};
+use super::{
+    TestStore, all_sessions, batch, everything, project, put, put_events, session, trace, trace_numbers,
+};
 
 pub(crate) async fn what_is_appended_is_found(store: &TestStore) {
     let root = span(1, 1).named("turn").during(0, 100).in_session("s").of_user("alice").tags(&["b", "a"]);
@@ -62,6 +66,36 @@ pub(crate) async fn more_of_the_same_changes_nothing(store: &TestStore) {
     let status = store.status().await;
     assert_eq!((status.spans_stored, status.duplicates_dropped), (3, 11));
     assert_eq!(trace_numbers(store, &everything()).await, [1, 2]);
+}
+
+pub(crate) async fn senders_at_the_same_time_count_once(store: &TestStore) {
+    let send = async |sender: usize| {
+        for n in 0..40_u64 {
+            // Everybody sends the same forty spans, each beginning elsewhere.
+            let id = (n + sender as u64 * 7) % 40 + 1;
+            let spans = [generation(id % 5 + 1, id, 10, 1).in_session("s")];
+            store.append(batch(BatchContent::Traces(request(&spans)))).await.unwrap();
+        }
+    };
+    futures_util::future::join_all((0..6).map(send)).await;
+    store.settle().await.unwrap();
+    let found = session(store, "s").await.unwrap();
+    assert_eq!((found.trace_count, found.observation_count, found.total_tokens), (5, 40, 440));
+    assert_eq!(store.status().await.spans_stored, 40);
+}
+
+pub(crate) async fn events_may_come_as_log_records(store: &TestStore) {
+    let mut event = event_in("as a record", 5, Some("s"), Some(1));
+    event.attributes.insert("ctx.order.id".to_owned(), json!("ord_789"));
+    event.level = Level::Error;
+    let records = events_to_logs(std::slice::from_ref(&event));
+    for _ in 0..2 {
+        store.append(batch(BatchContent::Logs(records.clone().into()))).await.unwrap();
+    }
+    put_events(store, std::slice::from_ref(&event)).await;
+    assert_eq!(store.events(&project(), &everything()).await.unwrap().rows, [event]);
+    let found = session(store, "s").await.unwrap();
+    assert_eq!((found.event_count, found.error_count), (1, 1));
 }
 
 pub(crate) async fn the_whole_texts_of_a_trace_are_found(store: &TestStore) {
