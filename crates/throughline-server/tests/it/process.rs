@@ -1,0 +1,98 @@
+//! The real binary as a child process, on ports of its own.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A running `throughline serve`; killed when dropped.
+pub(crate) struct ServerProcess {
+    child: Child,
+    pub(crate) http: SocketAddr,
+    agent: ureq::Agent,
+}
+
+impl ServerProcess {
+    /// Starts on these addresses and waits until it is ready.
+    pub(crate) fn start(data_dir: &Path, http: SocketAddr, grpc: SocketAddr) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_throughline"))
+            .arg("serve")
+            .args(["--listen-http", &http.to_string(), "--listen-grpc", &grpc.to_string()])
+            .arg("--store-path")
+            .arg(data_dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build()
+            .new_agent();
+        let server = Self { child, http, agent };
+        server.wait_until_ready();
+        server
+    }
+
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(self.http).is_err() || self.get("/ready").0 != 200 {
+            assert!(Instant::now() < deadline, "the server was not ready after a minute");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends it as a crash would: SIGKILL, no chance to tidy up.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the server was running");
+        self.child.wait().expect("the server ended");
+    }
+
+    /// Posts, and returns the status; `None` if the connection broke before an answer came.
+    pub(crate) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Option<u16> {
+        post(&self.agent, self.http, path, content_type, body)
+    }
+
+    /// Status and JSON body (null if it is not JSON).
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
+        let (status, body) = self.page(path);
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// Status (0 if there was no answer) and body as text.
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+        match self.agent.get(format!("http://{}{path}", self.http)).call() {
+            Ok(mut response) => {
+                (response.status().as_u16(), response.body_mut().read_to_string().unwrap_or_default())
+            }
+            Err(_) => (0, String::new()),
+        }
+    }
+}
+
+pub(crate) fn post(
+    agent: &ureq::Agent,
+    server: SocketAddr,
+    path: &str,
+    content_type: &str,
+    body: &[u8],
+) -> Option<u16> {
+    let response = agent.post(format!("http://{server}{path}")).content_type(content_type).send(body).ok()?;
+    Some(response.status().as_u16())
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // Already ended is as good.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A loopback address that was free a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("a bound listener has an address")
+}
