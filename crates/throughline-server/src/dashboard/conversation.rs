@@ -5,16 +5,17 @@
 //! first input of a turn is what the turn is about, even if it was said before.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
+use throughline_model::message::{self, Message as Said, Part};
 use throughline_model::{Observation, ObservationType};
 
 use super::address::Address;
 use super::event_list::Failure;
+use super::history::{History, fingerprint};
+use super::message::{Message, Room, piece};
 use super::notation;
-use super::passage::{self, JsonText, Passage};
-use super::said::{self, Part, Role, Said};
+use super::passage;
 use crate::domain::query::TraceDetail;
 
 /// One entry of a turn's conversation.
@@ -37,142 +38,14 @@ pub(super) enum Entry {
     },
 }
 
-/// A message as the page shows it.
-#[derive(Debug, Clone)]
-pub(super) struct Message {
-    /// `user`, `assistant`, `system` or `tool`.
-    pub role: &'static str,
-    pub who: &'static str,
-    /// Model, tokens, time to first token.
-    pub figures: Vec<String>,
-    /// The observation it comes from.
-    pub href: String,
-    pub pieces: Vec<Piece>,
-}
-
-/// A piece of a message.
-#[derive(Debug, Clone)]
-pub(super) struct Piece {
-    /// `prose`, `data`, or one that is folded: `system`, `reasoning`, `call`, `result`.
-    pub kind: &'static str,
-    pub label: String,
-    pub brief: String,
-    pub body: Body,
-}
-
-/// Text or JSON.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Body {
-    pub prose: Option<Passage>,
-    pub json: Option<JsonText>,
-}
-
-/// What is shown of a text even when the page has no room left.
-const LEAST: usize = 600;
-
-/// How much text a page may still show. When it is used up, texts are cut short instead of the page growing.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
-    left: usize,
-    each: usize,
-}
-
-impl Room {
-    pub(super) const fn new(total: usize, each: usize) -> Self {
-        Self { left: total, each }
-    }
-
-    fn take(&mut self, wanted: usize) -> usize {
-        let given = wanted.min(self.each).min(self.left.max(LEAST));
-        self.left = self.left.saturating_sub(given);
-        given
-    }
-
-    fn passage(&mut self, text: &str) -> Passage {
-        Passage::new(text, self.take(text.len()))
-    }
-
-    fn json(&mut self, value: &Value) -> JsonText {
-        let json = JsonText::new(value, self.left.max(LEAST).min(self.each));
-        self.take(json.tokens.iter().map(|token| token.text.len()).sum());
-        json
-    }
-
-    /// A value that may be text, or JSON, or JSON written as text.
-    pub(super) fn body(&mut self, value: &Value) -> Body {
-        let parsed;
-        let value = match value {
-            Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
-                parsed = serde_json::from_str(text).unwrap_or_else(|_| value.clone());
-                &parsed
-            }
-            _ => value,
-        };
-        match value {
-            Value::String(text) => Body { prose: Some(self.passage(text)), json: None },
-            other => Body { prose: None, json: Some(self.json(other)) },
-        }
-    }
-}
-
-/// The conversation so far: how often each message occurred.
-#[derive(Debug, Clone, Default)]
-pub(super) struct History(HashMap<u64, usize>);
-
-impl History {
-    /// Takes in a turn that is not shown itself.
-    pub(super) fn remember(&mut self, detail: &TraceDetail) {
-        drop(turn(detail, self, &mut Room::new(0, 0)));
-    }
-
-    /// Adds the message unless this is an occurrence already known.
-    fn is_known(&mut self, said: &Said, occurrence: usize) -> bool {
-        let known = self.0.entry(fingerprint(said)).or_default();
-        if occurrence <= *known {
-            return true;
-        }
-        *known = occurrence;
-        false
-    }
-}
-
-/// Messages with the same fingerprint say the same. Ids of tool calls and reasoning do not count: sources leave them out
-/// when they repeat a message.
-fn fingerprint(said: &Said) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    said.role.hash(&mut hasher);
-    for part in &said.parts {
-        match part {
-            Part::Text(text) => text.trim().hash(&mut hasher),
-            Part::Call { name, arguments, .. } => (name, canonical(arguments)).hash(&mut hasher),
-            Part::Result { content, .. } => canonical(content).hash(&mut hasher),
-            Part::Media(what) => what.hash(&mut hasher),
-            Part::Other(value) => value.to_string().hash(&mut hasher),
-            Part::Reasoning(_) => {}
-        }
-    }
-    hasher.finish()
-}
-
-/// JSON written as text is the same as the JSON.
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::String(text) => match serde_json::from_str::<Value>(text) {
-            Ok(inner @ (Value::Array(_) | Value::Object(_))) => inner.to_string(),
-            _ => text.trim().to_owned(),
-        },
-        other => other.to_string(),
-    }
-}
-
 /// The entries of a turn.
 pub(super) fn turn(detail: &TraceDetail, history: &mut History, room: &mut Room) -> Vec<Entry> {
     const MOST: usize = 80;
-    let mut teller = Teller { history, room, entries: Vec::new(), said_anything: false };
+    let mut teller = Teller::new(history, room);
     let mut steps: Vec<&Observation> = detail
         .observations
         .iter()
-        .filter(|observation| matches!(observation.kind, ObservationType::Generation | ObservationType::Tool))
+        .filter(|step| matches!(step.kind, ObservationType::Generation | ObservationType::Tool))
         .collect();
     steps.sort_by_key(|step| step.start_time);
     for step in steps {
@@ -181,7 +54,7 @@ pub(super) fn turn(detail: &TraceDetail, history: &mut History, room: &mut Room)
             _ => teller.tool(step),
         }
     }
-    if !teller.said_anything {
+    if !teller.told {
         teller.whole_trace(detail);
     }
     let mut entries = teller.entries;
@@ -193,81 +66,89 @@ pub(super) fn turn(detail: &TraceDetail, history: &mut History, room: &mut Room)
     entries
 }
 
+/// Takes a turn into the history without showing it.
+pub(super) fn remember(detail: &TraceDetail, history: &mut History) {
+    drop(turn(detail, history, &mut Room::new(0, 0)));
+}
+
+/// The messages of one input or output, all of them, for the panel of one record; none if it is only a text or only
+/// data.
+pub(super) fn messages(input: Option<&Value>, output: Option<&Value>, room: &mut Room) -> Vec<Message> {
+    let said = message::conversation(input, output);
+    let is_text =
+        input.or(output).is_some_and(Value::is_string) && said.iter().all(|said| said.parts.len() == 1);
+    let is_data = said.iter().flat_map(|said| &said.parts).all(|part| matches!(part, Part::Other(_)));
+    if is_data || said.len() == 1 && is_text {
+        return Vec::new();
+    }
+    let mut history = History::default();
+    let mut teller = Teller::new(&mut history, room);
+    said.iter().for_each(|said| teller.message(said, Vec::new(), ""));
+    let message = |entry| if let Entry::Message(message) = entry { Some(message) } else { None };
+    teller.entries.into_iter().filter_map(message).collect()
+}
+
 struct Teller<'a> {
     history: &'a mut History,
     room: &'a mut Room,
     entries: Vec<Entry>,
-    said_anything: bool,
+    /// Whether anything was said yet.
+    told: bool,
+    /// The tools that were called, by the id of the call.
+    tools: HashMap<String, String>,
+    /// The last answer's text, which what surrounds the call may repeat.
+    answer: String,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    fn new(history: &'a mut History, room: &'a mut Room) -> Self {
+        Self { history, room, entries: Vec::new(), told: false, tools: HashMap::new(), answer: String::new() }
+    }
+
     fn generation(&mut self, call: &Observation) {
         let href = observation_href(call);
-        let input = call.input.as_ref().map(|input| said::read(input, Role::User)).unwrap_or_default();
-        self.input(&input, &href);
-        let mut output =
-            call.output.as_ref().map(|output| said::read(output, Role::Assistant)).unwrap_or_default();
-        if output.is_empty()
-            && let Some(output_value) = call.output.as_ref().filter(|_| !input.is_empty())
-        {
-            output.push(plain(Role::Assistant, output_value));
-        }
-        let mut seen = HashMap::new();
+        self.input(&message::conversation(call.input.as_ref(), None), &href);
+        let mut output = message::conversation(None, call.output.as_ref());
+        output.retain(|said| !is_blank(said));
         for said in &output {
+            let text = said.text();
             // A wrapper around the call repeats its answer.
-            let occurrence = occurrence(&mut seen, said);
-            let known = self.history.0.get(&fingerprint(said)).copied().unwrap_or_default();
-            if self.already_shown(said) {
+            if !text.is_empty() && text == self.answer {
                 continue;
             }
-            self.history.is_known(said, known + occurrence);
-            self.message(said, figures(call), &href);
+            self.answer = text;
+            self.history.add(fingerprint(said));
+            self.message(said, figures(call, said), &href);
         }
         if let Some(failure) = failure(call) {
             self.entries.push(Entry::Failed { failure, href });
         }
     }
 
-    /// Whether the turn's last answer is this very message.
-    fn already_shown(&self, said: &Said) -> bool {
-        let text = text_of(said);
-        !text.is_empty()
-            && self
-                .entries
-                .iter()
-                .rev()
-                .find_map(|entry| match entry {
-                    Entry::Message(message) if message.role == "assistant" => Some(message),
-                    _ => None,
-                })
-                .is_some_and(|last| {
-                    last.pieces
-                        .iter()
-                        .any(|piece| piece.kind == "prose" && piece.brief == notation::line(&text, 160))
-                })
-    }
-
     fn input(&mut self, input: &[Said], href: &str) {
-        let first_of_turn = !self.said_anything;
-        let last_answer = input.iter().rposition(|said| said.role == Role::Assistant);
-        let mut seen = HashMap::new();
+        let first = !self.told;
+        let last_answer = input.iter().rposition(|said| said.role == "assistant");
+        let mut repeated = History::default();
         let mut earlier = 0;
         let mut fresh = Vec::new();
-        for (i, said) in input.iter().enumerate() {
-            let occurrence = occurrence(&mut seen, said);
-            let own = first_of_turn && said.role == Role::User && last_answer.is_none_or(|last| i > last);
-            if self.history.is_known(said, occurrence) && !own {
+        for (i, said) in input.iter().enumerate().filter(|(_, said)| !is_blank(said)) {
+            let print = fingerprint(said);
+            repeated.add(print);
+            let own = first && said.role == "user" && last_answer.is_none_or(|last| i > last);
+            let known = repeated.count(print) <= self.history.count(print);
+            if !known {
+                self.history.add(print);
+            }
+            if known && !own {
                 earlier += 1;
             } else {
                 fresh.push(said);
             }
         }
-        if first_of_turn && earlier > 0 {
+        if first && earlier > 0 {
             self.entries.push(Entry::Earlier { count: earlier, href: href.to_owned() });
         }
-        for said in fresh {
-            self.message(said, Vec::new(), href);
-        }
+        fresh.into_iter().for_each(|said| self.message(said, Vec::new(), href));
     }
 
     fn tool(&mut self, call: &Observation) {
@@ -277,40 +158,25 @@ impl Teller<'_> {
         let id = tool.and_then(|tool| tool.call_id.clone());
         let arguments = tool.and_then(|tool| tool.arguments.clone()).or_else(|| call.input.clone());
         let result = tool.and_then(|tool| tool.result.clone()).or_else(|| call.output.clone());
-        let asked = self.entries.iter().any(|entry| match entry {
-            Entry::Message(message) => message
-                .pieces
-                .iter()
-                .any(|piece| piece.kind == "call" && piece.label == notation::line(&name, 80)),
-            _ => false,
-        });
+        let asked = self.tools.values().any(|asked| *asked == name);
         let mut parts = Vec::new();
         if !asked {
-            parts.push(Part::Call {
-                id: id.clone(),
-                name: name.clone(),
-                arguments: arguments.unwrap_or_default(),
-            });
+            let arguments = arguments.unwrap_or_default();
+            parts.push(Part::ToolCall { id: id.clone(), name: name.clone(), arguments });
         }
-        if let Some(content) = result {
-            parts.push(Part::Result { id, name: Some(name), content });
+        if let Some(result) = result {
+            if let Some(id) = &id {
+                self.tools.insert(id.clone(), name.clone());
+            }
+            // The next call's input repeats the result; it is shown here, where it happened.
+            let part = Part::ToolResult { id, result };
+            let said =
+                Said { role: "tool".to_owned(), name: None, parts: vec![part.clone()], finish_reason: None };
+            self.history.add(fingerprint(&said));
+            parts.push(part);
         }
-        let said = Said { role: Role::Tool, parts };
-        // The next call's input repeats the result; it is shown here, where it happened.
-        let only_result = Said {
-            parts: said.parts.iter().filter(|part| matches!(part, Part::Result { .. })).cloned().collect(),
-            ..said
-        };
-        let known = self.history.0.get(&fingerprint(&only_result)).copied().unwrap_or_default();
-        self.history.is_known(&only_result, known + 1);
-        let as_text = only_result.parts.first().and_then(|part| match part {
-            Part::Result { content: Value::String(text), .. } => Some(plain_text(Role::Tool, text)),
-            _ => None,
-        });
-        if let Some(as_text) = as_text {
-            self.history.is_known(&as_text, known + 1);
-        }
-        if !said.parts.is_empty() {
+        if !parts.is_empty() {
+            let said = Said { role: "tool".to_owned(), name: Some(name), parts, finish_reason: None };
             self.message(&said, vec![notation::duration(call.duration)], &href);
         }
         if let Some(failure) = failure(call) {
@@ -321,153 +187,67 @@ impl Teller<'_> {
     /// A trace without model calls that say anything: its own input and output.
     fn whole_trace(&mut self, detail: &TraceDetail) {
         let href = Address::trace(detail.trace.id).to_string();
-        let sides = [(&detail.trace.input, Role::User), (&detail.trace.output, Role::Assistant)];
-        for (value, role) in sides {
-            let Some(value) = value.as_ref().filter(|value| !is_blank(value)) else { continue };
-            let mut messages = said::read(value, role);
-            if messages.is_empty() {
-                messages.push(plain(role, value));
-            }
-            if role == Role::User {
-                self.input(&messages, &href);
-            } else {
-                messages.iter().for_each(|said| self.message(said, Vec::new(), &href));
-            }
+        self.input(&message::conversation(detail.trace.input.as_ref(), None), &href);
+        for said in message::conversation(None, detail.trace.output.as_ref()) {
+            self.message(&said, Vec::new(), &href);
         }
-        for failed in detail.observations.iter().filter(|observation| observation.is_error()) {
-            if let Some(failure) = failure(failed)
-                && !self.entries.iter().any(|entry| matches!(entry, Entry::Failed { failure: known, .. } if known.message == failure.message))
+        let failed = detail.observations.iter().filter(|observation| observation.is_error());
+        let mut told: Vec<String> = self.entries.iter().filter_map(told_failure).collect();
+        for observation in failed {
+            if let Some(failure) = failure(observation)
+                && !told.contains(&failure.message)
             {
-                self.entries.push(Entry::Failed { failure, href: observation_href(failed) });
+                told.push(failure.message.clone());
+                self.entries.push(Entry::Failed { failure, href: observation_href(observation) });
             }
         }
     }
 
     fn message(&mut self, said: &Said, figures: Vec<String>, href: &str) {
-        let pieces: Vec<Piece> =
-            said.parts.iter().filter_map(|part| piece(part, said.role, self.room)).collect();
-        if pieces.is_empty() {
-            return;
-        }
-        self.said_anything = true;
-        let (role, who) = match said.role {
-            Role::System => ("system", "Instructions"),
-            Role::User => ("user", "User"),
-            Role::Assistant => ("assistant", "Assistant"),
-            Role::Tool => ("tool", "Tool"),
-        };
-        self.entries.push(Entry::Message(Message { role, who, figures, href: href.to_owned(), pieces }));
-    }
-}
-
-/// The messages of one input or output, all of them; for the panel of one observation.
-pub(super) fn messages(value: &Value, role: Role, room: &mut Room) -> Vec<Message> {
-    let mut history = History::default();
-    let mut teller = Teller { history: &mut history, room, entries: Vec::new(), said_anything: false };
-    for said in said::read(value, role) {
-        teller.message(&said, Vec::new(), "");
-    }
-    let message = |entry| if let Entry::Message(message) = entry { Some(message) } else { None };
-    teller.entries.into_iter().filter_map(message).collect()
-}
-
-fn occurrence(seen: &mut HashMap<u64, usize>, said: &Said) -> usize {
-    let times = seen.entry(fingerprint(said)).or_default();
-    *times += 1;
-    *times
-}
-
-fn plain(role: Role, value: &Value) -> Said {
-    match value {
-        Value::String(text) => plain_text(role, text),
-        other => Said { role, parts: vec![Part::Other(other.clone())] },
-    }
-}
-
-fn plain_text(role: Role, text: &str) -> Said {
-    Said { role, parts: vec![Part::Text(text.to_owned())] }
-}
-
-fn text_of(said: &Said) -> String {
-    let texts = said
-        .parts
-        .iter()
-        .filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
-    texts.collect::<Vec<_>>().join("\n")
-}
-
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
-}
-
-fn piece(part: &Part, role: Role, room: &mut Room) -> Option<Piece> {
-    Some(match part {
-        Part::Text(text) if text.trim().is_empty() => return None,
-        Part::Text(text) if role == Role::System => folded("system", "Instructions", text, room),
-        Part::Text(text) if role == Role::Tool => {
-            let value = Value::String(text.clone());
-            Piece {
-                kind: "result",
-                label: "Result".to_owned(),
-                brief: notation::line(text, 160),
-                body: room.body(&value),
+        for part in &said.parts {
+            if let Part::ToolCall { id, name, .. } = part {
+                self.tools.insert(id.clone().unwrap_or_else(|| name.clone()), name.clone());
             }
         }
-        Part::Text(text) => {
-            let body = Body { prose: Some(room.passage(text)), json: None };
-            Piece { kind: "prose", label: String::new(), brief: notation::line(text, 160), body }
+        let tool = |id: Option<&String>| id.and_then(|id| self.tools.get(id)).or(said.name.as_ref());
+        let pieces = said.parts.iter().filter_map(|part| {
+            let name = if let Part::ToolResult { id, .. } = part { tool(id.as_ref()) } else { None };
+            piece(part, &said.role, name.map(String::as_str), self.room)
+        });
+        let message = Message::new(said, pieces.collect(), figures, href);
+        if !message.pieces.is_empty() {
+            self.told = true;
+            self.entries.push(Entry::Message(message));
         }
-        Part::Reasoning(text) if text.trim().is_empty() => return None,
-        Part::Reasoning(text) => folded("reasoning", "Reasoning", text, room),
-        Part::Call { name, arguments, .. } => Piece {
-            kind: "call",
-            label: notation::line(name, 80),
-            brief: brief_of(arguments),
-            body: room.body(arguments),
-        },
-        Part::Result { name, content, .. } => Piece {
-            kind: "result",
-            label: name
-                .as_deref()
-                .map_or_else(|| "Result".to_owned(), |name| format!("{} result", notation::line(name, 80))),
-            brief: brief_of(content),
-            body: room.body(content),
-        },
-        Part::Media(what) => Piece {
-            kind: "prose",
-            label: String::new(),
-            brief: String::new(),
-            body: Body { prose: Some(Passage::plain(&format!("[{what}]"), 400)), json: None },
-        },
-        Part::Other(value) => {
-            Piece { kind: "data", label: String::new(), brief: String::new(), body: room.body(value) }
-        }
+    }
+}
+
+fn told_failure(entry: &Entry) -> Option<String> {
+    if let Entry::Failed { failure, .. } = entry { Some(failure.message.clone()) } else { None }
+}
+
+fn is_blank(said: &Said) -> bool {
+    said.parts.iter().all(|part| match part {
+        Part::Text(text) | Part::Reasoning(text) => text.trim().is_empty(),
+        Part::Other(Value::Null) => true,
+        Part::Other(Value::Array(items)) => items.is_empty(),
+        Part::Other(Value::Object(fields)) => fields.is_empty(),
+        _ => false,
     })
 }
 
-fn folded(kind: &'static str, label: &str, text: &str, room: &mut Room) -> Piece {
-    let body = Body { prose: Some(room.passage(text)), json: None };
-    Piece { kind, label: label.to_owned(), brief: notation::line(text, 160), body }
-}
-
-fn brief_of(value: &Value) -> String {
-    passage::brief(value, 160)
-}
-
-fn figures(call: &Observation) -> Vec<String> {
+fn figures(call: &Observation, said: &Said) -> Vec<String> {
     let model = call.model.as_deref().map(|model| notation::line(model, 60));
     let tokens =
         call.completion_tokens.filter(|n| *n > 0).map(|n| format!("{} tokens", notation::compact(n)));
+    let took = (call.duration > 0.0).then(|| notation::duration(call.duration));
     let first = call.time_to_first_token.map(|ms| format!("first token {}", notation::duration(ms)));
     let cost = call.cost.or(call.given_cost).map(notation::money);
-    let took = (call.duration > 0.0).then(|| notation::duration(call.duration));
-    model.into_iter().chain(tokens).chain(took).chain(first).chain(cost).collect()
+    let usual = ["stop", "end_turn", "tool_calls", "tool_use", "tool-calls"];
+    let stopped =
+        said.finish_reason.as_deref().filter(|reason| !usual.contains(&reason.to_ascii_lowercase().as_str()));
+    let stopped = stopped.map(|reason| format!("stopped: {}", notation::line(reason, 40)));
+    model.into_iter().chain(tokens).chain(took).chain(first).chain(cost).chain(stopped).collect()
 }
 
 /// What an observation says went wrong in it.
@@ -484,8 +264,102 @@ pub(super) fn failure(observation: &Observation) -> Option<Failure> {
 }
 
 fn observation_href(observation: &Observation) -> String {
-    Address::trace(observation.trace_id)
-        .with("observation", observation.id.to_string())
-        .at("record")
-        .to_string()
+    let address = Address::trace(observation.trace_id).with("observation", observation.id.to_string());
+    address.at("record").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::sample;
+    use super::*;
+
+    /// A turn with one model call; what is told of it, in short.
+    fn told(history: &mut History, input: Value, output: Value) -> Vec<String> {
+        let mut detail = sample::trace("turn", 0);
+        let mut call = sample::observation(1, None, "chat", 0, 1);
+        call.kind = ObservationType::Generation;
+        (call.input, call.output) = (Some(input), Some(output));
+        detail.observations = vec![call];
+        let entries = turn(&detail, history, &mut Room::new(1_000_000, 10_000));
+        let short = |entry: &Entry| match entry {
+            Entry::Earlier { count, .. } => format!("{count} earlier"),
+            Entry::Message(message) => {
+                let pieces: Vec<&str> = message.pieces.iter().map(|piece| piece.brief.as_str()).collect();
+                format!("{}: {}", message.role, pieces.join("|"))
+            }
+            Entry::Failed { failure, .. } => format!("failed: {}", failure.message),
+            Entry::More { count, .. } => format!("{count} more"),
+        };
+        entries.iter().map(short).collect()
+    }
+
+    fn user(text: &str) -> Value {
+        json!({"role": "user", "content": text})
+    }
+
+    fn assistant(text: &str) -> Value {
+        json!({"role": "assistant", "content": text})
+    }
+
+    #[test]
+    fn history_that_is_sent_along_is_not_told_again() {
+        let mut history = History::default();
+        let first = told(&mut history, json!([user("hi")]), assistant("hello"));
+        assert_eq!(first, ["user: hi", "assistant: hello"]);
+        let second =
+            told(&mut history, json!([user("hi"), assistant("hello"), user("bye")]), assistant("see you"));
+        assert_eq!(second, ["2 earlier", "user: bye", "assistant: see you"]);
+    }
+
+    #[test]
+    fn what_is_said_twice_is_told_twice() {
+        let mut history = History::default();
+        told(&mut history, json!([user("yes")]), assistant("sure?"));
+        let with_history =
+            told(&mut history, json!([user("yes"), assistant("sure?"), user("yes")]), assistant("done"));
+        assert_eq!(with_history, ["2 earlier", "user: yes", "assistant: done"]);
+        // A client that sends no history.
+        assert_eq!(
+            told(&mut history, json!([user("yes")]), assistant("again?")),
+            ["user: yes", "assistant: again?"]
+        );
+    }
+
+    #[test]
+    fn plain_texts_are_a_conversation_too() {
+        let mut history = History::default();
+        assert_eq!(told(&mut history, json!("hi"), json!("hello")), ["user: hi", "assistant: hello"]);
+    }
+
+    #[test]
+    fn a_call_around_a_call_does_not_tell_the_answer_again() {
+        let mut detail = sample::trace("turn", 0);
+        detail.observations = [1, 2]
+            .map(|id| {
+                let mut call = sample::observation(id, (id == 2).then_some(1), "chat", id as i64, 9);
+                call.kind = ObservationType::Generation;
+                (call.input, call.output) = (Some(json!([user("hi")])), Some(assistant("hello")));
+                call
+            })
+            .into();
+        let entries = turn(&detail, &mut History::default(), &mut Room::new(1_000, 1_000));
+        assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn a_failed_request_says_so_once() {
+        let mut detail = sample::trace("request", 0);
+        for id in 1..=3 {
+            let mut layer = sample::observation(id, (id > 1).then(|| id - 1), "layer", 0, 1);
+            layer.status = throughline_model::Status::Error;
+            layer.status_message = Some("no such order".to_owned());
+            detail.observations.push(layer);
+        }
+        let entries = turn(&detail, &mut History::default(), &mut Room::new(1_000, 1_000));
+        assert!(
+            matches!(&entries[..], [Entry::Failed { failure, .. }] if failure.message == "no such order")
+        );
+    }
 }

@@ -12,12 +12,13 @@ mod event_list;
 mod events_page;
 mod finder;
 mod frame;
+mod history;
 mod list_place;
 mod live_page;
+mod message;
 mod notation;
 mod passage;
 mod record_panel;
-mod said;
 #[cfg(test)]
 mod sample;
 mod session_page;

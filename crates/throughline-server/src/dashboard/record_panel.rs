@@ -1,12 +1,13 @@
 //! Everything about one record of a trace, or about the trace itself.
 
+use serde_json::Value;
 use throughline_model::{Event, Observation, Timestamp, Trace, Usage};
 
-use super::conversation::{self, Body, Message, Room};
+use super::conversation;
 use super::event_list::{self, EventRow, Fact, Failure};
+use super::message::{Body, Message, Room};
 use super::notation::{self, When};
 use super::passage::{self, JsonText};
-use super::said::Role;
 use super::token_chart::buckets;
 
 /// The panel beside the tree.
@@ -80,17 +81,15 @@ impl RecordPanel {
         let mut room = Room::new(most.saturating_mul(8), most);
         let error = conversation::failure(observation);
         let mut sides = vec![
-            Side::new("Input", observation.input.as_ref(), Role::User, &mut room),
-            Side::new("Output", observation.output.as_ref(), Role::Assistant, &mut room),
+            Side::input("Input", observation.input.as_ref(), &mut room),
+            Side::output("Output", observation.output.as_ref(), &mut room),
         ];
         if let Some(tool) = &observation.tool {
-            let other = |value: &Option<serde_json::Value>, than: &Option<serde_json::Value>| {
-                value.clone().filter(|_| value != than)
-            };
+            let other = |value: &Option<Value>, than: &Option<Value>| value.clone().filter(|_| value != than);
             let arguments = other(&tool.arguments, &observation.input);
             let result = other(&tool.result, &observation.output);
-            sides.push(Side::new("Arguments", arguments.as_ref(), Role::Tool, &mut room));
-            sides.push(Side::new("Result", result.as_ref(), Role::Tool, &mut room));
+            sides.push(Side::data("Arguments", arguments.as_ref(), &mut room));
+            sides.push(Side::data("Result", result.as_ref(), &mut room));
         }
         Self {
             name: notation::line(&observation.name, 300),
@@ -135,8 +134,8 @@ impl RecordPanel {
     pub(super) fn trace(trace: &Trace, now: Timestamp, most: usize) -> Self {
         let mut room = Room::new(most.saturating_mul(8), most);
         let sides = [
-            Side::new("Input", trace.input.as_ref(), Role::User, &mut room),
-            Side::new("Output", trace.output.as_ref(), Role::Assistant, &mut room),
+            Side::input("Input", trace.input.as_ref(), &mut room),
+            Side::output("Output", trace.output.as_ref(), &mut room),
         ];
         let mut facts = vec![Fact::new("Started", When::new(trace.start_time, now).exact)];
         facts.push(Fact::new("Ended", When::new(trace.end_time, now).exact));
@@ -178,14 +177,28 @@ impl RecordPanel {
 }
 
 impl Side {
-    fn new(
+    fn input(name: &'static str, value: Option<&Value>, room: &mut Room) -> Option<Self> {
+        let messages = conversation::messages(value, None, room);
+        Self::of(name, value, messages, room)
+    }
+
+    fn output(name: &'static str, value: Option<&Value>, room: &mut Room) -> Option<Self> {
+        let messages = conversation::messages(None, value, room);
+        Self::of(name, value, messages, room)
+    }
+
+    fn data(name: &'static str, value: Option<&Value>, room: &mut Room) -> Option<Self> {
+        Self::of(name, value, Vec::new(), room)
+    }
+
+    /// As messages if there are any, else as it is.
+    fn of(
         name: &'static str,
-        value: Option<&serde_json::Value>,
-        role: Role,
+        value: Option<&Value>,
+        messages: Vec<Message>,
         room: &mut Room,
     ) -> Option<Self> {
         let value = value.filter(|value| !value.is_null())?;
-        let messages = conversation::messages(value, role, room);
         let body = if messages.is_empty() { room.body(value) } else { Body::default() };
         Some(Self { name, messages, body })
     }

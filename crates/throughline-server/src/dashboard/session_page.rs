@@ -7,11 +7,13 @@ use serde::Deserialize;
 use throughline_model::{ProjectId, Session, SessionId, SessionState, Timestamp, Trace};
 
 use super::address::Address;
-use super::conversation::{History, Room};
+use super::conversation;
 use super::event_list::{EventRow, Fact, who};
 use super::finder::exactly;
 use super::frame::{Frame, Section, Visit, html};
+use super::history::History;
 use super::list_place;
+use super::message::Room;
 use super::notation::{self, When};
 use super::passage::{self, JsonText};
 use super::time_scale::TimeScale;
@@ -440,13 +442,14 @@ impl Reader<'_> {
         if let Some(before) = shown.start.checked_sub(1)
             && let Some(detail) = self.detail(&traces[before]).await?
         {
-            history.remember(&detail);
+            conversation::remember(&detail, &mut history);
         }
         for place in shown.clone() {
             // A trace that was deleted meanwhile is simply no longer there.
             let Some(detail) = self.detail(&traces[place]).await? else { continue };
             let idle = turn::idle_before(place.checked_sub(1).map(|before| &traces[before]), &traces[place]);
-            let entries = if alone { Vec::new() } else { Turn::entries_of(&detail, &mut history, &mut room) };
+            let entries =
+                if alone { Vec::new() } else { conversation::turn(&detail, &mut history, &mut room) };
             page.turns.push(Turn::new(overview.first + place, &detail, idle, entries, &plan));
         }
         if self.session.event_count > 0 && !alone {

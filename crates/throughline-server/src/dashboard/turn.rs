@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use throughline_model::{Timestamp, Trace, millis};
+use throughline_model::{Timestamp, Trace, message, millis};
 
 use super::address::Address;
-use super::conversation::{self, Entry, History, Room};
+use super::conversation::Entry;
 use super::notation::{self, When};
 use super::time_scale::{IDLE_NANOS, TimeScale};
 use super::tree;
@@ -85,10 +85,6 @@ impl Turn {
             after: Vec::new(),
         }
     }
-
-    pub(super) fn entries_of(detail: &TraceDetail, history: &mut History, room: &mut Room) -> Vec<Entry> {
-        conversation::turn(detail, history, room)
-    }
 }
 
 /// How turns are drawn.
@@ -106,22 +102,10 @@ pub(super) fn name(trace: &Trace) -> String {
     if name.is_empty() { "(no name)".to_owned() } else { name }
 }
 
-/// What the rail says of a turn: what went in, if that is text, else its name.
+/// What the rail says of a turn: what the user said last in its input, else its name.
 pub(super) fn label(trace: &Trace) -> String {
-    let role = super::said::Role::User;
-    let said = trace.input.as_ref().and_then(|input| match input {
-        serde_json::Value::String(text) if !text.trim_start().starts_with(['[', '{']) => {
-            Some(notation::line(text, 80))
-        }
-        other => {
-            let messages = super::said::read(other, role);
-            let user = messages.iter().rev().find(|said| said.role == role)?;
-            user.parts.iter().find_map(|part| match part {
-                super::said::Part::Text(text) => Some(notation::line(text, 80)),
-                _ => None,
-            })
-        }
-    });
+    let said = message::conversation(trace.input.as_ref(), None);
+    let said = message::last_user_text(&said).map(|text| notation::line(&text, 80));
     said.filter(|said| !said.is_empty()).unwrap_or_else(|| name(trace))
 }
 

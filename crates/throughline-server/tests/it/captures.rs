@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use crate::support::{Engine, Request, TestServer};
 
-struct Capture {
-    name: String,
-    requests: Vec<PathBuf>,
-    expected: Value,
+pub(crate) struct Capture {
+    pub(crate) name: String,
+    pub(crate) requests: Vec<PathBuf>,
+    pub(crate) expected: Value,
 }
 
 fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn captures() -> Vec<Capture> {
+pub(crate) fn captures() -> Vec<Capture> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/captures");
     let mut captures = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -38,7 +38,7 @@ fn captures() -> Vec<Capture> {
 }
 
 /// Sends one recorded request as it was sent, but for the address.
-async fn replay(server: &TestServer, body: &Path) {
+pub(crate) async fn replay(server: &TestServer, body: &Path) {
     let recorded = read_json(&body.with_extension("json"));
     let bytes = std::fs::read(body).unwrap();
     let (method, path) = (recorded["method"].as_str().unwrap(), recorded["path"].as_str().unwrap());

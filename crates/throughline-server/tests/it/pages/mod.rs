@@ -10,7 +10,8 @@ use http::StatusCode;
 use shelf::Shelf;
 use story::Story;
 
-use crate::support::{Reply, TestServer};
+use crate::captures::{captures, replay};
+use crate::support::{Engine, Reply, TestServer};
 
 /// A session id that tries to break out of wherever it is put.
 const NASTY_ID: &str = "%22%3E%3Cscript%3Ealert%28%27id%27%29%3C%2Fscript%3E%2F..%2Fx%3Fy%23z";
@@ -278,4 +279,42 @@ async fn assets_are_kept_for_ever_under_an_address_that_changes_with_them() {
     assert_eq!((stale.status, stale.headers["cache-control"].as_bytes()), (StatusCode::OK, &b"no-store"[..]));
     assert_eq!(server.get("/assets/000000000000/secrets").send().await.status, StatusCode::NOT_FOUND);
     server.stop().await;
+}
+
+/// A page's text as a reader sees it.
+fn read(html: &str) -> String {
+    let without_tags: String = html.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect();
+    let entities = [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
+    entities.into_iter().fold(without_tags, |text, (entity, character)| text.replace(entity, character))
+}
+
+#[tokio::test]
+async fn what_real_clients_sent_reads_as_the_conversation_it_was() {
+    for capture in captures() {
+        let (server, store) = TestServer::on(Engine::Memory).await;
+        for request in &capture.requests {
+            replay(&server, request).await;
+        }
+        store.settle().await.unwrap();
+        let id = capture.expected["session_id"].as_str().unwrap();
+        let (_, list) = page(&server, "/sessions").await;
+        assert!(list.contains(&format!("href=\"/sessions/{id}\"")), "{}", capture.name);
+        let (status, html) = page(&server, &format!("/sessions/{id}")).await;
+        assert_eq!(status, StatusCode::OK, "{}", capture.name);
+        let turns: Vec<String> = html.split("<article").skip(1).map(read).collect();
+        let expected = capture.expected["per_trace"].as_array().unwrap();
+        assert_eq!(turns.len(), expected.len(), "{}", capture.name);
+        for (turn, expected) in turns.iter().zip(expected) {
+            for field in ["input_contains", "output_contains"] {
+                if let Some(said) = expected[field].as_str() {
+                    assert!(turn.contains(said), "{}: no {said:?} in {turn}", capture.name);
+                }
+            }
+        }
+        for trace in links(&html, "/traces/").filter(|href| href.contains("observation=")) {
+            let (status, _) = page(&server, trace.split('#').next().unwrap()).await;
+            assert_eq!(status, StatusCode::OK, "{}: {trace}", capture.name);
+        }
+        server.stop().await;
+    }
 }
