@@ -283,7 +283,8 @@ async fn assets_are_kept_for_ever_under_an_address_that_changes_with_them() {
 
 /// A page's text as a reader sees it.
 fn read(html: &str) -> String {
-    let without_tags: String = html.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect();
+    let without_tags: String =
+        html.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect();
     let entities = [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
     entities.into_iter().fold(without_tags, |text, (entity, character)| text.replace(entity, character))
 }
