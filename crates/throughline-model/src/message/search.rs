@@ -3,11 +3,13 @@
 use memchr::memchr2;
 
 /// Values under these keys are for programs.
-const BOILERPLATE: [&[u8]; 24] = [
+const BOILERPLATE: [&[u8]; 26] = [
     b"role",
     b"type",
     b"id",
     b"object",
+    b"created",
+    b"created_at",
     b"tool_call_id",
     b"toolCallId",
     b"tool_use_id",
@@ -35,7 +37,7 @@ const DEEPEST: usize = 3;
 
 /// Appends what people would search for in `raw`, which is plain text or JSON text, to `out`: at most `limit` bytes.
 ///
-/// Of JSON that is the texts, decoded, one per line; not the keys, and not the values of keys such as `role`, `type`
+/// Of JSON that is the texts, decoded, and the whole numbers of objects, one per line; not the keys, and not the values of keys such as `role`, `type`
 /// and `id`. Text that does not begin like JSON is taken as it is.
 ///
 /// ```
@@ -122,7 +124,7 @@ impl Scan<'_> {
         self.is_key = is_object;
     }
 
-    /// Whether there was any text value.
+    /// Whether there was any text or whole number.
     fn run(mut self, out: &mut String, end: usize) -> bool {
         let mut found = false;
         while let Some(&byte) = self.raw.as_bytes().get(self.at) {
@@ -142,11 +144,27 @@ impl Scan<'_> {
                     self.is_key = self.in_object();
                     self.skip &= !self.is_key;
                 }
-                b':' => self.is_key = false,
+                b':' => {
+                    self.is_key = false;
+                    found |= self.number(out, end);
+                }
                 _ => {}
             }
         }
         found
+    }
+
+    /// Reads a whole number, if one stands here: a number of an order, perhaps. Whether there was one.
+    fn number(&mut self, out: &mut String, end: usize) -> bool {
+        let rest = self.raw[self.at..].trim_ascii_start();
+        let length = rest.find(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)).unwrap_or(rest.len());
+        let number = &rest[..length];
+        let is_whole = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        if is_whole && !self.skip && number.len() < end.saturating_sub(out.len()) {
+            push(out, number, end);
+            out.push('\n');
+        }
+        is_whole
     }
 
     /// Reads the text that begins here; whether it is a value and not a key.

@@ -38,4 +38,4 @@ pub use error::FilterError;
 pub use fields::{FIELDS, FieldInfo, Kind, Target};
 pub use literal::parse_time;
 pub use parser::MAX_BYTES;
-pub use record::{FieldValue, Record, SessionRecord, TraceRecord, event_texts, observation_texts};
+pub use record::{FieldValue, Record, SessionRecord, TraceRecord};

@@ -8,7 +8,7 @@ use super::ast::{Comparison, Field, Filter, Literal, Pattern};
 use super::error::FilterError;
 use super::fields::{Kind, Target, suggestion};
 use super::literal::{BadValue, When, read, when};
-use super::words::{Syntax, words};
+use super::words::words;
 
 /// The longest filter that is read.
 pub const MAX_BYTES: usize = 8192;
@@ -215,7 +215,7 @@ impl<'a> Parser<'a> {
     /// Words to search for, cut as the index cuts them.
     fn text_filter(&self, start: usize, text: &str) -> Result<Filter, FilterError> {
         let mut found: Vec<String> = Vec::new();
-        for word in words(text, Syntax::Plain) {
+        for word in words(text) {
             if !found.contains(&word) {
                 found.push(word);
             }

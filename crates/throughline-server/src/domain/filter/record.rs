@@ -1,5 +1,7 @@
 //! What filters look at: the fields and words of sessions, traces, observations and events.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use throughline_model::{
     Attributes, Event, Level, Money, Observation, ObservationType, Session, SessionState, Status, Timestamp,
@@ -7,7 +9,7 @@ use throughline_model::{
 };
 
 use super::ast::Field;
-use super::words::{Text, contain_all};
+use super::words::contain_all;
 
 /// One value that a record has in a field.
 #[derive(Debug, Clone, Copy)]
@@ -76,18 +78,21 @@ fn number(value: u64, test: Test<'_>) -> bool {
 }
 
 /// What words are looked for in an event: its name, its error's message and those of its attributes that are text.
-pub fn event_texts(event: &Event) -> impl Iterator<Item = Text<'_>> {
-    let message = event.error.iter().map(|error| Text::Plain(&error.message));
-    let facts = event.attributes.values().filter(|value| value.is_string()).map(Text::Value);
-    std::iter::once(Text::Plain(&event.name)).chain(message).chain(facts)
+fn event_texts(event: &Event) -> impl Iterator<Item = Cow<'_, str>> {
+    let message = event.error.iter().map(|error| error.message.as_str());
+    let facts = event.attributes.values().filter_map(Value::as_str);
+    std::iter::once(event.name.as_str()).chain(message).chain(facts).map(Cow::Borrowed)
 }
 
 /// What words are looked for in an observation: input, output, status and error message.
-pub fn observation_texts(observation: &Observation) -> impl Iterator<Item = Text<'_>> {
+fn observation_texts(observation: &Observation) -> impl Iterator<Item = Cow<'_, str>> {
     let error = observation.error.as_ref().map(|error| &error.message);
     let messages = [observation.status_message.as_ref(), error].into_iter().flatten();
-    let bodies = [&observation.input, &observation.output].into_iter().flatten();
-    bodies.map(Text::Value).chain(messages.map(|message| Text::Plain(message)))
+    let bodies = [&observation.input, &observation.output].into_iter().flatten().map(|body| match body {
+        Value::String(text) => Cow::Borrowed(text.as_str()),
+        json => Cow::Owned(json.to_string()),
+    });
+    bodies.chain(messages.map(|message| Cow::Borrowed(message.as_str())))
 }
 
 impl Record for Observation {
@@ -118,7 +123,7 @@ impl Record for Observation {
     }
 
     fn has_words(&self, words: &[&str]) -> bool {
-        contain_all(&observation_texts(self).collect::<Vec<_>>(), words)
+        contain_all(observation_texts(self), words)
     }
 }
 
@@ -143,7 +148,7 @@ impl Record for Event {
     }
 
     fn has_words(&self, words: &[&str]) -> bool {
-        contain_all(&event_texts(self).collect::<Vec<_>>(), words)
+        contain_all(event_texts(self), words)
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use throughline_model::{Event, Level, Money, Observation, ObservationType, SessionState, Status, Timestamp};
 
-use super::words::{Syntax, words};
+use super::words::words;
 use super::*;
 
 fn now() -> Timestamp {
@@ -458,7 +458,7 @@ fn field_filter() -> impl Strategy<Value = Filter> {
 
 fn filters() -> impl Strategy<Value = Filter> {
     let words = "\\PC{1,12}".prop_filter_map("no words", |text| {
-        let mut found: Vec<String> = words(&text, Syntax::Plain).collect();
+        let mut found: Vec<String> = words(&text).collect();
         found.sort();
         found.dedup();
         (!found.is_empty()).then(|| Filter::Text(found.join(" ")))

@@ -3,39 +3,22 @@
 //! A word is a run of letters and digits (Unicode's), in lower case; what is longer than [`MAX_WORD_BYTES`] is cut
 //! there. Scripts that are written without spaces (Chinese, Japanese, Thai, ...) are cut into overlapping pairs of
 //! characters, so that any part of two characters or more can be found; a single character is found where it stands
-//! alone. In JSON text escapes are resolved first: `"one\ntwo"` holds `one` and `two`, and `\u5929` the character.
+//! alone. What of a JSON text is searched at all is for [`searchable_text`] to say; words are cut from what it leaves.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use serde_json::Value;
+use throughline_model::message::searchable_text;
 
 /// Longer words are known by their first so many bytes (a character is never split).
 pub const MAX_WORD_BYTES: usize = 40;
 
-/// How a text is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Syntax {
-    Plain,
-    /// Backslashes escape as in JSON strings.
-    Json,
-}
-
-impl Syntax {
-    /// What inputs and outputs are as they come from clients: JSON if it looks like an object, an array or a string.
-    pub fn of(text: &str) -> Self {
-        match text.trim_start().as_bytes().first() {
-            Some(b'{' | b'[' | b'"') => Self::Json,
-            _ => Self::Plain,
-        }
-    }
-}
-
 /// Finds the next word at or after byte `at` of `text`, puts it into `word` and returns where it is. The next call
 /// goes on from the end of that range.
-pub fn next_word(text: &str, mut at: usize, syntax: Syntax, word: &mut String) -> Option<Range<usize>> {
+pub fn next_word(text: &str, mut at: usize, word: &mut String) -> Option<Range<usize>> {
     word.clear();
     let (start, first, mut len) = loop {
-        let (c, len) = char_at(text, at, syntax)?;
+        let (c, len) = char_at(text, at)?;
         if c.is_alphanumeric() {
             break (at, c, len);
         }
@@ -44,7 +27,7 @@ pub fn next_word(text: &str, mut at: usize, syntax: Syntax, word: &mut String) -
     at += len;
     word.push(lower(first));
     if is_unspaced(first) {
-        let second = |at| char_at(text, at, syntax).filter(|(c, _)| is_unspaced(*c) && c.is_alphanumeric());
+        let second = |at| char_at(text, at).filter(|(c, _)| is_unspaced(*c) && c.is_alphanumeric());
         if let Some((c, len)) = second(at) {
             word.push(lower(c));
             // the second character also begins the next pair, unless it is the last
@@ -55,7 +38,7 @@ pub fn next_word(text: &str, mut at: usize, syntax: Syntax, word: &mut String) -
     let mut full = false;
     loop {
         let c;
-        (c, len) = match char_at(text, at, syntax) {
+        (c, len) = match char_at(text, at) {
             Some((c, len)) if c.is_alphanumeric() && !is_unspaced(c) => (lower(c), len),
             _ => return Some(start..at),
         };
@@ -68,23 +51,24 @@ pub fn next_word(text: &str, mut at: usize, syntax: Syntax, word: &mut String) -
 }
 
 /// The words of a text, in order, repeats included.
-pub fn words(text: &str, syntax: Syntax) -> impl Iterator<Item = String> {
+pub fn words(text: &str) -> impl Iterator<Item = String> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let mut word = String::new();
-        at = next_word(text, at, syntax, &mut word)?.end;
+        at = next_word(text, at, &mut word)?.end;
         Some(word)
     })
 }
 
-/// Whether each of `wanted` occurs in one of `texts`.
-pub fn contain_all(texts: &[Text<'_>], wanted: &[&str]) -> bool {
+/// Whether each of `wanted` occurs in one of `texts`, which are plain or JSON as they came.
+pub fn contain_all<'a>(texts: impl IntoIterator<Item = Cow<'a, str>>, wanted: &[&str]) -> bool {
     let mut missing = wanted.to_vec();
-    let mut word = String::new();
-    for text in texts {
-        let (text, syntax) = text.written();
+    let (mut text, mut word) = (String::new(), String::new());
+    for raw in texts {
+        text.clear();
+        searchable_text(&raw, &mut text, usize::MAX);
         let mut at = 0;
-        while let Some(range) = next_word(&text, at, syntax, &mut word) {
+        while let Some(range) = next_word(&text, at, &mut word) {
             missing.retain(|wanted| *wanted != word);
             if missing.is_empty() {
                 return true;
@@ -95,49 +79,13 @@ pub fn contain_all(texts: &[Text<'_>], wanted: &[&str]) -> bool {
     missing.is_empty()
 }
 
-/// A text that words are looked for in.
-#[derive(Debug, Clone, Copy)]
-pub enum Text<'a> {
-    Plain(&'a str),
-    /// Text or JSON, keys included.
-    Value(&'a Value),
-}
-
-impl Text<'_> {
-    fn written(&self) -> (std::borrow::Cow<'_, str>, Syntax) {
-        match self {
-            Self::Plain(text) => ((*text).into(), Syntax::Plain),
-            Self::Value(Value::String(text)) => (text.into(), Syntax::Plain),
-            Self::Value(value) => (value.to_string().into(), Syntax::Json),
-        }
-    }
-}
-
 /// The character at byte `at` and the number of bytes it is written in.
 #[inline]
-fn char_at(text: &str, at: usize, syntax: Syntax) -> Option<(char, usize)> {
+fn char_at(text: &str, at: usize) -> Option<(char, usize)> {
     match *text.as_bytes().get(at)? {
-        b'\\' if syntax == Syntax::Json => Some(escaped_at(text.as_bytes(), at)),
         byte if byte.is_ascii() => Some((char::from(byte), 1)),
         _ => text[at..].chars().next().map(|c| (c, c.len_utf8())),
     }
-}
-
-/// The character that the escape at byte `at` stands for; a broken escape is a lone backslash.
-fn escaped_at(bytes: &[u8], at: usize) -> (char, usize) {
-    let unit = |at: usize| {
-        let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
-        digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
-    };
-    let decoded = match (unit(at), unit(at + 6)) {
-        (Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)) => {
-            char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)).map(|c| (c, 12))
-        }
-        (Some(unit), _) => Some((char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 6)),
-        // none of the one-letter escapes stands for a letter or digit
-        (None, _) => bytes.get(at + 1).filter(|c| b"\"\\/bfnrt".contains(c)).map(|_| (' ', 2)),
-    };
-    decoded.unwrap_or(('\\', 1))
 }
 
 /// One character for one, so that cutting words a second time changes nothing (`İ` would become two).
@@ -165,12 +113,11 @@ fn is_unspaced(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
     fn cut(text: &str) -> Vec<String> {
-        words(text, Syntax::Plain).collect()
+        words(text).collect()
     }
 
     #[test]
@@ -197,23 +144,17 @@ mod tests {
     #[test]
     fn scripts_without_spaces_are_cut_into_pairs() {
         assert_eq!(cut("请给我退款，谢谢GPT。天"), ["请给", "给我", "我退", "退款", "谢谢", "gpt", "天"]);
-        assert!(contain_all(&[Text::Plain("请给我退款")], &["退款"]));
-    }
-
-    #[test]
-    fn escapes_in_json_are_no_part_of_words() {
-        let text = r#"{"a\nb":"caf\u00e9 \ud83d\ude00 \u9000\u6b3e \"q\" \x"}"#;
-        assert_eq!(Syntax::of(text), Syntax::Json);
-        assert_eq!(words(text, Syntax::Json).collect::<Vec<_>>(), ["a", "b", "café", "退款", "q", "x"]);
-        assert_eq!(cut(r"C:\new"), ["c", "new"]);
+        assert!(contain_all(["请给我退款".into()], &["退款"]));
     }
 
     #[test]
     fn all_words_must_occur_but_in_any_of_the_texts() {
-        let value = json!({"role": "user", "content": "I want a\nrefund"});
-        let texts = [Text::Value(&value), Text::Plain("Order 789")];
-        assert!(contain_all(&texts, &["refund", "role", "789"]));
-        assert!(!contain_all(&texts, &["refund", "order", "78"]));
+        let json = r#"[{"role": "user", "content": "I want a\nrefund \u9000\u6b3e"}]"#;
+        let contain = |wanted: &[&str]| contain_all([json.into(), r"Order 789 in C:\new".into()], wanted);
+        assert!(contain(&["refund", "789", "退款", "new"]));
+        assert!(!contain(&["refund", "order", "78"]));
+        assert!(!contain(&["nrefund"]), "escapes are no part of words");
+        assert!(!contain(&["role"]) && !contain(&["user"]), "what only programs read is not searched");
     }
 
     proptest! {
@@ -224,21 +165,13 @@ mod tests {
         }
 
         #[test]
-        fn json_text_has_the_words_of_what_it_says(text in any::<String>()) {
-            let json = serde_json::to_string(&text).unwrap();
-            prop_assert_eq!(words(&json, Syntax::Json).collect::<Vec<_>>(), cut(&text));
-        }
-
-        #[test]
         fn anything_can_be_cut(text in any::<String>()) {
-            for syntax in [Syntax::Plain, Syntax::Json] {
-                let mut at = 0;
-                let mut word = String::new();
-                while let Some(range) = next_word(&text, at, syntax, &mut word) {
-                    prop_assert!(range.start >= at && range.end > range.start && text.is_char_boundary(range.end));
-                    prop_assert!(!word.is_empty() && word.len() <= MAX_WORD_BYTES);
-                    at = range.end;
-                }
+            let mut at = 0;
+            let mut word = String::new();
+            while let Some(range) = next_word(&text, at, &mut word) {
+                prop_assert!(range.start >= at && range.end > range.start && text.is_char_boundary(range.end));
+                prop_assert!(!word.is_empty() && word.len() <= MAX_WORD_BYTES);
+                at = range.end;
             }
         }
     }

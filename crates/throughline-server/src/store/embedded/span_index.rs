@@ -9,6 +9,7 @@ use tantivy::schema::{
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexSettings, TantivyDocument};
+use throughline_model::message::searchable_text;
 use throughline_model::otlp::{RawSpan, SpanFacts};
 use throughline_model::{Event, Money, ProjectId, Usage};
 
@@ -252,8 +253,10 @@ impl SpanFields {
     }
 
     fn text(&self, doc: &mut TantivyDocument, text: &str) {
-        if !text.is_empty() {
-            doc.add_text(self.text, &text[..text.floor_char_boundary(SEARCHED_BYTES)]);
+        let mut searched = String::new();
+        searchable_text(text, &mut searched, SEARCHED_BYTES);
+        if !searched.is_empty() {
+            doc.add_text(self.text, searched);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
-use crate::domain::filter::words::{Syntax, next_word};
+use crate::domain::filter::words::next_word;
 
 /// The name under which the tokenizer is registered.
 pub(super) const NAME: &str = "once";
@@ -17,7 +17,6 @@ pub(super) struct Once {
 
 pub(super) struct OnceStream<'a> {
     text: &'a str,
-    syntax: Syntax,
     token: &'a mut Token,
     met: &'a mut [u64],
 }
@@ -29,7 +28,7 @@ impl Tokenizer for Once {
         self.token.reset();
         self.met.clear();
         self.met.resize((text.len() / 4).next_power_of_two().clamp(64, 8192), 0);
-        OnceStream { text, syntax: Syntax::of(text), token: &mut self.token, met: &mut self.met }
+        OnceStream { text, token: &mut self.token, met: &mut self.met }
     }
 }
 
@@ -37,7 +36,7 @@ impl TokenStream for OnceStream<'_> {
     fn advance(&mut self) -> bool {
         loop {
             let at = self.token.offset_to;
-            let Some(place) = next_word(self.text, at, self.syntax, &mut self.token.text) else {
+            let Some(place) = next_word(self.text, at, &mut self.token.text) else {
                 return false;
             };
             (self.token.offset_from, self.token.offset_to) = (place.start, place.end);
