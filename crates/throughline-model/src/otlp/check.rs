@@ -48,6 +48,16 @@ pub fn check_traces(body: &[u8], now: Timestamp) -> Result<Checked, Malformed> {
 ///
 /// # Errors
 /// When the request as a whole is not well-formed; the error says why and where.
+///
+/// ```
+/// use throughline_model::{Timestamp, otlp};
+///
+/// let now: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
+/// let json = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"traceId":"0102"},{"eventName":"tick"}]}]}]}"#;
+/// let checked = otlp::check_logs(&otlp::logs_from_json(json).unwrap(), now).unwrap();
+/// assert_eq!((checked.accepted, checked.rejected), (1, 1));
+/// assert_eq!(checked.first_reason.unwrap(), "log record: its trace id has 2 bytes, 16 are needed");
+/// ```
 pub fn check_logs(body: &[u8], now: Timestamp) -> Result<Checked, Malformed> {
     Check { signal: Signal::Logs, latest: latest(now), now }.run(body)
 }

@@ -54,6 +54,22 @@ impl From<Value> for AttributeValue<'_> {
 /// What one span says, in our words. Built by the mapping; what the index, the totals and the pages are made from.
 ///
 /// `input` and `output` are as the source sent them: plain text or JSON text.
+///
+/// ```
+/// use throughline_model::otlp::{each_span, traces_from_json};
+///
+/// let body = traces_from_json(br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"chat gpt-4o","attributes":[
+///     {"key":"gen_ai.response.model","value":{"stringValue":"gpt-4o-2024-08-06"}},
+///     {"key":"gen_ai.usage.input_tokens","value":{"intValue":100}},
+///     {"key":"gen_ai.usage.cache_read.input_tokens","value":{"intValue":64}}]}]}]}]}"#)?;
+/// each_span(&body, |span| {
+///     let facts = span.facts();
+///     let usage = facts.usage.unwrap();
+///     assert_eq!((facts.kind.as_str(), facts.model.as_deref()), ("generation", Some("gpt-4o-2024-08-06")));
+///     assert_eq!((usage.input_uncached, usage.cache_read), (36, 64));
+/// })?;
+/// # Ok::<(), throughline_model::otlp::wire::Malformed>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct SpanFacts<'a> {
     /// The trace it is part of.

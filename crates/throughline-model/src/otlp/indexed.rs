@@ -12,13 +12,13 @@ const DEEPEST: usize = 12;
 
 enum Node {
     Leaf(Value),
-    /// Numeric keys sort as numbers, before others, which keep their order of first appearance.
-    Branch(BTreeMap<usize, Self>, Vec<(String, Self)>),
+    /// Numeric keys, which sort as numbers, and others.
+    Branch(BTreeMap<usize, Self>, BTreeMap<String, Self>),
 }
 
 /// The attributes of `span` whose keys begin with `prefix`, put together as JSON text.
 pub(super) fn gather(span: &[u8], prefix: &str) -> String {
-    let mut root = Node::Branch(BTreeMap::new(), Vec::new());
+    let mut root = Node::Branch(BTreeMap::new(), BTreeMap::new());
     for field in wire::checked(span) {
         let (9, Wire::Bytes(attribute)) = field else { continue };
         let (key, value) = key_value(attribute);
@@ -37,21 +37,13 @@ impl Node {
             return;
         };
         if let Self::Leaf(_) = self {
-            *self = Self::Branch(BTreeMap::new(), Vec::new());
+            *self = Self::Branch(BTreeMap::new(), BTreeMap::new());
         }
         let Self::Branch(items, entries) = self else { return };
+        let empty = || Self::Leaf(Value::Null);
         let child = match first.parse::<usize>() {
-            Ok(index) => items.entry(index).or_insert_with(|| Self::Leaf(Value::Null)),
-            Err(_) => {
-                let at = match entries.iter().position(|(key, _)| key == first) {
-                    Some(at) => at,
-                    None => {
-                        entries.push(((*first).to_owned(), Self::Leaf(Value::Null)));
-                        entries.len() - 1
-                    }
-                };
-                &mut entries[at].1
-            }
+            Ok(index) => items.entry(index).or_insert_with(empty),
+            Err(_) => entries.entry((*first).to_owned()).or_insert_with(empty),
         };
         child.insert(rest, value);
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::context::Context;
+use super::digest::bounded_id;
 use super::facts::{AttributeValue, SpanFacts};
 use super::indexed;
 use super::mapping::{Field, INDEX, Rule, Shape, When};
@@ -18,9 +19,6 @@ use super::wire::{self, Wire};
 use crate::{Actor, ErrorInfo, Level, ObservationType, Scope, SpanId, Status, Timestamp, TraceId};
 
 type Pairs<'a> = Vec<(Cow<'a, str>, AttributeValue<'a>)>;
-
-/// Ids longer than this are cut and marked with a hash: they become index terms.
-const LONGEST_ID: usize = 512;
 
 /// What one pass over a span's bytes collects.
 struct Reader<'a> {
@@ -491,13 +489,4 @@ fn joined(mut texts: Vec<Cow<'_, str>>) -> Option<Cow<'_, str>> {
 
 fn nanos(unix: u64) -> i64 {
     i64::try_from(unix).unwrap_or(i64::MAX)
-}
-
-/// An id as it is, or a long one's beginning with a hash of it all.
-fn bounded_id(id: Cow<'_, str>) -> Cow<'_, str> {
-    if id.len() <= LONGEST_ID {
-        return id;
-    }
-    let head = &id[..id.floor_char_boundary(128)];
-    Cow::Owned(format!("{head}~{}", super::digest::hex(&super::digest::digest(&[id.as_bytes()])[..16])))
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::digest::digest;
+use super::digest::{bounded_id, digest};
 use super::mapping::{Field, INDEX};
 use super::slots::Slots;
 use super::value::{RawValue, key_value};
@@ -127,7 +127,7 @@ impl<'a> Record<'a> {
             }
         }
         let named = slots.value(Field::Session).or_else(|| self.shared.value(Field::Session));
-        named.and_then(RawValue::to_text)
+        named.and_then(RawValue::to_text).map(bounded_id)
     }
 
     /// What tells this record from others: everything it says and where it comes from, but not when it was observed,
@@ -142,6 +142,6 @@ impl<'a> Record<'a> {
 
     /// The id that our SDK gave it.
     pub(super) fn own_id(&self) -> Option<Cow<'a, str>> {
-        self.text(keys::EVENT_ID).filter(|id| !id.is_empty())
+        self.text(keys::EVENT_ID).filter(|id| !id.is_empty()).map(bounded_id)
     }
 }

@@ -5,6 +5,22 @@ use super::facts::SpanFacts;
 use super::wire::{self, Fields, Malformed, Wire, WireError};
 
 /// One span of a request with the resource and scope it came under, as bytes.
+///
+/// ```
+/// use throughline_model::otlp::{each_span, traces_from_json};
+///
+/// let body = traces_from_json(br#"{"resourceSpans":[{"resource":{"attributes":[
+///     {"key":"service.name","value":{"stringValue":"shop"}}]},
+///     "scopeSpans":[{"spans":[{"name":"one"},{"name":"two"}]}]}]}"#)?;
+/// let (mut kept, mut names) = (Vec::new(), Vec::new());
+/// each_span(&body, |span| span.write_single(&mut kept))?;
+/// each_span(&kept, |span| {
+///     let facts = span.facts();
+///     names.push(format!("{} of {}", facts.name, facts.service.unwrap_or_default()));
+/// })?;
+/// assert_eq!(names, ["one of shop", "two of shop"]);
+/// # Ok::<(), throughline_model::otlp::wire::Malformed>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RawSpan<'a> {
     /// The `Resource` message.
@@ -39,6 +55,10 @@ pub fn each_span(body: &[u8], mut f: impl FnMut(RawSpan<'_>)) -> Result<(), Malf
 fn walk(body: &[u8], f: &mut impl FnMut(RawSpan<'_>)) -> Result<(), WireError> {
     for resource_spans in messages(body, 1) {
         let resource_spans = resource_spans?;
+        if messages(resource_spans, 2).next().is_none() {
+            // Millions of empty resources fit into a request.
+            continue;
+        }
         let (resource, resource_schema) = heading(resource_spans);
         let of_resource = Context::of_resource(resource);
         for scope_spans in messages(resource_spans, 2) {

@@ -221,6 +221,14 @@ fn big_and_many_attributes_are_fine() {
 }
 
 #[test]
+fn a_list_of_very_many_odd_keys_is_put_together_in_time() {
+    let many: serde_json::Map<_, _> =
+        (0..20_000).map(|n| (format!("gen_ai.prompt.k{n}.x"), json!(n))).collect();
+    let body = request(&json!({}), "s", vec![span(&many.into())]);
+    each_span(&body, |span| assert!(span.facts().input.unwrap().starts_with("{\"k0\":"))).unwrap();
+}
+
+#[test]
 fn json_is_read_as_clients_write_it() {
     let json = r#"{"resource_spans":[{"resource":null,"unknown":[1,{}],"scopeSpans":[{"scope":{"name":"s"},"spans":[{
         "traceId":"B9C2FCBA135A0704B821E3DE7C134B8A","spanId":"AAAAAAAAAAE=","parentSpanId":"","name":"n",

@@ -119,6 +119,16 @@ fn ids_are_the_same_when_sent_again_and_differ_between_like_records() {
 }
 
 #[test]
+fn a_very_long_session_id_is_cut_alike_in_records_and_spans() {
+    let attributes = json!({"session.id": "s".repeat(5000)});
+    let of_event = events(&request("s", vec![record("tick", &attributes)]))[0].session_id.clone().unwrap();
+    let body = crate::support::request(&json!({}), "s", vec![crate::support::span(&attributes)]);
+    crate::support::with_facts(&body, |facts| {
+        assert_eq!(facts.session_id.as_deref(), Some(of_event.as_str()))
+    });
+}
+
+#[test]
 fn a_record_without_any_time_happened_when_it_came() {
     let timeless = LogRecord { time_unix_nano: 0, ..record("tick", &json!({})) };
     let observed = LogRecord { observed_time_unix_nano: NOW as u64 - 9, ..timeless.clone() };
