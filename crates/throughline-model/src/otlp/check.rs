@@ -221,11 +221,14 @@ impl Check {
 
     /// Whether the span is clean, or why it cannot be accepted.
     fn span(&self, bytes: &[u8]) -> Result<bool, String> {
-        let clean = Message::Span.is_clean(bytes).map_err(|error| format!("span: {}", error.reason()))?;
+        let malformed = |error: WireError| format!("span: {}", error.reason());
+        let mut clean = true;
         let (mut trace_id, mut span_id, mut parent_id, mut name) = (&[][..], &[][..], &[][..], &[][..]);
         let (mut start, mut end) = (0, 0);
-        for field in wire::checked(bytes) {
-            match field {
+        for field in Fields::new(bytes) {
+            let (number, wire) = field.map_err(malformed)?;
+            clean &= Message::Span.is_field_clean(number, wire, bytes, 0).map_err(malformed)?;
+            match (number, wire) {
                 (1, Wire::Bytes(bytes)) => trace_id = bytes,
                 (2, Wire::Bytes(bytes)) => span_id = bytes,
                 (4, Wire::Bytes(bytes)) => parent_id = bytes,

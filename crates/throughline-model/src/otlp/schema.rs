@@ -122,13 +122,25 @@ impl Message {
         let mut clean = true;
         for field in Fields::new(bytes) {
             let (number, wire) = field?;
-            clean &= match (self.field(number), wire) {
-                (Kind::Text, Wire::Bytes(text)) => std::str::from_utf8(text).is_ok(),
-                (Kind::Message(message), Wire::Bytes(inner)) => message.is_clean_at(inner, nesting)?,
-                (kind, wire) => kind.fits(wire, bytes)?,
-            };
+            clean &= self.is_field_clean(number, wire, bytes, nesting)?;
         }
         Ok(clean)
+    }
+
+    /// The same for one field of the message in `bytes`, which lies in this many values.
+    #[inline]
+    pub(super) fn is_field_clean(
+        self,
+        number: u32,
+        wire: Wire<'_>,
+        bytes: &[u8],
+        nesting: usize,
+    ) -> Result<bool, WireError> {
+        match (self.field(number), wire) {
+            (Kind::Text, Wire::Bytes(text)) => Ok(std::str::from_utf8(text).is_ok()),
+            (Kind::Message(message), Wire::Bytes(inner)) => message.is_clean_at(inner, nesting),
+            (kind, wire) => kind.fits(wire, bytes),
+        }
     }
 
     /// Appends the message in `bytes` to `out` with U+FFFD for what is not UTF-8, and a text in place of values that
