@@ -16,9 +16,9 @@ function move(step) {
   if (all.length === 0) return;
   const at = all.findIndex((row) => row.contains(document.activeElement));
   const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step))];
-  const target = next.matches("a, summary") ? next : next.querySelector("a.row-link, summary");
+  const target = next.matches("a, summary") ? next : next.querySelector("[data-open], a.row-link, summary");
   target?.focus({ preventScroll: true, focusVisible: true });
-  next.scrollIntoView({ block: "nearest" });
+  next.scrollIntoView({ block: next.matches("article") ? "start" : "nearest" });
 }
 
 function press(event) {

@@ -243,7 +243,7 @@ fn figures(call: &Observation, said: &Said) -> Vec<String> {
     let took = (call.duration > 0.0).then(|| notation::duration(call.duration));
     let first = call.time_to_first_token.map(|ms| format!("first token {}", notation::duration(ms)));
     let cost = call.cost.or(call.given_cost).map(notation::money);
-    let usual = ["stop", "end_turn", "tool_calls", "tool_use", "tool-calls"];
+    let usual = ["stop", "end_turn", "tool_call", "tool_calls", "tool-calls", "tool_use", "function_call"];
     let stopped =
         said.finish_reason.as_deref().filter(|reason| !usual.contains(&reason.to_ascii_lowercase().as_str()));
     let stopped = stopped.map(|reason| format!("stopped: {}", notation::line(reason, 40)));

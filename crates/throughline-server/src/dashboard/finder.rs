@@ -70,6 +70,9 @@ impl Finder {
         let kept = kept(address, &["filter"]);
         let placeholder = match targets {
             [Target::Session] => "Filter sessions: refund user:alice error:true cost:>0.10",
+            [Target::Observation, _] => {
+                "Filter what arrives: type:generation level:>=warn service:shop duration:>2s"
+            }
             _ => "Filter events: level:>=warn name:order.* attr.ctx.order.id:ord_789",
         };
         let finder = Self {

@@ -74,7 +74,7 @@ impl TimeScale {
         let step = round_step(total / 5.0);
         (1..)
             .map(|i| f64::from(i) * step)
-            .take_while(|at| *at < total * 0.97)
+            .take_while(|at| *at < total * 0.93)
             .map(|at| Tick { x: notation::percentage(at / total), label: tick_label(at, step) })
             .collect()
     }

@@ -1,7 +1,5 @@
 //! `/traces/{id}`: one trace as a tree on an axis of time, with a panel for the record that is selected.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::Html;
@@ -17,22 +15,24 @@ use super::record_panel::{self, RecordPanel};
 use super::session_page::explain;
 use super::time_scale::TimeScale;
 use super::tree::{self, Node, Record};
-use super::waterfall::{self, Plan, Waterfall};
+use super::waterfall::{self, Folding, Plan, Waterfall};
 use crate::domain::query::TraceDetail;
 use crate::http::{Error, Project, State};
 
 /// Rows of the tree on one page.
 const ROWS: usize = 500;
-/// Rows that may be closed at once: their ids are in the address.
-const CLOSED: usize = 100;
+/// Rows that may be closed or opened one by one: their ids are in the address.
+const TOGGLED: usize = 100;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Parameters {
     /// The id of the observation or event in the panel.
     observation: String,
-    /// Ids of the rows whose descendants are hidden.
-    closed: String,
+    /// Whether what is below the root's children is hidden.
+    fold: String,
+    /// Ids of the rows that are otherwise.
+    toggled: String,
     /// The first row of the page.
     row: String,
     /// Whether texts are shown in full.
@@ -54,6 +54,8 @@ struct TracePage {
     notes: Vec<String>,
     waterfall: Waterfall,
     rows: String,
+    /// Hides or shows everything below the root's children, where there is anything.
+    fold: Option<(&'static str, String)>,
     earlier: Option<String>,
     later: Option<String>,
     overview: String,
@@ -90,7 +92,7 @@ impl TracePage {
         let plan = Plan {
             scale: &scale,
             address: address.clone(),
-            closed: &place.closed,
+            folding: &place.folding,
             foldable: true,
             selected: (!parameters.observation.is_empty()).then_some(parameters.observation.as_str()),
             first: place.first,
@@ -116,6 +118,7 @@ impl TracePage {
             tags: trace.tags.iter().take(40).map(|tag| notation::line(tag, 60)).collect(),
             notes: trace.flags.iter().map(|flag| explain(flag)).collect(),
             rows: rows_say(&waterfall),
+            fold: fold(&nodes, &place.folding, &address, &parameters.observation),
             earlier: (waterfall.before > 0).then(|| page_at(waterfall.before.saturating_sub(ROWS))),
             later: (waterfall.after > 0).then(|| page_at(waterfall.before + waterfall.rows.len())),
             overview: address.to_string(),
@@ -132,7 +135,7 @@ fn turn_name(trace: &Trace) -> String {
 
 /// Which rows are on the page.
 struct Place {
-    closed: BTreeSet<String>,
+    folding: Folding,
     first: usize,
     /// Whether the page was asked for by its first row, which then stays in the address.
     given: bool,
@@ -140,26 +143,35 @@ struct Place {
 
 impl Place {
     fn read(parameters: &Parameters, nodes: &[Node<'_>]) -> Self {
-        let closed: BTreeSet<String> = parameters
-            .closed
-            .split(',')
-            .filter(|id| !id.is_empty())
-            .take(CLOSED)
-            .map(str::to_owned)
-            .collect();
+        let ids = parameters.toggled.split(',').filter(|id| !id.is_empty());
+        let toggled = ids.take(TOGGLED).map(str::to_owned).collect();
+        let folding = Folding { all: !parameters.fold.is_empty(), toggled };
         if let Ok(first) = parameters.row.parse() {
-            return Self { closed, first, given: true };
+            return Self { folding, first, given: true };
         }
         // The page where the selected record is.
-        let at = waterfall::place_of(nodes, &closed, &parameters.observation).unwrap_or(0);
-        Self { closed, first: at - at % ROWS, given: false }
+        let at = waterfall::place_of(nodes, &folding, &parameters.observation).unwrap_or(0);
+        Self { folding, first: at - at % ROWS, given: false }
     }
 
     fn address(&self, trace: TraceId) -> Address {
-        let closed: Vec<&str> = self.closed.iter().map(String::as_str).collect();
         let row = if self.given || self.first > 0 { self.first.to_string() } else { String::new() };
-        Address::trace(trace).with("closed", closed.join(",")).with("row", row)
+        let fold = if self.folding.all { "all" } else { "" };
+        Address::trace(trace).with("fold", fold).with("toggled", self.folding.ids()).with("row", row)
     }
+}
+
+fn fold(
+    nodes: &[Node<'_>],
+    folding: &Folding,
+    address: &Address,
+    selected: &str,
+) -> Option<(&'static str, String)> {
+    nodes.iter().any(|node| node.depth > 0 && node.descendants > 0).then(|| {
+        let (says, fold) = if folding.all { ("Unfold all", "") } else { ("Fold all", "all") };
+        let address = address.clone().without("toggled").without("row").with("observation", selected);
+        (says, address.with("fold", fold).to_string())
+    })
 }
 
 /// The first failed record that has no failed one below it: where the trouble began.
@@ -173,7 +185,16 @@ fn first_error(nodes: &[Node<'_>], address: &Address) -> Option<String> {
     // Below the first failed one, or it itself.
     let origin = (place..=place + nodes[place].descendants).find(|&place| is_origin(place))?;
     let id = waterfall::id_of(&nodes[origin].record);
-    Some(address.clone().without("row").with("observation", id.as_str()).at(format!("o-{id}")).to_string())
+    Some(
+        address
+            .clone()
+            .without("fold")
+            .without("toggled")
+            .without("row")
+            .with("observation", id.as_str())
+            .at(format!("o-{id}"))
+            .to_string(),
+    )
 }
 
 fn rows_say(waterfall: &Waterfall) -> String {

@@ -1,7 +1,5 @@
 //! One turn of a session: a trace with its conversation and its waterfall.
 
-use std::collections::BTreeSet;
-
 use throughline_model::{Timestamp, Trace, message, millis};
 
 use super::address::Address;
@@ -9,7 +7,7 @@ use super::conversation::Entry;
 use super::notation::{self, When};
 use super::time_scale::{IDLE_NANOS, TimeScale};
 use super::tree;
-use super::waterfall::{Plan, Waterfall};
+use super::waterfall::{Folding, Plan, Waterfall};
 use crate::domain::query::TraceDetail;
 
 /// A turn in full.
@@ -55,11 +53,11 @@ impl Turn {
         let trace = &detail.trace;
         let nodes = tree::flatten(detail);
         let own = TimeScale::new([(trace.start_time, trace.end_time)]);
-        let closed = BTreeSet::new();
+        let open = Folding::default();
         let drawing = Plan {
             scale: plan.scale.unwrap_or(&own),
             address: Address::trace(trace.id),
-            closed: &closed,
+            folding: &open,
             foldable: false,
             selected: None,
             first: 0,

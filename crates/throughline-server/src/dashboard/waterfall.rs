@@ -68,8 +68,7 @@ pub(super) struct Plan<'a> {
     pub scale: &'a TimeScale,
     /// The page that a row's link opens, with the record named in the `observation` or `event` parameter.
     pub address: Address,
-    /// Record ids whose descendants are hidden.
-    pub closed: &'a BTreeSet<String>,
+    pub folding: &'a Folding,
     /// Whether rows can be opened and closed.
     pub foldable: bool,
     pub selected: Option<&'a str>,
@@ -79,9 +78,36 @@ pub(super) struct Plan<'a> {
     pub now: Timestamp,
 }
 
+/// Which rows hide what is below them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Folding {
+    /// Whether rows below a root are closed unless they are listed, rather than open unless they are listed.
+    pub all: bool,
+    /// Ids of the rows that are otherwise than the rest.
+    pub toggled: BTreeSet<String>,
+}
+
+impl Folding {
+    fn is_closed(&self, node: &Node<'_>, id: &str) -> bool {
+        node.descendants > 0 && (self.all && node.depth > 0) != self.toggled.contains(id)
+    }
+
+    fn with_toggled(&self, id: &str) -> String {
+        let mut toggled = self.toggled.clone();
+        if !toggled.remove(id) {
+            toggled.insert(id.to_owned());
+        }
+        Self { all: self.all, toggled }.ids()
+    }
+
+    pub(super) fn ids(&self) -> String {
+        self.toggled.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+    }
+}
+
 impl Waterfall {
     pub(super) fn draw(nodes: &[Node<'_>], plan: &Plan<'_>) -> Self {
-        let open = open_rows(nodes, plan.closed);
+        let open = open_rows(nodes, plan.folding);
         let first = plan.first.min(open.len());
         let last = open.len().min(first.saturating_add(plan.limit));
         Self {
@@ -95,20 +121,21 @@ impl Waterfall {
 }
 
 /// The rows that are not hidden below a closed one.
-fn open_rows(nodes: &[Node<'_>], closed: &BTreeSet<String>) -> Vec<usize> {
+fn open_rows(nodes: &[Node<'_>], folding: &Folding) -> Vec<usize> {
     let mut open = Vec::with_capacity(nodes.len());
     let mut i = 0;
     while let Some(node) = nodes.get(i) {
         open.push(i);
-        let hides = !closed.is_empty() && node.descendants > 0 && closed.contains(&id_of(&node.record));
+        let nothing_closed = !folding.all && folding.toggled.is_empty();
+        let hides = !nothing_closed && folding.is_closed(node, &id_of(&node.record));
         i += 1 + if hides { node.descendants } else { 0 };
     }
     open
 }
 
 /// The place among the rows drawn where the record with this id is.
-pub(super) fn place_of(nodes: &[Node<'_>], closed: &BTreeSet<String>, id: &str) -> Option<usize> {
-    open_rows(nodes, closed).into_iter().position(|i| id_of(&nodes[i].record) == id)
+pub(super) fn place_of(nodes: &[Node<'_>], folding: &Folding, id: &str) -> Option<usize> {
+    open_rows(nodes, folding).into_iter().position(|i| id_of(&nodes[i].record) == id)
 }
 
 pub(super) fn id_of(record: &Record<'_>) -> String {
@@ -132,13 +159,8 @@ fn draw_row(node: &Node<'_>, plan: &Plan<'_>) -> Row {
 }
 
 fn toggle(node: &Node<'_>, id: &str, plan: &Plan<'_>) -> Toggle {
-    let open = !plan.closed.contains(id);
-    let mut closed = plan.closed.clone();
-    if !closed.remove(id) {
-        closed.insert(id.to_owned());
-    }
-    let closed: Vec<&str> = closed.iter().map(String::as_str).collect();
-    let mut address = plan.address.clone().with("closed", closed.join(","));
+    let open = !plan.folding.is_closed(node, id);
+    let mut address = plan.address.clone().with("toggled", plan.folding.with_toggled(id));
     if let Some(selected) = plan.selected {
         address = address.with("observation", selected);
     }
@@ -225,13 +247,12 @@ mod tests {
         detail
     }
 
-    fn draw(detail: &TraceDetail, closed: &[&str], first: usize, limit: usize) -> Waterfall {
+    fn draw(detail: &TraceDetail, folding: &Folding, first: usize, limit: usize) -> Waterfall {
         let scale = TimeScale::new(detail.observations.iter().map(|o| (o.start_time, o.end_time)));
-        let closed = closed.iter().map(|id| (*id).to_owned()).collect();
         let plan = Plan {
             scale: &scale,
             address: Address::page("/t"),
-            closed: &closed,
+            folding,
             foldable: true,
             selected: None,
             first,
@@ -243,7 +264,7 @@ mod tests {
 
     #[test]
     fn bars_lie_where_their_times_say() {
-        let drawn = draw(&detail(), &[], 0, 100);
+        let drawn = draw(&detail(), &Folding::default(), 0, 100);
         let bars: Vec<String> = drawn
             .rows
             .iter()
@@ -257,7 +278,8 @@ mod tests {
 
     #[test]
     fn closed_rows_hide_what_is_below_and_their_link_opens_them() {
-        let drawn = draw(&detail(), &["0000000000000002"], 0, 100);
+        let closed = Folding { all: false, toggled: ["0000000000000002".to_owned()].into() };
+        let drawn = draw(&detail(), &closed, 0, 100);
         let names: Vec<&str> = drawn.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["root", "first half", "second half"]);
         let toggle = drawn.rows[1].toggle.as_ref().unwrap();
@@ -265,9 +287,19 @@ mod tests {
     }
 
     #[test]
+    fn folded_rows_open_one_by_one() {
+        let folded = |toggled: &[&str]| {
+            let folding = Folding { all: true, toggled: toggled.iter().map(|id| (*id).to_owned()).collect() };
+            draw(&detail(), &folding, 0, 100).rows.into_iter().map(|row| row.name).collect::<Vec<_>>()
+        };
+        assert_eq!(folded(&[]), ["root", "first half", "second half"]);
+        assert_eq!(folded(&["0000000000000002"]), ["root", "first half", "deeper", "second half"]);
+    }
+
+    #[test]
     fn only_the_window_is_drawn() {
-        let drawn = draw(&detail(), &[], 1, 2);
+        let drawn = draw(&detail(), &Folding::default(), 1, 2);
         assert_eq!((drawn.before, drawn.rows.len(), drawn.after), (1, 2, 1));
-        assert_eq!(draw(&detail(), &[], 99, 2).before, 4);
+        assert_eq!(draw(&detail(), &Folding::default(), 99, 2).before, 4);
     }
 }

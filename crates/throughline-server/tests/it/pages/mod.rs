@@ -198,9 +198,11 @@ async fn ten_thousand_observations_are_a_page_like_any_other() {
     assert!(at_error.contains("w-row failed selected") && at_error.contains("timed out"));
 
     // A closed batch hides its pages.
-    let close = links(&html, &trace).filter(|href| href.contains("closed=")).nth(1).unwrap();
+    let close = links(&html, &trace).filter(|href| href.contains("toggled=")).nth(1).unwrap();
     let (_, closed) = page(&server, close.split('#').next().unwrap()).await;
     assert!(!closed.contains("<bdi>fetch page 0</bdi>") && closed.contains("<bdi>fetch page 99</bdi>"));
+    let (_, folded) = page(&server, &format!("{trace}?fold=all")).await;
+    assert_eq!(folded.matches("class=\"w-row").count(), 101);
     server.stop().await;
 }
 
