@@ -4,6 +4,7 @@
 
 mod captures;
 mod check;
+mod clients;
 mod logs;
 mod mapping;
 mod messages;
