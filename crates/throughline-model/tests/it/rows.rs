@@ -396,10 +396,8 @@ fn amounts() -> Vec<Case> {
     ]
 }
 
-fn buckets() -> Vec<Case> {
-    use Field::{
-        CacheRead, CacheWrite, InputAudio, InputTokens, OutputAudio, OutputTokens, Reasoning, TotalTokens,
-    };
+fn input_buckets() -> Vec<Case> {
+    use Field::{CacheRead, CacheWrite, InputAudio, InputTokens};
     let mut cases: Vec<Case> = counts(
         InputTokens,
         &[
@@ -444,7 +442,12 @@ fn buckets() -> Vec<Case> {
             "gen_ai.usage.details.input_audio_tokens",
         ],
     ));
-    cases.extend(counts(
+    cases
+}
+
+fn output_buckets() -> Vec<Case> {
+    use Field::{OutputAudio, OutputTokens, Reasoning, TotalTokens};
+    let mut cases: Vec<Case> = counts(
         OutputTokens,
         &[
             "gen_ai.usage.output_tokens",
@@ -454,7 +457,8 @@ fn buckets() -> Vec<Case> {
             "ai.usage.completionTokens",
             "llm.usage.completion_tokens",
         ],
-    ));
+    )
+    .collect();
     cases.extend(counts(
         Reasoning,
         &[
@@ -488,9 +492,9 @@ fn buckets() -> Vec<Case> {
     cases
 }
 
-fn content() -> Vec<Case> {
-    use Field::{Input, Output, OutputToolCalls, System};
-    let mut cases: Vec<Case> = texts(
+fn inputs() -> Vec<Case> {
+    use Field::Input;
+    texts(
         Input,
         &[
             "langfuse.observation.input",
@@ -520,8 +524,12 @@ fn content() -> Vec<Case> {
             "reranker.query",
         ],
     )
-    .collect();
-    cases.extend(texts(
+    .collect()
+}
+
+fn outputs() -> Vec<Case> {
+    use Field::Output;
+    texts(
         Output,
         &[
             "langfuse.observation.output",
@@ -545,7 +553,12 @@ fn content() -> Vec<Case> {
             "tool_response",
             "gen_ai.retrieval.documents",
         ],
-    ));
+    )
+    .collect()
+}
+
+fn gathered() -> Vec<Case> {
+    use Field::{Input, Output, OutputToolCalls, System};
     let message = json!([{"role": "user", "content": "hi"}]).to_string();
     let indexed = |field, row: &'static str, infix: &str| {
         let prefix = row.trim_end_matches('*');
@@ -553,7 +566,7 @@ fn content() -> Vec<Case> {
             json!({format!("{prefix}0.{infix}role"): "user", format!("{prefix}0.{infix}content"): "hi"});
         case(field, row, attributes, json!(message))
     };
-    cases.extend([
+    vec![
         indexed(Input, "gen_ai.prompt.*", ""),
         indexed(Input, "llm.input_messages.*", "message."),
         indexed(Input, "llm.prompts.*", "prompt."),
@@ -571,8 +584,7 @@ fn content() -> Vec<Case> {
         one(System, "gen_ai.system_instructions", "Be short.", "Be short."),
         one(OutputToolCalls, "ai.response.toolCalls", "[1]", "[1]"),
         one(OutputToolCalls, "ai.result.toolCalls", "[2]", "[2]"),
-    ]);
-    cases
+    ]
 }
 
 fn details() -> Vec<Case> {
@@ -637,5 +649,19 @@ fn details() -> Vec<Case> {
 
 /// A case for every row of the table.
 pub(crate) fn cases() -> Vec<Case> {
-    [whose(), outcome(), model(), amounts(), buckets(), content(), details()].into_iter().flatten().collect()
+    [
+        whose(),
+        outcome(),
+        model(),
+        amounts(),
+        input_buckets(),
+        output_buckets(),
+        inputs(),
+        outputs(),
+        gathered(),
+        details(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
