@@ -91,13 +91,18 @@ function show() {
   empty.hidden = true;
 }
 
+// Writing only what changed keeps screen readers from saying it again.
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 function report() {
   dot.className = `dot ${paused ? "idle" : connected ? "live" : "error"}`;
   const held = paused && waiting.length > 0 ? `, ${waiting.length} held back` : "";
-  stateText.textContent = paused ? `Paused${held}` : connected ? "Listening" : "Reconnecting…";
-  counter.textContent = arrived > 0 ? `${arrived} arrived` : "";
+  say(stateText, paused ? `Paused${held}` : connected ? "Listening" : "Reconnecting…");
+  say(counter, arrived > 0 ? `${arrived} arrived` : "");
   lag.hidden = missed === 0;
-  lag.textContent = `${missed} left out: they came faster than they could be shown`;
+  say(lag, `${missed} left out: they came faster than they could be shown`);
 }
 
 function receive(kind, event) {

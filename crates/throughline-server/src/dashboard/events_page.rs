@@ -1,7 +1,7 @@
 //! `/events`: single facts, newest first.
 
 use askama::Template;
-use axum::extract::{Query, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::address::Address;
 use super::event_list::EventRow;
 use super::finder::Finder;
-use super::frame::{Frame, Section, Visit, html};
+use super::frame::{Asked, Frame, Section, Visit, html};
 use super::list_place::{self, Range};
 use super::notation;
 use super::snippets::Snippets;
@@ -50,7 +50,7 @@ pub(super) async fn events(
     Extract(state): Extract<State>,
     Project(project): Project,
     visit: Visit,
-    Query(parameters): Query<Parameters>,
+    Asked(parameters): Asked<Parameters>,
 ) -> Result<Response, Error> {
     let now = state.clock.now();
     let address = Address::page("/events")

@@ -99,8 +99,8 @@ impl Finder {
         self.range = Some(RangeMenu {
             label: range.label(),
             options: std::iter::once(all).chain(presets).collect(),
-            from: from.to_owned(),
-            to: to.to_owned(),
+            from: field(range.from, from, range),
+            to: field(range.to, to, range),
             error: range.error.clone().unwrap_or_default(),
             kept: kept(address, &["range", "from", "to"]),
         });
@@ -121,6 +121,14 @@ impl Finder {
 /// What has exactly this value in this field.
 pub(super) fn exactly(field: Field, value: &str) -> Filter {
     Filter::Field { field, comparison: Comparison::Equal, value: Literal::Text(Pattern::exact(value)) }
+}
+
+/// A time as a `datetime-local` field holds it; what could not be read stays as it was typed.
+fn field(time: Option<Timestamp>, typed: &str, range: &Range) -> String {
+    match time {
+        Some(time) if range.preset.is_none() => time.to_string().chars().take(19).collect(),
+        _ => typed.to_owned(),
+    }
 }
 
 fn kept(address: &Address, but: &[&str]) -> Vec<(&'static str, String)> {

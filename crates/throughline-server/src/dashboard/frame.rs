@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 
 use askama::Template;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::response::Html;
 use http::header::HOST;
+use serde::de::DeserializeOwned;
 
 use super::assets;
 use super::theme::Theme;
@@ -45,6 +46,32 @@ impl<S: Sync> FromRequestParts<S> for Visit {
 impl Visit {
     pub(super) fn frame(&self, section: Section, title: impl Into<String>) -> Frame {
         Frame { title: title.into(), section, theme: self.theme, here: self.here.clone() }
+    }
+}
+
+/// The query's parameters; a query that cannot be read is an error page like any other.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Error> {
+        let query = Query::try_from_uri(&parts.uri).map_err(|wrong| Error::bad_request(wrong.body_text()))?;
+        Ok(Self(query.0))
+    }
+}
+
+/// The id in the path.
+#[derive(Debug)]
+pub(super) struct Named(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(id)| Self(id)).map_err(|wrong| Error::bad_request(wrong.body_text()))
     }
 }
 

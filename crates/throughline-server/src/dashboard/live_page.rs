@@ -1,14 +1,14 @@
 //! `/live`: what is arriving, as it arrives. The stream itself is the API's; the page only listens.
 
 use askama::Template;
-use axum::extract::{Query, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::address::Address;
 use super::finder::Finder;
-use super::frame::{Frame, Section, Visit, html};
+use super::frame::{Asked, Frame, Section, Visit, html};
 use crate::domain::filter::Target;
 use crate::http::{Error, State};
 
@@ -33,7 +33,7 @@ struct LivePage {
 pub(super) async fn live(
     Extract(state): Extract<State>,
     visit: Visit,
-    Query(parameters): Query<Parameters>,
+    Asked(parameters): Asked<Parameters>,
 ) -> Result<Response, Error> {
     let address = Address::page("/live").with("filter", &parameters.filter);
     let (finder, _) = Finder::read(&parameters.filter, TARGETS, state.clock.now(), &address, "/live");

@@ -1,7 +1,7 @@
 //! `/sessions/{id}`: one session as a conversation, a waterfall, a list of events, or JSON.
 
 use askama::Template;
-use axum::extract::{Path, Query, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::Html;
 use serde::Deserialize;
 use throughline_model::{ProjectId, Session, SessionId, SessionState, Timestamp, Trace};
@@ -10,7 +10,7 @@ use super::address::Address;
 use super::conversation;
 use super::event_list::{EventRow, Fact, who};
 use super::finder::exactly;
-use super::frame::{Frame, Section, Visit, html};
+use super::frame::{Asked, Frame, Named, Section, Visit, html};
 use super::history::History;
 use super::list_place;
 use super::message::Room;
@@ -66,6 +66,14 @@ impl View {
     fn named(name: &str) -> Self {
         Self::ALL.iter().find(|(_, known, _)| *known == name).map_or(Self::Conversation, |(view, ..)| *view)
     }
+
+    /// The view asked for. A session of events alone has no conversation: its events are what there is to see.
+    fn of(session: &Session, name: &str) -> Self {
+        match Self::named(name) {
+            Self::Conversation | Self::Waterfall if session.trace_count == 0 => Self::Events,
+            view => view,
+        }
+    }
 }
 
 #[derive(Template)]
@@ -111,8 +119,8 @@ pub(super) async fn session(
     Extract(state): Extract<State>,
     Project(project): Project,
     visit: Visit,
-    Path(id): Path<String>,
-    Query(parameters): Query<Parameters>,
+    Named(id): Named,
+    Asked(parameters): Asked<Parameters>,
 ) -> Result<Html<String>, Error> {
     let now = state.clock.now();
     let id = SessionId::from(id);
@@ -190,7 +198,7 @@ impl SessionPage {
         visit: &Visit,
         now: Timestamp,
     ) -> Self {
-        let view = View::named(&parameters.view);
+        let view = View::of(session, &parameters.view);
         let id = notation::line(session.id.as_str(), 400);
         let title = session.title.as_deref().map(|title| notation::line(title, 400)).unwrap_or_default();
         let title = if title.is_empty() { id.clone() } else { title };
@@ -281,17 +289,22 @@ fn facts(session: &Session, now: Timestamp) -> Vec<Fact> {
     let active = notation::duration(session.active_duration);
     let wall = notation::duration(session.duration);
     facts.push(Fact::new("Duration", if active == wall { wall } else { format!("{wall}, {active} active") }));
-    facts.push(Fact::new("Turns", notation::count(session.trace_count)));
-    facts.push(Fact::new("Observations", notation::count(session.observation_count)));
+    if session.trace_count > 0 {
+        facts.push(Fact::new("Turns", notation::count(session.trace_count)));
+        facts.push(Fact::new("Observations", notation::count(session.observation_count)));
+    }
     if session.event_count > 0 {
         facts.push(Fact::new("Events", notation::count(session.event_count)));
     }
     if session.error_count > 0 {
-        let waterfall = Address::session(session.id.as_str()).with("view", "waterfall");
-        facts.push(Fact::new("Errors", notation::count(session.error_count)).to(&waterfall));
+        let view = if session.trace_count > 0 { "waterfall" } else { "events" };
+        let errors = Address::session(session.id.as_str()).with("view", view);
+        facts.push(Fact::new("Errors", notation::count(session.error_count)).to(&errors));
     }
-    facts.push(Fact::new("Tokens", notation::count(session.total_tokens)));
-    facts.push(Fact::new("Cost", session.total_cost.map_or_else(|| "—".to_owned(), notation::money)));
+    if session.trace_count > 0 {
+        facts.push(Fact::new("Tokens", notation::count(session.total_tokens)));
+        facts.push(Fact::new("Cost", session.total_cost.map_or_else(|| "—".to_owned(), notation::money)));
+    }
     if let Some(environment) = &session.environment {
         facts.push(Fact::new("Environment", text(environment)));
     }
@@ -333,8 +346,10 @@ pub(super) fn explain(flag: &str) -> String {
 }
 
 fn tabs(session: &Session, overview: &Overview, view: View) -> Vec<Tab> {
+    let turns_alone = [View::Conversation, View::Waterfall];
     View::ALL
         .into_iter()
+        .filter(|(tab, ..)| session.trace_count > 0 || !turns_alone.contains(tab))
         .map(|(tab, _, name)| Tab {
             name,
             href: match tab {

@@ -1,7 +1,7 @@
 //! `/sessions`: which conversations and request flows happened.
 
 use askama::Template;
-use axum::extract::{Query, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use throughline_model::{Money, Session, SessionState, Timestamp, Usage};
 
 use super::address::Address;
 use super::finder::{Finder, exactly};
-use super::frame::{Frame, Section, Visit, html};
+use super::frame::{Asked, Frame, Section, Visit, html};
 use super::list_place::{self, Range};
 use super::notation::{self, When};
 use super::snippets::Snippets;
@@ -89,6 +89,8 @@ struct Row {
     mark_says: &'static str,
     title: String,
     second: String,
+    /// What is said in its place if there is none.
+    nothing_said: String,
     environment: String,
     tags: Vec<Tag>,
     more_tags: usize,
@@ -115,7 +117,7 @@ pub(super) async fn sessions(
     Extract(state): Extract<State>,
     Project(project): Project,
     visit: Visit,
-    Query(parameters): Query<Parameters>,
+    Asked(parameters): Asked<Parameters>,
 ) -> Result<Response, Error> {
     let now = state.clock.now();
     let address = parameters.address();
@@ -233,6 +235,10 @@ impl Row {
                 .as_deref()
                 .map(|output| notation::line(output, 240))
                 .unwrap_or_default(),
+            nothing_said: match session.trace_count {
+                0 => notation::plural(session.event_count, "event"),
+                _ => "no answer recorded".to_owned(),
+            },
             environment: session
                 .environment
                 .as_deref()

@@ -1,14 +1,14 @@
 //! `/traces/{id}`: one trace as a tree on an axis of time, with a panel for the record that is selected.
 
 use askama::Template;
-use axum::extract::{Path, Query, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::Html;
 use serde::Deserialize;
 use throughline_model::{Timestamp, Trace, TraceId};
 
 use super::address::Address;
 use super::event_list::{Fact, pairs};
-use super::frame::{Frame, Section, Visit, html};
+use super::frame::{Asked, Frame, Named, Section, Visit, html};
 use super::notation;
 use super::passage;
 use super::record_panel::{self, RecordPanel};
@@ -68,8 +68,8 @@ pub(super) async fn trace(
     Extract(state): Extract<State>,
     Project(project): Project,
     visit: Visit,
-    Path(id): Path<String>,
-    Query(parameters): Query<Parameters>,
+    Named(id): Named,
+    Asked(parameters): Asked<Parameters>,
 ) -> Result<Html<String>, Error> {
     let now = state.clock.now();
     let id: TraceId = id.parse().map_err(|error| Error::not_found(format!("{error}")))?;

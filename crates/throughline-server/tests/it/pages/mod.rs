@@ -252,6 +252,27 @@ async fn what_is_missing_is_a_page_with_the_request_id() {
 }
 
 #[tokio::test]
+async fn an_address_that_cannot_be_read_is_an_error_page() {
+    let server = server(Story::default()).await;
+    for path in ["/sessions?filter=a&filter=b", "/sessions/%FF", "/events?filter=%FF%FE&filter=x"] {
+        let (status, html) = page(&server, path).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(html.contains("That did not work") && html.contains("</html>"), "{path}: {html}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_of_events_alone_shows_them() {
+    let server = server(story::everything()).await;
+    let (_, html) = page(&server, "/sessions/sess_01hxcheckout").await;
+    assert_eq!(html.matches("data-row").count(), 7);
+    assert!(html.contains("SmtpError") && html.contains("organization org_acme"));
+    assert!(!html.contains(">Conversation<"));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_theme_is_kept_in_a_cookie() {
     let server = server(Story::default()).await;
     let request = server.post("/theme").header("content-type", "application/x-www-form-urlencoded");
