@@ -129,9 +129,14 @@ pub fn attributes(pairs: &[(Cow<'_, str>, AttributeValue<'_>)]) -> Attributes {
     pairs.iter().map(|(key, value)| (key.clone().into_owned(), value.to_json())).collect()
 }
 
-/// The span's own attributes, its metadata, and its resource's where they do not clash.
+/// The span's own attributes, its metadata, and its resource's where they do not clash. What every SDK says of its
+/// library, its process and its operating system would only hide them.
 fn all_attributes(facts: &SpanFacts<'_>) -> Attributes {
-    let mut all = attributes(facts.resource);
+    const OF_NO_USE: [&str; 3] = ["telemetry.", "process.", "os."];
+    let useful =
+        facts.resource.iter().filter(|(key, _)| !OF_NO_USE.iter().any(|prefix| key.starts_with(prefix)));
+    let mut all: Attributes =
+        useful.map(|(key, value)| (key.clone().into_owned(), value.to_json())).collect();
     all.extend(attributes(&facts.attributes));
     all.extend(facts.metadata.iter().map(|(key, value)| (format!("metadata.{key}"), value.to_json())));
     all

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Map, Value, json};
-use throughline_model::otlp::attributes;
 use throughline_model::otlp::mapping::{Field, sources};
+use throughline_model::otlp::{attributes, observation};
 
 use crate::rows::{CLAUDE_CODE, cases, said};
 use crate::support::{NOW, request, span, with_facts};
@@ -151,6 +151,20 @@ fn the_resource_speaks_where_the_span_is_silent() {
     with_facts(&bodies[1], |facts| {
         assert_eq!(facts.session_id.as_deref(), Some("own"));
         assert_eq!((facts.service.as_deref(), facts.version.as_deref()), (Some("shop"), Some("2")));
+    });
+}
+
+#[test]
+fn an_observation_shows_what_its_resource_and_metadata_say_of_the_work() {
+    let resource =
+        json!({"k8s.pod.name": "p1", "process.pid": 7, "telemetry.sdk.language": "rust", "region": "eu"});
+    let attributes = json!({"region": "own", "order": 7, "langfuse.observation.metadata.country": "\"CH\""});
+    with_facts(&request(&resource, "s", vec![span(&attributes)]), |facts| {
+        let shown = Value::Object(observation(facts).attributes);
+        assert_eq!(
+            shown,
+            json!({"k8s.pod.name": "p1", "region": "own", "order": 7, "metadata.country": "CH"})
+        );
     });
 }
 
