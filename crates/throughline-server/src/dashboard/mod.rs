@@ -21,6 +21,7 @@ mod passage;
 mod record_panel;
 #[cfg(test)]
 mod sample;
+mod session_header;
 mod session_page;
 mod sessions_page;
 mod snippets;

@@ -118,6 +118,11 @@ impl When {
 }
 
 impl When {
+    /// `2024-01-15 10:30:00.500 UTC`, whatever the digits of the source's clock.
+    pub(super) fn millisecond(&self) -> String {
+        self.exact.get(..23).map_or_else(|| self.exact.clone(), |millisecond| format!("{millisecond} UTC"))
+    }
+
     /// `10:30:00`
     pub(super) fn second(&self) -> &str {
         self.clock.get(..8).unwrap_or(&self.clock)

@@ -113,7 +113,7 @@ impl RecordPanel {
 
     pub(super) fn event(event: &Event, now: Timestamp) -> Self {
         let row = EventRow::new(event, now);
-        let mut facts = vec![Fact::new("Time", row.when.exact)];
+        let mut facts = vec![Fact::new("Time", row.when.millisecond())];
         facts.extend(row.facts.into_iter().filter(|fact| fact.name != "Trace"));
         Self {
             name: row.name,
@@ -137,8 +137,8 @@ impl RecordPanel {
             Side::input("Input", trace.input.as_ref(), &mut room),
             Side::output("Output", trace.output.as_ref(), &mut room),
         ];
-        let mut facts = vec![Fact::new("Started", When::new(trace.start_time, now).exact)];
-        facts.push(Fact::new("Ended", When::new(trace.end_time, now).exact));
+        let mut facts = vec![Fact::new("Started", When::new(trace.start_time, now).millisecond())];
+        facts.push(Fact::new("Ended", When::new(trace.end_time, now).millisecond()));
         if let Some(version) = &trace.version {
             facts.push(Fact::new("Version", notation::line(version, 80)));
         }
@@ -208,7 +208,7 @@ fn observation_facts(observation: &Observation, now: Timestamp) -> Vec<Fact> {
     let text = |text: &str| notation::line(text, 200);
     let mut facts = vec![
         Fact::new("Duration", notation::duration(observation.duration)),
-        Fact::new("Started", When::new(observation.start_time, now).exact),
+        Fact::new("Started", When::new(observation.start_time, now).millisecond()),
     ];
     if let Some(first) = observation.time_to_first_token {
         facts.push(Fact::new("First token after", notation::duration(first)));

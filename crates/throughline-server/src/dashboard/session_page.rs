@@ -4,18 +4,19 @@ use askama::Template;
 use axum::extract::State as Extract;
 use axum::response::Html;
 use serde::Deserialize;
-use throughline_model::{ProjectId, Session, SessionId, SessionState, Timestamp, Trace};
+use throughline_model::{ProjectId, Session, SessionId, Timestamp, Trace};
 
 use super::address::Address;
 use super::conversation;
-use super::event_list::{EventRow, Fact, who};
+use super::event_list::EventRow;
 use super::finder::exactly;
 use super::frame::{Asked, Frame, Named, Section, Visit, html};
 use super::history::History;
 use super::list_place;
 use super::message::Room;
-use super::notation::{self, When};
+use super::notation;
 use super::passage::{self, JsonText};
+use super::session_header::SessionHeader;
 use super::time_scale::TimeScale;
 use super::token_chart::TokenChart;
 use super::turn::{self, Stop, Turn, TurnPlan};
@@ -44,6 +45,8 @@ pub(super) struct Parameters {
     /// Where the overview begins: a cursor and the number of the turn after it.
     after: String,
     first: String,
+    /// Where the list of events goes on.
+    events_after: String,
 }
 
 /// How the session is looked at.
@@ -80,18 +83,9 @@ impl View {
 #[template(path = "session.html")]
 struct SessionPage {
     frame: Frame,
-    id: String,
-    title: String,
-    mark: &'static str,
-    state: &'static str,
-    facts: Vec<Fact>,
-    models: Vec<String>,
-    tags: Vec<(String, String)>,
-    metadata: Vec<(String, String)>,
-    notes: Vec<String>,
+    header: SessionHeader,
     chart: Option<TokenChart>,
     tabs: Vec<Tab>,
-    exports: Vec<(&'static str, &'static str, String)>,
     view: View,
     stops: Vec<Stop>,
     turns: Vec<Turn>,
@@ -199,9 +193,7 @@ impl SessionPage {
         now: Timestamp,
     ) -> Self {
         let view = View::of(session, &parameters.view);
-        let id = notation::line(session.id.as_str(), 400);
-        let title = session.title.as_deref().map(|title| notation::line(title, 400)).unwrap_or_default();
-        let title = if title.is_empty() { id.clone() } else { title };
+        let header = SessionHeader::new(session, now);
         let href = |number| {
             overview
                 .address_of_turn(&session.id, turns_view(view), number)
@@ -209,24 +201,10 @@ impl SessionPage {
                 .to_string()
         };
         Self {
-            frame: visit.frame(Section::Sessions, title.clone()),
-            id,
-            title,
-            mark: mark(session),
-            state: session.state.as_str(),
-            facts: facts(session, now),
-            models: session.models.iter().take(12).map(|model| notation::line(model, 80)).collect(),
-            tags: session
-                .tags
-                .iter()
-                .take(40)
-                .map(|tag| (notation::line(tag, 60), sessions_with(Field::Tag, tag).to_string()))
-                .collect(),
-            metadata: super::event_list::pairs(&session.metadata),
-            notes: session.flags.iter().map(|flag| explain(flag)).collect(),
+            frame: visit.frame(Section::Sessions, header.title.clone()),
+            header,
             chart: TokenChart::draw(&overview.traces.rows, overview.first, href),
             tabs: tabs(session, overview, view),
-            exports: exports(&session.id),
             view,
             stops: stops(session, overview, view),
             turns: Vec::new(),
@@ -261,90 +239,6 @@ fn turns_view(view: View) -> View {
     if view == View::Waterfall { view } else { View::Conversation }
 }
 
-fn mark(session: &Session) -> &'static str {
-    match session.state {
-        SessionState::Live => "live",
-        SessionState::Idle => "idle",
-        SessionState::Ended if session.error_count > 0 => "error",
-        SessionState::Ended => "ended",
-    }
-}
-
-/// The sessions that have this value in this field.
-fn sessions_with(field: Field, value: &str) -> Address {
-    Address::page("/sessions").with("filter", exactly(field, value).to_string())
-}
-
-fn facts(session: &Session, now: Timestamp) -> Vec<Fact> {
-    let text = |text: &str| notation::line(text, 200);
-    let started = When::new(session.start_time, now);
-    let mut facts = Vec::new();
-    if let Some(user) = &session.user_id {
-        facts.push(Fact::new("User", text(user)).to(&sessions_with(Field::User, user)));
-    }
-    facts.push(Fact::new(
-        "Started",
-        format!("{} ({})", started.exact.get(..19).unwrap_or(&started.exact), started.ago),
-    ));
-    let active = notation::duration(session.active_duration);
-    let wall = notation::duration(session.duration);
-    facts.push(Fact::new("Duration", if active == wall { wall } else { format!("{wall}, {active} active") }));
-    if session.trace_count > 0 {
-        facts.push(Fact::new("Turns", notation::count(session.trace_count)));
-        facts.push(Fact::new("Observations", notation::count(session.observation_count)));
-    }
-    if session.event_count > 0 {
-        facts.push(Fact::new("Events", notation::count(session.event_count)));
-    }
-    if session.error_count > 0 {
-        let view = if session.trace_count > 0 { "waterfall" } else { "events" };
-        let errors = Address::session(session.id.as_str()).with("view", view);
-        facts.push(Fact::new("Errors", notation::count(session.error_count)).to(&errors));
-    }
-    if session.trace_count > 0 {
-        facts.push(Fact::new("Tokens", notation::count(session.total_tokens)));
-        facts.push(Fact::new("Cost", session.total_cost.map_or_else(|| "—".to_owned(), notation::money)));
-    }
-    if let Some(environment) = &session.environment {
-        facts.push(Fact::new("Environment", text(environment)));
-    }
-    if !session.services.is_empty() {
-        facts.push(Fact::new("Services", text(&session.services.join(", "))));
-    }
-    if let Some(actor) =
-        session.actor.as_ref().filter(|actor| actor.kind != "user" || actor.id != session.user_id)
-    {
-        facts.push(Fact::new("Actor", who(&actor.kind, actor.id.as_deref())));
-    }
-    if let Some(scope) = &session.scope {
-        facts.push(Fact::new("Scope", who(&scope.kind, Some(&scope.id))));
-    }
-    if let Some(parent) = &session.parent_session_id {
-        facts.push(Fact::new("Started in", text(parent.as_str())).to(&Address::session(parent.as_str())));
-    }
-    if !session.goals.is_empty() {
-        facts.push(Fact::new("Goals", text(&session.goals.join(", "))));
-    }
-    facts
-}
-
-/// What a flag means to the reader.
-pub(super) fn explain(flag: &str) -> String {
-    match flag {
-        "session_conflict" => {
-            "Spans of one trace name different sessions; the root span's was taken.".to_owned()
-        }
-        "user_conflict" => "Spans of one trace name different users; the root span's was taken.".to_owned(),
-        "root_missing" => "A trace has no root span yet: it may still come, or was never sent.".to_owned(),
-        "parent_missing" => "Some spans name a parent that has not arrived.".to_owned(),
-        "usage_exclusive" => {
-            "The source counts cached tokens beside the input, not inside it; they were added up accordingly."
-                .to_owned()
-        }
-        other => notation::line(other, 120).replace('_', " "),
-    }
-}
-
 fn tabs(session: &Session, overview: &Overview, view: View) -> Vec<Tab> {
     let turns_alone = [View::Conversation, View::Waterfall];
     View::ALL
@@ -370,19 +264,6 @@ fn tabs(session: &Session, overview: &Overview, view: View) -> Vec<Tab> {
             },
         })
         .collect()
-}
-
-fn exports(id: &SessionId) -> Vec<(&'static str, &'static str, String)> {
-    const FORMATS: [(&str, &str, &str); 6] = [
-        ("JSON", "one document", "json"),
-        ("NDJSON", "a line per record", "ndjson"),
-        ("Chat", "messages per turn", "chat"),
-        ("HTML", "a page by itself", "html"),
-        ("OTLP", "as it was received", "otlp"),
-        ("OTLP/JSON", "the same, readable", "otlp&encoding=json"),
-    ];
-    let address = Address::of("/api/v1/sessions", id.as_str()).to_string();
-    FORMATS.map(|(name, help, format)| (name, help, format!("{address}/export?format={format}"))).into()
 }
 
 fn stops(session: &Session, overview: &Overview, view: View) -> Vec<Stop> {
@@ -493,12 +374,12 @@ impl Reader<'_> {
     }
 
     async fn events(&self, page: &mut SessionPage, parameters: &Parameters) -> Result<(), Error> {
-        let after = list_place::read_cursor(&parameters.after);
+        let after = list_place::read_cursor(&parameters.events_after);
         let events = self.list_events(None, None, after).await?;
         page.events = events.rows.iter().map(|event| EventRow::new(event, self.now)).collect();
         let address = with_view(Address::session(self.session.id.as_str()), View::Events);
         page.next_events =
-            events.next.map(|next| address.with("after", list_place::write_cursor(&next)).to_string());
+            events.next.map(|next| address.with("events_after", list_place::write_cursor(&next)).to_string());
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use super::finder::{Finder, exactly};
 use super::frame::{Asked, Frame, Section, Visit, html};
 use super::list_place::{self, Range};
 use super::notation::{self, When};
+use super::session_header::mark;
 use super::snippets::Snippets;
 use crate::domain::filter::{Field, Target};
 use crate::domain::query::{ListQuery, Page, Sort, SortField};
@@ -258,15 +259,6 @@ impl Row {
             errors: session.error_count,
             when: When::new(session.end_time, now),
         }
-    }
-}
-
-fn mark(session: &Session) -> (&'static str, &'static str) {
-    match session.state {
-        SessionState::Live => ("live", "Live: something happened in the last five minutes"),
-        SessionState::Idle => ("idle", "Idle: quiet for five minutes; it may go on"),
-        SessionState::Ended if session.error_count > 0 => ("error", "Ended, with errors"),
-        SessionState::Ended => ("ended", "Ended"),
     }
 }
 

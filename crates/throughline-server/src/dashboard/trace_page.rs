@@ -12,7 +12,7 @@ use super::frame::{Asked, Frame, Named, Section, Visit, html};
 use super::notation;
 use super::passage;
 use super::record_panel::{self, RecordPanel};
-use super::session_page::explain;
+use super::session_header::explain;
 use super::time_scale::TimeScale;
 use super::tree::{self, Node, Record};
 use super::waterfall::{self, Folding, Plan, Waterfall};

@@ -269,6 +269,8 @@ async fn a_session_of_events_alone_shows_them() {
     assert_eq!(html.matches("data-row").count(), 7);
     assert!(html.contains("SmtpError") && html.contains("organization org_acme"));
     assert!(!html.contains(">Conversation<"));
+    let (_, again) = page(&server, "/sessions/conversation-long?view=events&events_after=0.evt").await;
+    assert!(again.contains("36</text>"), "the chart is about the turns, wherever the list of events is");
     server.stop().await;
 }
 
