@@ -13,6 +13,7 @@ mod crash;
 mod embedded;
 mod events;
 mod guard;
+mod log_observations;
 mod otlp_grpc;
 mod otlp_http;
 mod pages;
