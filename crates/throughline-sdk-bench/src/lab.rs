@@ -1,0 +1,218 @@
+//! Measuring: a counting allocator, hot loops, bursts with a drain.
+
+#![expect(unsafe_code, reason = "an allocator that counts, and clocks of the operating system")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Calls in one timed chunk, and chunks between two drains: fewer calls than any peer's queue holds.
+const CHUNK: usize = 100;
+const CHUNKS: usize = 10;
+/// Calls between two drains.
+pub(crate) const BURST: usize = CHUNK * CHUNKS;
+
+pub(crate) struct CountingAllocator;
+
+static COUNTING: AtomicBool = AtomicBool::new(false);
+thread_local! { static ALLOCATIONS: Cell<u64> = const { Cell::new(0) } }
+
+fn count() {
+    if COUNTING.load(Relaxed) {
+        ALLOCATIONS.try_with(|count| count.set(count.get() + 1)).ok();
+    }
+}
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// Processor time of the whole process.
+fn cpu_nanos() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}
+
+fn quantile(values: &mut [f64], q: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * q) as usize]
+}
+
+/// Takes the measurements of one case in this process; each prints one line for the parent.
+pub(crate) struct Lab {
+    pub(crate) slice: Duration,
+}
+
+impl Lab {
+    fn report(op: &str, label: &str, nanos: &mut [f64], allocations: f64, cpu: f64) {
+        let (median, p90) = (quantile(nanos, 0.5), quantile(nanos, 0.9));
+        println!("{op}\t{label}\t{median:.4}\t{p90:.4}\t{allocations:.2}\t{cpu:.1}");
+    }
+
+    /// Something with nothing to drain: the mean of many short batches of eight calls each.
+    pub(crate) fn hot8(&self, op: &str, label: &str, mut f: impl FnMut()) {
+        self.hot_n(op, label, 8, &mut f);
+    }
+
+    pub(crate) fn hot(&self, op: &str, label: &str, mut f: impl FnMut()) {
+        self.hot_n(op, label, 1, &mut f);
+    }
+
+    #[inline]
+    fn hot_n(&self, op: &str, label: &str, calls: usize, f: &mut impl FnMut()) {
+        let mut rounds = 64;
+        while timed(rounds, f) < 40_000.0 && rounds < 1 << 22 {
+            rounds *= 2;
+        }
+        ALLOCATIONS.set(0);
+        COUNTING.store(true, Relaxed);
+        (0..1000).for_each(|_| f());
+        COUNTING.store(false, Relaxed);
+        let allocations = ALLOCATIONS.get() as f64 / (1000 * calls) as f64;
+        let (started, cpu, mut nanos) = (Instant::now(), cpu_nanos(), Vec::new());
+        while nanos.len() < 20 || started.elapsed() < self.slice {
+            nanos.push(timed(rounds, f) / (rounds * calls) as f64);
+        }
+        let cpu = (cpu_nanos() - cpu) as f64 / (nanos.len() * rounds * calls) as f64;
+        Self::report(op, label, &mut nanos, allocations, cpu);
+    }
+
+    /// `body` is called for chunks of so many calls and timed; `drain` is not. The processor time is that of all
+    /// threads, draining included.
+    pub(crate) fn burst(&self, op: &str, label: &str, mut body: impl FnMut(usize), mut drain: impl FnMut()) {
+        let clock = quantile(&mut (0..2000).map(|_| timed(0, &mut || ())).collect::<Vec<_>>(), 0.5);
+        for _ in 0..5 {
+            (0..CHUNKS).for_each(|_| body(CHUNK));
+            drain();
+        }
+        ALLOCATIONS.set(0);
+        COUNTING.store(true, Relaxed);
+        (0..CHUNKS).for_each(|_| body(CHUNK));
+        COUNTING.store(false, Relaxed);
+        let allocations = ALLOCATIONS.get() as f64 / BURST as f64;
+        drain();
+        let (started, cpu, mut nanos) = (Instant::now(), cpu_nanos(), Vec::new());
+        while nanos.len() < 15 * CHUNKS || started.elapsed() < self.slice * 2 {
+            for _ in 0..CHUNKS {
+                let started = Instant::now();
+                body(CHUNK);
+                nanos.push((started.elapsed().as_nanos() as f64 - clock).max(0.0) / CHUNK as f64);
+            }
+            drain();
+        }
+        let cpu = (cpu_nanos() - cpu) as f64 / (nanos.len() * CHUNK) as f64;
+        Self::report(op, label, &mut nanos, allocations, cpu);
+    }
+}
+
+#[inline]
+fn timed(rounds: usize, f: &mut impl FnMut()) -> f64 {
+    let started = Instant::now();
+    for _ in 0..rounds {
+        f();
+        black_box(());
+    }
+    started.elapsed().as_nanos() as f64
+}
+
+/// The five attributes that everybody attaches.
+pub(crate) struct Order {
+    pub(crate) id: String,
+    pub(crate) total: i64,
+    pub(crate) currency: &'static str,
+    pub(crate) express: bool,
+    pub(crate) kg: f64,
+}
+
+pub(crate) fn order() -> Order {
+    black_box(Order { id: "ord_789abc".to_owned(), total: 14_999, currency: "usd", express: true, kg: 2.3 })
+}
+
+/// What every sink counts into; a drain waits until all arrived, and fails when some were lost.
+#[derive(Default)]
+pub(crate) struct Sink {
+    got: AtomicU64,
+    wanted: AtomicU64,
+}
+
+impl Sink {
+    pub(crate) const fn new() -> Self {
+        Self { got: AtomicU64::new(0), wanted: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn take(&self, records: usize) {
+        self.got.fetch_add(records as u64, Relaxed);
+    }
+
+    pub(crate) fn wait(&self, records: usize) {
+        let wanted = self.wanted.fetch_add(records as u64, Relaxed) + records as u64;
+        let started = Instant::now();
+        while self.got.load(Relaxed) < wanted {
+            assert!(
+                started.elapsed() < Duration::from_secs(8),
+                "lost: {} of {wanted}",
+                self.got.load(Relaxed)
+            );
+            std::thread::sleep(Duration::from_micros(20));
+        }
+    }
+}
+
+/// Never ready, so that one poll is one entering and one leaving.
+pub(crate) struct Forever;
+
+impl Future for Forever {
+    type Output = ();
+
+    #[inline]
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        black_box(());
+        std::task::Poll::Pending
+    }
+}
+
+#[inline]
+pub(crate) fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let _ = black_box(future.poll(&mut cx));
+}
+
+/// The same at eight places in the code, each opaque to the optimiser.
+#[macro_export]
+macro_rules! eight_times {
+    ($e:expr) => {{
+        $e;
+        std::hint::black_box(());
+        $e;
+        std::hint::black_box(());
+        $e;
+        std::hint::black_box(());
+        $e;
+        std::hint::black_box(());
+        $e;
+        std::hint::black_box(());
+        $e;
+        std::hint::black_box(());
+        $e;
+        std::hint::black_box(());
+        $e;
+    }};
+}

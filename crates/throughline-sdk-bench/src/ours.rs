@@ -1,0 +1,114 @@
+//! The SDK.
+
+use std::hint::black_box;
+
+use throughline::testing::Memory;
+use throughline::transport::{Delivery, Item, SendError, Transport};
+use throughline::{Builder, Level, Redaction, Sampling, Telemetry, emit};
+
+use crate::eight_times;
+use crate::lab::{BURST, Forever, Lab, Order, Sink, order, poll_once};
+
+static SINK: Sink = Sink::new();
+
+/// Counts and forgets.
+struct Counting;
+
+impl Transport for Counting {
+    fn name(&self) -> &'static str {
+        "counting"
+    }
+
+    fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
+        black_box(batch);
+        SINK.take(batch.len());
+        Ok(())
+    }
+}
+
+macro_rules! shipped {
+    ($to:expr, $order:expr) => {
+        emit!($to, "order.shipped",
+            "ctx.order.id" => $order.id,
+            "ctx.order.total" => $order.total,
+            "ctx.order.currency" => $order.currency,
+            "ctx.shipment.express" => $order.express,
+            "ctx.shipment.weight_kg" => $order.kg)
+    };
+}
+
+fn builder() -> Builder {
+    Telemetry::builder("checkout-api").environment("test").version("1.42.0")
+}
+
+fn build(builder: Builder) -> Telemetry {
+    black_box(builder.build().expect("the settings make sense"))
+}
+
+pub(crate) fn off(lab: &Lab) {
+    let (order, telemetry) = (order(), build(builder()));
+    lab.hot8("event off", "throughline, no transport", || eight_times!(shipped!(telemetry, order)));
+    let severe = builder().transport_with(Memory::new(), Delivery::default().min_level(Level::Warn));
+    let telemetry = build(severe);
+    lab.hot8("event filtered", "throughline, transports want warn", || {
+        eight_times!(shipped!(telemetry, order))
+    });
+    let never = Sampling::keep_all().never(["order.*"]).always(["payment.*"]);
+    let telemetry = build(builder().sampling(never).transport(Memory::new()));
+    lab.hot8("event filtered", "throughline, dropped by a rule for its name", || {
+        eight_times!(shipped!(telemetry, order))
+    });
+    let telemetry = build(builder().sampling(Sampling::default().info(1e-9)).transport(Memory::new()));
+    lab.hot8("event sampled out", "throughline, by chance", || eight_times!(shipped!(telemetry, order)));
+}
+
+fn burst(order: &Order, calls: usize, mut emit: impl FnMut(&Order)) {
+    for _ in 0..calls {
+        black_box(());
+        emit(order);
+    }
+}
+
+pub(crate) fn on(lab: &Lab) {
+    let (order, telemetry) = (order(), build(builder().transport(Counting)));
+    let drain = |telemetry: &Telemetry| {
+        telemetry.flush(std::time::Duration::from_secs(5));
+        SINK.wait(BURST);
+    };
+    let event = |n| burst(&order, n, |order| shipped!(telemetry, order));
+    lab.burst("event", "throughline, to a counting transport", event, || drain(&telemetry));
+    let session = telemetry
+        .session()
+        .actor("user", "usr_123")
+        .scope("organization", "org_456")
+        .attribute("ctx.request.id", "req_abc")
+        .attribute("ctx.request.method", "POST")
+        .start();
+    let in_session = |n| session.enter(|| burst(&order, n, |order| shipped!(telemetry, order)));
+    lab.burst("event in a session", "throughline", in_session, || drain(&telemetry));
+    let unredacted = build(builder().redaction(Redaction::none()).transport(Counting));
+    let event = |n| burst(&order, n, |order| shipped!(unredacted, order));
+    lab.burst("event", "throughline, without redaction", event, || drain(&unredacted));
+    let span = |n| {
+        burst(&order, n, |order| {
+            let span = telemetry.trace("order.ship").attribute("ctx.order.id", &order.id);
+            drop(
+                span.attribute("ctx.order.total", order.total)
+                    .attribute("ctx.order.currency", order.currency)
+                    .start(),
+            );
+        });
+    };
+    lab.burst("span", "throughline, three attributes", span, || drain(&telemetry));
+}
+
+pub(crate) fn poll(lab: &Lab) {
+    let telemetry = build(builder());
+    let mut future = Box::pin(telemetry.session().actor("user", "usr_123").start().follow(Forever));
+    lab.hot("poll", "throughline, in a session", || poll_once(future.as_mut()));
+    let mut future = Box::pin(telemetry.session().actor("user", "usr_123").run(Forever));
+    lab.hot("poll", "throughline, SessionBuilder::run", || poll_once(future.as_mut()));
+    let start =
+        || drop(telemetry.session().actor("user", "usr_123").scope("organization", "org_456").start());
+    lab.hot("session start", "throughline", start);
+}
