@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use serde_json::Value;
 
-use crate::pipeline::Core;
+use crate::pipeline::{Core, Kept, floor};
 use crate::{
     Actor, Attribute, Attributes, Callsite, Error, ErrorInfo, Level, Scope, Session, SessionId, Source,
     SpanContext, Telemetry, Timestamp, name,
@@ -307,19 +307,40 @@ pub fn record(
     site: &'static Callsite,
     values: &mut [crate::AttributeValue<'_>],
     extra: Option<Box<Extra>>,
-    kept: crate::pipeline::Kept,
+    kept: Kept,
 ) -> Result<(), Error> {
     emitter.telemetry().core().record(emitter.session(), Some(site), values, extra, kept)
 }
 
-/// The first half of `emit!`: whether the event is kept. Nothing of it is evaluated before that is known.
+/// The same without a result.
 #[doc(hidden)]
+#[inline(never)]
+pub fn record_quietly(
+    emitter: &impl Emitter,
+    site: &'static Callsite,
+    values: &mut [crate::AttributeValue<'_>],
+    extra: Option<Box<Extra>>,
+    kept: Kept,
+) {
+    emitter.telemetry().core().record(emitter.session(), Some(site), values, extra, kept).ok();
+}
+
+/// The first half of `emit!`: whether the event is kept. Nothing of it is evaluated before that is known.
+///
+/// Inlined by force: what nobody wants must not even cost a call. The rest may be one, so that call sites stay small.
+#[doc(hidden)]
+#[inline(always)]
+pub fn decide(emitter: &impl Emitter, level: Level, site: &'static Callsite) -> Option<Kept> {
+    // The level comes as a constant, since the compiler cannot know that the one in the static never changes.
+    if (level as u8) < floor() { None } else { decide_with(emitter, level, site) }
+}
+
 #[inline]
-pub fn decide(emitter: &impl Emitter, site: &'static Callsite) -> Option<crate::pipeline::Kept> {
+fn decide_with(emitter: &impl Emitter, level: Level, site: &'static Callsite) -> Option<Kept> {
     let core = emitter.telemetry().core();
-    if !core.level_is_enabled(site.level) {
+    if !core.level_is_enabled(level) {
         return None;
     }
-    let rule = site.rule(core.number, || core.sampler.rule(site.name, site.level));
-    core.draw(rule, site.level, emitter.session())
+    let rule = site.rule(core.number, || core.sampler.rule(site.name, level));
+    core.draw(rule, level, emitter.session())
 }

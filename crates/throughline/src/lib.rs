@@ -73,6 +73,7 @@ mod session;
 mod source;
 mod telemetry;
 pub mod testing;
+mod ticks;
 mod trace_context;
 pub mod transport;
 
@@ -102,6 +103,6 @@ pub(crate) use callsite::Callsite;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::callsite::Callsite;
-    pub use crate::event::{Extra, decide, level, record};
+    pub use crate::event::{Extra, decide, level, record, record_quietly};
     pub use crate::name::is_valid;
 }

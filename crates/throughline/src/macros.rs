@@ -31,8 +31,7 @@ macro_rules! emit {
         $crate::emit!($to, info, $name $($rest)*)
     };
     ($to:expr, $level:ident, $name:literal $(, $option:ident : $value:expr)* $(, $key:literal => $attribute:expr)* $(,)?) => {
-        if let ::core::result::Result::Err(_) =
-            $crate::__emit!($to, $level, $name, [$($option : $value),*], [$($key => $attribute),*]) {}
+        $crate::__emit!(record_quietly, (), $to, $level, $name, [$($option : $value),*], [$($key => $attribute),*])
     };
 }
 
@@ -55,14 +54,21 @@ macro_rules! try_emit {
         $crate::try_emit!($to, info, $name $($rest)*)
     };
     ($to:expr, $level:ident, $name:literal $(, $option:ident : $value:expr)* $(, $key:literal => $attribute:expr)* $(,)?) => {
-        $crate::__emit!($to, $level, $name, [$($option : $value),*], [$($key => $attribute),*])
+        $crate::__emit!(
+            record,
+            ::core::result::Result::Ok(()),
+            $to, $level, $name, [$($option : $value),*], [$($key => $attribute),*]
+        )
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __emit {
-    ($to:expr, $level:ident, $name:literal, [$($option:ident : $value:expr),*], [$($key:literal => $attribute:expr),*]) => {{
+    (
+        $record:ident, $left_out:expr,
+        $to:expr, $level:ident, $name:literal, [$($option:ident : $value:expr),*], [$($key:literal => $attribute:expr),*]
+    ) => {{
         static SITE: $crate::__private::Callsite = {
             assert!(
                 $crate::__private::is_valid($name),
@@ -77,9 +83,9 @@ macro_rules! __emit {
             )
         };
         let to = &$to;
-        match $crate::__private::decide(to, &SITE) {
-            ::core::option::Option::None => ::core::result::Result::Ok(()),
-            ::core::option::Option::Some(kept) => $crate::__private::record(
+        match $crate::__private::decide(to, $crate::__private::level::$level, &SITE) {
+            ::core::option::Option::None => $left_out,
+            ::core::option::Option::Some(kept) => $crate::__private::$record(
                 to,
                 &SITE,
                 &mut [$($crate::Attribute::value(&$attribute)),*],

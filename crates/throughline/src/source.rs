@@ -5,32 +5,47 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use crate::ticks::{Anchor, Ticks, system_now};
 use crate::{EventId, SessionId, SpanId, Timestamp, TraceId};
 
 /// Where the time comes from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) enum Clock {
-    #[default]
-    System,
+    System(Ticks),
     Manual(ManualClock),
 }
 
-impl Clock {
-    #[inline]
-    pub(crate) fn now(&self) -> Timestamp {
-        match self {
-            Self::System => system_now(),
-            Self::Manual(clock) => clock.now(),
-        }
+impl Default for Clock {
+    fn default() -> Self {
+        Self::System(Ticks::of_this_machine())
     }
 }
 
-#[inline]
-fn system_now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(since.as_secs() as i64 * 1_000_000_000 + i64::from(since.subsec_nanos()))
+impl Clock {
+    pub(crate) fn now(&self) -> Timestamp {
+        match self {
+            Self::System(_) => system_now(),
+            Self::Manual(clock) => clock.now(),
+        }
+    }
+
+    /// Now, as whoever has the [`anchor`](Self::anchor) can tell later.
+    #[inline]
+    pub(crate) fn ticks(&self) -> u64 {
+        match self {
+            Self::System(ticks) => ticks.now(),
+            Self::Manual(clock) => clock.now().as_nanos().cast_unsigned(),
+        }
+    }
+
+    pub(crate) fn anchor(&self) -> Anchor {
+        Anchor::new(match self {
+            Self::System(ticks) => *ticks,
+            Self::Manual(_) => Ticks::Nanoseconds,
+        })
+    }
 }
 
 /// A clock that stands still until it is moved: for tests.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Kept, lock};
 use crate::event::Extra;
 use crate::session::Shared;
-use crate::{AttributeValue, Callsite, Error, SessionState, Span, SpanContext, Timestamp};
+use crate::{AttributeValue, Callsite, SessionState, Span, SpanContext};
 
 /// A thread may have so many events waiting; past half of it the collector is woken.
 pub(crate) const MAX_EVENTS: usize = 8192;
@@ -17,7 +17,7 @@ const MAX_TEXT: usize = 4 << 20;
 
 /// An event without its attributes.
 pub(crate) struct Entry<'a> {
-    pub(crate) time: Timestamp,
+    pub(crate) ticks: u64,
     pub(crate) site: Option<&'static Callsite>,
     pub(crate) session: Option<&'a Arc<Shared>>,
     pub(crate) span: Option<SpanContext>,
@@ -27,7 +27,7 @@ pub(crate) struct Entry<'a> {
 
 /// An event as it lies in a buffer; its attributes are the next `values` of the buffer's.
 pub(crate) struct Header {
-    pub(crate) time: Timestamp,
+    pub(crate) ticks: u64,
     pub(crate) site: Option<&'static Callsite>,
     pub(crate) extra: Option<Box<Extra>>,
     pub(crate) span: Option<SpanContext>,
@@ -66,6 +66,15 @@ pub(crate) struct Remembered {
     pub(crate) state: Arc<SessionState>,
 }
 
+/// What became of something that was to be put into a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Fits,
+    /// It fits, and the collector should come now.
+    Crowded,
+    Full,
+}
+
 /// The buffer of one thread, and the one the collector gave back empty.
 #[derive(Default)]
 pub(crate) struct Shard {
@@ -74,22 +83,23 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Whether the buffer is so full that the collector should come.
     #[inline]
     pub(crate) fn push(
         &self,
         entry: Entry<'_>,
         values: &mut [AttributeValue<'_>],
         max_text_bytes: usize,
-    ) -> Result<bool, Error> {
+    ) -> Pushed {
         lock(&self.front).push(entry, values, max_text_bytes)
     }
 
-    pub(crate) fn push_span(&self, span: Span) -> Result<bool, Error> {
+    pub(crate) fn push_span(&self, span: Span) -> Pushed {
         let mut front = lock(&self.front);
-        front.check_room()?;
+        if !front.has_room() {
+            return Pushed::Full;
+        }
         front.spans.push(span);
-        Ok(front.is_crowded())
+        front.pushed()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -107,32 +117,27 @@ impl Shard {
 }
 
 impl Buffer {
-    fn push(
-        &mut self,
-        entry: Entry<'_>,
-        values: &mut [AttributeValue<'_>],
-        max_text_bytes: usize,
-    ) -> Result<bool, Error> {
-        self.check_room()?;
-        for value in &mut *values {
-            let scalar = match value {
-                AttributeValue::Null => Scalar::Null,
-                AttributeValue::Bool(yes) => Scalar::Bool(*yes),
-                AttributeValue::Int(number) => Scalar::Int(*number),
-                AttributeValue::Uint(number) => Scalar::Uint(*number),
-                AttributeValue::Float(number) => Scalar::Float(*number),
-                AttributeValue::Text(text) => {
-                    let text = &text[..text.floor_char_boundary(max_text_bytes)];
-                    self.text.push_str(text);
-                    Scalar::Text(text.len() as u32)
-                }
-                AttributeValue::Json(value) => Scalar::Json(std::mem::take(value)),
-            };
-            self.values.push(scalar);
+    fn push(&mut self, entry: Entry<'_>, values: &mut [AttributeValue<'_>], max_text_bytes: usize) -> Pushed {
+        if !self.has_room() {
+            return Pushed::Full;
         }
+        let text = &mut self.text;
+        self.values.extend(values.iter_mut().map(|value| match value {
+            AttributeValue::Null => Scalar::Null,
+            AttributeValue::Bool(yes) => Scalar::Bool(*yes),
+            AttributeValue::Int(number) => Scalar::Int(*number),
+            AttributeValue::Uint(number) => Scalar::Uint(*number),
+            AttributeValue::Float(number) => Scalar::Float(*number),
+            AttributeValue::Text(own) => {
+                let own = if own.len() <= max_text_bytes { own } else { shortened(own, max_text_bytes) };
+                text.push_str(own);
+                Scalar::Text(own.len() as u32)
+            }
+            AttributeValue::Json(value) => Scalar::Json(std::mem::take(value)),
+        }));
         let session = entry.session.map(|shared| self.remember(shared));
         self.headers.push(Header {
-            time: entry.time,
+            ticks: entry.ticks,
             site: entry.site,
             extra: entry.extra,
             span: entry.span,
@@ -140,21 +145,20 @@ impl Buffer {
             values: values.len() as u32,
             kept: entry.kept,
         });
-        Ok(self.is_crowded())
+        self.pushed()
     }
 
     #[inline]
-    fn check_room(&mut self) -> Result<(), Error> {
-        if self.headers.len() + self.spans.len() < MAX_EVENTS && self.text.len() < MAX_TEXT {
-            return Ok(());
-        }
-        self.dropped += 1;
-        Err(Error::BufferFull)
+    fn has_room(&mut self) -> bool {
+        let has_room = self.headers.len() + self.spans.len() < MAX_EVENTS && self.text.len() < MAX_TEXT;
+        self.dropped += u64::from(!has_room);
+        has_room
     }
 
     #[inline]
-    fn is_crowded(&self) -> bool {
-        self.headers.len() + self.spans.len() == MAX_EVENTS / 2
+    fn pushed(&self) -> Pushed {
+        let crowded = self.headers.len() + self.spans.len() == MAX_EVENTS / 2;
+        if crowded { Pushed::Crowded } else { Pushed::Fits }
     }
 
     /// Most events are of the session of the event before: then no reference is counted.
@@ -178,4 +182,9 @@ impl Buffer {
         self.spans.clear();
         self.dropped = 0;
     }
+}
+
+#[cold]
+fn shortened(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
 }

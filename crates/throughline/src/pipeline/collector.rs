@@ -10,6 +10,7 @@ use super::buffer::{Buffer, Header, Scalar};
 use super::{Core, Kept, lock};
 use crate::redaction::Redactor;
 use crate::source::EventIds;
+use crate::ticks::Anchor;
 use crate::{
     Attributes, Envelope, Event, Level, Resource, SessionState, Source, Timestamp, attribute, transport::Item,
 };
@@ -108,13 +109,14 @@ pub(crate) struct Collector {
     core: Arc<Core>,
     redactor: Redactor,
     ids: EventIds,
+    anchor: Anchor,
     round: Vec<(Timestamp, Item)>,
 }
 
 impl Collector {
     pub(crate) fn new(core: Arc<Core>, redactor: Redactor) -> Self {
-        let ids = EventIds::new(&core.random);
-        Self { core, redactor, ids, round: Vec::new() }
+        let (ids, anchor) = (EventIds::new(&core.random), core.clock.anchor());
+        Self { core, redactor, ids, anchor, round: Vec::new() }
     }
 
     /// Until the telemetry is stopped.
@@ -137,6 +139,7 @@ impl Collector {
     /// One round: everything that lies in the buffers goes into the queues.
     fn collect(&mut self) {
         let core = self.core.clone();
+        self.anchor.renew();
         let (mut threads, mut dropped) = (0, 0);
         for shard in core.shards() {
             let before = self.round.len();
@@ -170,8 +173,8 @@ impl Collector {
             }
             let session = header.session.and_then(|index| buffer.sessions.get(index as usize));
             let state = session.map(|session| &*session.state);
-            let time = header.time;
-            let mut envelope = self.envelope(header, own, state);
+            let time = self.anchor.time(header.ticks);
+            let mut envelope = self.envelope(time, header, own, state);
             self.redactor.envelope(&mut envelope);
             self.round.push((time, Item::Event(Arc::new(envelope))));
         }
@@ -182,8 +185,14 @@ impl Collector {
     }
 
     /// Each field from the event, else from its session.
-    fn envelope(&mut self, header: Header, own: Attributes, session: Option<&SessionState>) -> Envelope {
-        let Header { time, site, extra, span, kept, .. } = header;
+    fn envelope(
+        &mut self,
+        time: Timestamp,
+        header: Header,
+        own: Attributes,
+        session: Option<&SessionState>,
+    ) -> Envelope {
+        let Header { site, extra, span, kept, .. } = header;
         let extra = extra.map(|extra| *extra).unwrap_or_default();
         let site_source = site.map(|site| Source {
             causer: Some(site.module.to_owned()),

@@ -9,6 +9,7 @@
 mod buffer;
 mod collector;
 mod counters;
+mod floor;
 mod queue;
 
 use std::cell::RefCell;
@@ -19,9 +20,11 @@ use std::time::{Duration, Instant};
 
 use throughline_channel::is_suppressed;
 
-pub(crate) use self::buffer::{Entry, Shard};
+pub(crate) use self::buffer::{Entry, Pushed, Shard};
 pub(crate) use self::collector::{Collector, Signal};
 pub use self::counters::{Counters, Report, TransportReport};
+use self::floor::OFF;
+pub(crate) use self::floor::floor;
 pub(crate) use self::queue::{Queue, run_worker};
 use crate::ambient::Ambient;
 use crate::callsite::Rule;
@@ -38,9 +41,6 @@ pub enum Kept {
     ByRule,
     ByChance,
 }
-
-/// Above every level: nothing is emitted.
-const OFF: u8 = u8::MAX;
 
 /// What all handles of one telemetry share.
 pub(crate) struct Core {
@@ -82,9 +82,11 @@ impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let wanted = parts.queues.iter().map(|queue| queue.delivery.min_level as u8).min().unwrap_or(OFF);
+        let threshold = wanted.max(parts.min_level as u8);
+        floor::open(threshold);
         Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
-            threshold: AtomicU8::new(wanted.max(parts.min_level as u8)),
+            threshold: AtomicU8::new(threshold),
             sampler: parts.sampler,
             clock: parts.clock,
             random: parts.random,
@@ -150,29 +152,34 @@ impl Core {
             self.counters.count_after_end();
             return Err(Error::SessionEnded(session.id()));
         }
-        let time = self.clock.now();
-        Ambient::with(|ambient| {
+        let ticks = self.clock.ticks();
+        let pushed = Ambient::with(|ambient| {
             let session = session.map(Session::shared).or_else(|| ambient?.session.as_ref());
             let span = ambient.and_then(|ambient| ambient.span);
-            let entry = Entry { time, site, session, span, extra, kept };
+            let entry = Entry { ticks, site, session, span, extra, kept };
             self.with_shard(|shard| shard.push(entry, values, self.max_text_bytes))
-        })
-        .and_then(|crowded| self.pushed(crowded))
+        });
+        self.pushed(pushed)
     }
 
     /// Puts a finished span into this thread's buffer.
     pub(crate) fn record_span(&self, span: Span) {
         if !is_suppressed() && self.check_open().is_ok() && !self.queues.is_empty() {
-            self.with_shard(|shard| shard.push_span(span)).and_then(|crowded| self.pushed(crowded)).ok();
+            let pushed = self.with_shard(|shard| shard.push_span(span));
+            self.pushed(pushed).ok();
         }
     }
 
     #[inline]
-    fn pushed(&self, crowded: bool) -> Result<(), Error> {
-        if crowded {
-            self.signal.nudge();
+    fn pushed(&self, pushed: Pushed) -> Result<(), Error> {
+        match pushed {
+            Pushed::Fits => Ok(()),
+            Pushed::Crowded => {
+                self.signal.nudge();
+                Ok(())
+            }
+            Pushed::Full => Err(Error::BufferFull),
         }
-        Ok(())
     }
 
     #[inline]
@@ -236,8 +243,9 @@ impl Core {
 
     /// Nothing is emitted any more.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        self.threshold.store(OFF, Ordering::Relaxed);
+        if !self.closed.swap(true, Ordering::Relaxed) {
+            floor::close(self.threshold.swap(OFF, Ordering::Relaxed));
+        }
     }
 
     pub(crate) fn report(&self, complete: bool) -> Report {
