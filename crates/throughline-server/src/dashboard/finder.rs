@@ -70,6 +70,7 @@ impl Finder {
         let kept = kept(address, &["filter"]);
         let placeholder = match targets {
             [Target::Session] => "Filter sessions: refund user:alice error:true cost:>0.10",
+            [Target::Trace] => "Filter traces: name:chat-* model:gpt-4o duration:>5s error:true",
             [Target::Observation, _] => {
                 "Filter what arrives: type:generation level:>=warn service:shop duration:>2s"
             }

@@ -17,6 +17,7 @@ use crate::http::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Sessions,
+    Traces,
     Events,
     Live,
     Elsewhere,
@@ -108,9 +109,10 @@ impl Frame {
     }
 
     /// The navigation: address, name, whether the page belongs there.
-    pub(super) fn sections(&self) -> [(&'static str, &'static str, bool); 3] {
+    pub(super) fn sections(&self) -> [(&'static str, &'static str, bool); 4] {
         [
             ("/sessions", "Sessions", Section::Sessions),
+            ("/traces", "Traces", Section::Traces),
             ("/events", "Events", Section::Events),
             ("/live", "Live", Section::Live),
         ]

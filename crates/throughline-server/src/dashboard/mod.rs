@@ -6,6 +6,7 @@
 
 mod address;
 mod assets;
+mod column;
 mod conversation;
 mod error_page;
 mod event_list;
@@ -29,6 +30,7 @@ mod theme;
 mod time_scale;
 mod token_chart;
 mod trace_page;
+mod traces_page;
 mod tree;
 mod turn;
 mod waterfall;
@@ -47,6 +49,7 @@ pub fn routes() -> Router<http::State> {
         .route("/", get(async || Redirect::to("/sessions")))
         .route("/sessions", get(sessions_page::sessions))
         .route("/sessions/{id}", get(session_page::session))
+        .route("/traces", get(traces_page::traces))
         .route("/traces/{id}", get(trace_page::trace))
         .route("/events", get(events_page::events))
         .route("/live", get(live_page::live))

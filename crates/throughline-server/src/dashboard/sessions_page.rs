@@ -5,22 +5,33 @@ use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
-use throughline_model::{Money, Session, SessionState, Timestamp, Usage};
+use throughline_model::{Money, ProjectId, Session, SessionState, Timestamp, Usage};
 
 use super::address::Address;
+use super::column::{Column, Heading, columns};
 use super::finder::{Finder, exactly};
 use super::frame::{Asked, Frame, Section, Visit, html};
 use super::list_place::{self, Range};
 use super::notation::{self, When};
 use super::session_header::mark;
 use super::snippets::Snippets;
-use crate::domain::filter::{Field, Target};
+use crate::domain::filter::{Field, Filter, Target};
 use crate::domain::query::{ListQuery, Page, Sort, SortField};
 use crate::http::{Error, Project, State};
 
 const ROWS: usize = 50;
 const USUAL_ORDER: Sort = Sort { by: SortField::EndTime, descending: true };
 const TARGETS: &[Target] = &[Target::Session];
+const HEADINGS: [Heading; 8] = [
+    ("Session", "c-title", None),
+    ("User", "c-user", None),
+    ("Turns", "c-turns num", Some(SortField::TraceCount)),
+    ("Duration", "c-duration num", Some(SortField::Duration)),
+    ("Tokens", "c-tokens num", Some(SortField::TotalTokens)),
+    ("Cost", "c-cost num", Some(SortField::TotalCost)),
+    ("Errors", "c-errors num", Some(SortField::ErrorCount)),
+    ("Last seen", "c-when num", Some(SortField::EndTime)),
+];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -64,6 +75,10 @@ enum Empty {
     No,
     /// Nothing has ever arrived.
     Nothing,
+    /// Traces have, but none of them names a session.
+    NoSession {
+        traces: String,
+    },
     /// Nothing is like this.
     NoMatch {
         all: String,
@@ -74,14 +89,6 @@ struct Preset {
     name: &'static str,
     href: String,
     chosen: bool,
-}
-
-struct Column {
-    name: &'static str,
-    class: &'static str,
-    href: Option<String>,
-    /// `ascending` or `descending`.
-    sorted: Option<&'static str>,
 }
 
 struct Row {
@@ -135,13 +142,15 @@ pub(super) async fn sessions(
     };
     let status = if finder.is_wrong() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let everything = parameters.filter.trim().is_empty() && range.is_all() && parameters.after.is_empty();
+    let without_session = everything && page.rows.is_empty() && any_trace(&state, &project, now).await?;
     let view = SessionsPage {
         frame: visit.frame(Section::Sessions, "Sessions"),
         presets: presets(&parameters),
-        columns: columns(sort, &address),
+        columns: columns(&HEADINGS, sort, USUAL_ORDER, &address),
         summary: (!page.rows.is_empty()).then(|| Summary::of(&page)),
         empty: match (page.rows.is_empty(), everything) {
             (false, _) => Empty::No,
+            (true, true) if without_session => Empty::NoSession { traces: "/traces".to_owned() },
             (true, true) => Empty::Nothing,
             (true, false) => Empty::NoMatch { all: "/sessions".to_owned() },
         },
@@ -155,6 +164,13 @@ pub(super) async fn sessions(
         snippets: Snippets::for_host(visit.host.as_deref()),
     };
     Ok((status, html(&view)?).into_response())
+}
+
+/// Whether there is any trace at all.
+async fn any_trace(state: &State, project: &ProjectId, now: Timestamp) -> Result<bool, Error> {
+    let sort = Sort { by: SortField::StartTime, descending: true };
+    let query = ListQuery { filter: Filter::All, from: None, to: None, sort, limit: 1, after: None, now };
+    Ok(!state.store.traces(project, &query).await?.rows.is_empty())
 }
 
 fn presets(parameters: &Parameters) -> Vec<Preset> {
@@ -180,33 +196,6 @@ fn presets(parameters: &Parameters) -> Vec<Preset> {
                 .with("sort", sort)
                 .to_string(),
             chosen: parameters.filter.trim() == filter && parameters.sort == sort,
-        })
-        .collect()
-}
-
-fn columns(sort: Sort, address: &Address) -> Vec<Column> {
-    const COLUMNS: [(&str, &str, Option<SortField>); 8] = [
-        ("Session", "c-title", None),
-        ("User", "c-user", None),
-        ("Turns", "c-turns num", Some(SortField::TraceCount)),
-        ("Duration", "c-duration num", Some(SortField::Duration)),
-        ("Tokens", "c-tokens num", Some(SortField::TotalTokens)),
-        ("Cost", "c-cost num", Some(SortField::TotalCost)),
-        ("Errors", "c-errors num", Some(SortField::ErrorCount)),
-        ("Last seen", "c-when num", Some(SortField::EndTime)),
-    ];
-    COLUMNS
-        .into_iter()
-        .map(|(name, class, by)| {
-            let sorted = by == Some(sort.by);
-            let href = by.map(|by| {
-                // A second click turns the order round; the first shows the most first.
-                let wanted = Sort { by, descending: !(sorted && sort.descending) };
-                let text = if wanted == USUAL_ORDER { String::new() } else { list_place::write_sort(wanted) };
-                address.clone().with("sort", text).to_string()
-            });
-            let direction = if sort.descending { "descending" } else { "ascending" };
-            Column { name, class, href, sorted: sorted.then_some(direction) }
         })
         .collect()
 }
@@ -318,24 +307,5 @@ impl Summary {
                 durations.get(durations.len() / 2).copied().unwrap_or_default(),
             ),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_second_click_on_a_column_turns_the_order_round() {
-        let address = Address::page("/sessions").with("filter", "x");
-        let by_cost = |sort| {
-            let columns = columns(sort, &address);
-            columns.into_iter().find(|column| column.name == "Cost").and_then(|column| column.href).unwrap()
-        };
-        assert_eq!(by_cost(USUAL_ORDER), "/sessions?filter=x&sort=-totalCost");
-        assert_eq!(
-            by_cost(Sort { by: SortField::TotalCost, descending: true }),
-            "/sessions?filter=x&sort=totalCost"
-        );
     }
 }

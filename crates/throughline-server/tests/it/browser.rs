@@ -296,6 +296,7 @@ async fn narrow_and_wide(browser: &Browser, server: &TestServer) {
         "/sessions/conversation-1002?view=json",
         nasty,
         trace,
+        "/traces",
         "/events",
         "/live",
     ];

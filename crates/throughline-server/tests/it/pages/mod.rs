@@ -54,8 +54,9 @@ async fn hostile_text_is_shown_and_never_run() {
     let (_, tree) = page(&server, &trace).await;
     let records = links(&tree, &trace).filter(|href| href.contains("observation=")).take(3);
     let views = ["", "?view=waterfall", "?view=events", "?view=json"].map(|view| format!("{session}{view}"));
-    let lists = ["/sessions", "/events", "/sessions?filter=%3Cscript%3E%22", "/live?filter=%22%3E%3Cimg"]
-        .map(str::to_owned);
+    let lists =
+        ["/sessions", "/traces", "/events", "/sessions?filter=%3Cscript%3E%22", "/live?filter=%22%3E%3Cimg"]
+            .map(str::to_owned);
     for path in views.into_iter().chain(lists).chain([trace.clone()]).chain(records) {
         let (status, html) = page(&server, &path).await;
         assert!(status.is_success() || status == StatusCode::BAD_REQUEST, "{path}: {status}");
@@ -123,7 +124,7 @@ async fn a_filter_chooses_and_a_wrong_one_is_marked_where_it_is_wrong() {
 async fn nothing_yet_and_nothing_like_this_are_told_apart() {
     let empty = server(Story::default()).await;
     let host = empty.addresses.http;
-    for path in ["/sessions", "/events"] {
+    for path in ["/sessions", "/traces", "/events"] {
         let (_, html) = page(&empty, path).await;
         assert!(html.contains("Waiting for the first session"));
         assert!(
@@ -271,6 +272,27 @@ async fn a_session_of_events_alone_shows_them() {
     assert!(!html.contains(">Conversation<"));
     let (_, again) = page(&server, "/sessions/conversation-long?view=events&events_after=0.evt").await;
     assert!(again.contains("36</text>"), "the chart is about the turns, wherever the list of events is");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn traces_without_a_session_are_not_lost() {
+    let mut story = story::everything();
+    story.traces.truncate(3);
+    for detail in &mut story.traces {
+        detail.trace.session_id = None;
+    }
+    story.events.clear();
+    let server = server(story).await;
+    let (_, html) = page(&server, "/sessions").await;
+    assert!(html.contains("none of them names a session") && html.contains("href=\"/traces\""));
+    let (status, html) = page(&server, "/traces?filter=-session:*&sort=-duration").await;
+    assert_eq!((status, html.matches("data-row").count()), (StatusCode::OK, 3));
+    let trace = links(&html, "/traces/").next().unwrap();
+    assert_eq!(page(&server, &trace).await.0, StatusCode::OK);
+    let (status, html) = page(&server, "/traces?filter=turns:3").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(html.contains("<mark>turns</mark>"), "{html}");
     server.stop().await;
 }
 

@@ -10,7 +10,7 @@ use throughline_model::{
 use throughline_server::domain::arrival::{Arrival, Batch};
 use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
 use throughline_server::domain::query::{
-    Cursor, ListQuery, Page, SortField, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
 };
 use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
 use tokio::sync::broadcast;
@@ -168,15 +168,7 @@ impl Store for Shelf {
             if !matches(&query.filter, &record) || !in_range(query, session.start_time, session.end_time) {
                 continue;
             }
-            let value = match query.sort.by {
-                SortField::StartTime => session.start_time.as_nanos(),
-                SortField::EndTime => session.end_time.as_nanos(),
-                SortField::Duration => (session.duration * 1e6) as i64,
-                SortField::TotalTokens => session.total_tokens as i64,
-                SortField::TotalCost => session.total_cost.map_or(-1, |cost| cost.picodollars() as i64),
-                SortField::ErrorCount => session.error_count as i64,
-                SortField::TraceCount => session.trace_count as i64,
-            };
+            let value = query.sort.place_of_session(&session).value;
             rows.push((value, session.id.to_string(), session));
         }
         Ok(page(rows, query.sort.descending, query.after.as_ref(), query.limit))
@@ -224,8 +216,20 @@ impl Store for Shelf {
         Ok(Page { rows: Vec::new(), next: None })
     }
 
-    async fn traces(&self, _: &ProjectId, _: &ListQuery) -> Result<Page<Trace>, ReadError> {
-        Ok(Page { rows: Vec::new(), next: None })
+    async fn traces(&self, _: &ProjectId, query: &ListQuery) -> Result<Page<Trace>, ReadError> {
+        let chosen = self.traces.iter().filter(|detail| {
+            let record = TraceRecord {
+                trace: &detail.trace,
+                observations: detail.observations.iter().collect(),
+                events: detail.events.iter().collect(),
+            };
+            matches(&query.filter, &record) && in_range(query, detail.trace.start_time, detail.trace.end_time)
+        });
+        let rows = chosen.map(|detail| {
+            let place = query.sort.place_of_trace(&detail.trace);
+            (place.value, place.id, detail.trace.clone())
+        });
+        Ok(page(rows.collect(), query.sort.descending, query.after.as_ref(), query.limit))
     }
 
     async fn trace(&self, _: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError> {
