@@ -329,8 +329,9 @@ impl Reader<'_> {
         let alone = page.view == View::Waterfall;
         let traces = &overview.traces.rows;
         let shown = overview.shown();
-        let scale =
-            TimeScale::new(traces[shown.clone()].iter().map(|trace| (trace.start_time, trace.end_time)));
+        let stretches: Vec<_> =
+            traces[shown.clone()].iter().map(|trace| (trace.start_time, trace.end_time)).collect();
+        let scale = TimeScale::of_several(&stretches);
         let rows = if alone { ROWS_ALONE } else { ROWS_BESIDE };
         let plan = TurnPlan { scale: alone.then_some(&scale), rows, now: self.now };
         let mut history = History::default();

@@ -29,13 +29,25 @@ pub(super) struct Tick {
 impl TimeScale {
     /// An axis over these stretches, in any order; gaps of [`IDLE_NANOS`] or more between them are squeezed.
     pub(super) fn new(stretches: impl IntoIterator<Item = (Timestamp, Timestamp)>) -> Self {
+        Self::squeezing(stretches, IDLE_NANOS)
+    }
+
+    /// An axis for several things side by side: gaps longer than these things last on average are squeezed too.
+    pub(super) fn of_several(stretches: &[(Timestamp, Timestamp)]) -> Self {
+        const LEAST: i64 = 1_000_000_000;
+        let lasting = stretches.iter().map(|(start, end)| end.nanos_since(*start).max(0));
+        let average = lasting.sum::<i64>() / i64::try_from(stretches.len().max(1)).unwrap_or(i64::MAX);
+        Self::squeezing(stretches.iter().copied(), average.clamp(LEAST, IDLE_NANOS))
+    }
+
+    fn squeezing(stretches: impl IntoIterator<Item = (Timestamp, Timestamp)>, gap: i64) -> Self {
         let mut stretches: Vec<_> =
             stretches.into_iter().map(|(start, end)| (start, end.max(start))).collect();
         stretches.sort_unstable();
         let mut busy: Vec<(Timestamp, Timestamp)> = Vec::new();
         for (start, end) in stretches {
             match busy.last_mut() {
-                Some(last) if start.nanos_since(last.1) < IDLE_NANOS => last.1 = last.1.max(end),
+                Some(last) if start.nanos_since(last.1) < gap => last.1 = last.1.max(end),
                 _ => busy.push((start, end)),
             }
         }
@@ -119,6 +131,14 @@ mod tests {
         assert!(positions.is_sorted(), "{positions:?}");
         assert_eq!((positions[0], positions[6]), (0.0, 1.0));
         assert!(positions[4] - positions[2] < 0.04);
+    }
+
+    #[test]
+    fn turns_side_by_side_fill_the_axis_whatever_lies_between() {
+        let turns: Vec<_> = (0..10).map(|turn| (at(turn * 100), at(turn * 100 + 5))).collect();
+        let [together, apart] = [TimeScale::of_several(&turns), TimeScale::new(turns.iter().copied())];
+        let width = |scale: &TimeScale| scale.position(at(205)) - scale.position(at(200));
+        assert!(width(&together) > 0.07 && width(&apart) < 0.01);
     }
 
     #[test]
