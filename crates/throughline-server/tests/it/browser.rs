@@ -3,12 +3,14 @@
 //! Skipped where chromedriver is not installed, unless `THROUGHLINE_REQUIRE_BROWSER` is set.
 
 use std::io::{BufRead, BufReader};
+use std::panic::AssertUnwindSafe;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::{Client, ClientBuilder, Locator};
+use futures_util::FutureExt;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use throughline_model::ProjectId;
@@ -92,7 +94,7 @@ impl Browser {
 
     /// Waits until the script is true.
     async fn until(&self, script: &str) {
-        for _ in 0..100 {
+        for _ in 0..300 {
             // A page that is being left answers with an error.
             if self.client.execute(script, Vec::new()).await.is_ok_and(|value| value == json!(true)) {
                 return;
@@ -146,18 +148,25 @@ async fn the_pages_work_in_a_browser() {
     let shelf = Arc::new(Shelf::new(story.traces, story.events));
     let server = TestServer::with_store(shelf.clone(), &[]).await;
 
-    from_the_list_to_an_observation(&browser, &server).await;
-    by_keyboard(&browser, &server).await;
-    the_trace_is_read_without_losing_the_place(&browser, &server).await;
-    later_turns_come_when_scrolled_to(&browser, &server).await;
-    light_and_dark(&browser, &server).await;
-    arrivals_are_shown_live(&browser, &server, &shelf).await;
-    assert_eq!(browser.complaints().await, [""; 0]);
-    narrow_and_wide(&browser, &server).await;
-    assert_eq!(browser.complaints().await, [""; 0]);
-
+    let outcome = AssertUnwindSafe(everything(&browser, &server, &shelf)).catch_unwind().await;
+    // A test that fails must not leave a browser running.
     browser.close().await;
     server.stop().await;
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+async fn everything(browser: &Browser, server: &TestServer, shelf: &Shelf) {
+    from_the_list_to_an_observation(browser, server).await;
+    by_keyboard(browser, server).await;
+    the_trace_is_read_without_losing_the_place(browser, server).await;
+    later_turns_come_when_scrolled_to(browser, server).await;
+    light_and_dark(browser, server).await;
+    arrivals_are_shown_live(browser, server, shelf).await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+    narrow_and_wide(browser, server).await;
+    assert_eq!(browser.complaints().await, [""; 0]);
 }
 
 async fn from_the_list_to_an_observation(browser: &Browser, server: &TestServer) {
