@@ -18,5 +18,6 @@ mod otlp_grpc;
 mod otlp_http;
 mod pages;
 mod process;
+mod sdk;
 mod support;
 mod tidy;

@@ -1,0 +1,97 @@
+//! Our own SDK against our own server, over OTLP: what a program emits is what the API shows.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use throughline::transport::{Delivery, Otlp, Transport};
+use throughline::{Telemetry, Usage, emit};
+
+use crate::support::{Engine, TestServer};
+
+async fn json(server: &TestServer, path: &str) -> Value {
+    let reply = server.get(path).send().await;
+    assert_eq!(reply.status, 200, "{path}: {:?}", reply.body);
+    reply.json()
+}
+
+/// A conversation of one turn, with a nested session, and an event outside of any.
+fn converse(telemetry: &Telemetry) {
+    let session = telemetry.session().id("conv_1").actor("user", "alice").actor_tag("plan", "pro");
+    session.scope("organization", "org_456").attribute("ctx.request.id", "req_abc").run_sync(|| {
+        let turn = telemetry.trace("chat turn").input("Where is my order?").tags(["shop"]).start();
+        turn.enter(
+            || emit!(telemetry, "order.looked_up", "ctx.order.id" => "ord_789", "ctx.order.total" => 14999),
+        );
+        let call = turn.generation("answer").model("gpt-4o").provider("openai").start();
+        call.set_usage(Usage { input_uncached: 100, cache_read: 20, output: 30, ..Usage::default() });
+        call.set_output("On its way.");
+        call.end();
+        turn.set_output("On its way.");
+        turn.end();
+        let lost = std::io::Error::other("parcel lost");
+        emit!(telemetry, error, "parcel.failed", error: &lost);
+        telemetry.session().id("conv_1_refund").run_sync(|| emit!(telemetry, "refund.started"));
+    });
+    emit!(telemetry, "service.booted");
+}
+
+async fn send(server: &TestServer) {
+    let otlp = Otlp::new(server.url());
+    let delivery: Delivery = otlp.delivery().max_delay(Duration::ZERO);
+    let telemetry =
+        Telemetry::builder("shop").environment("test").version("1.2").transport_with(otlp, delivery);
+    let telemetry = telemetry.build().unwrap();
+    let report = tokio::task::spawn_blocking(move || {
+        converse(&telemetry);
+        telemetry.shutdown(Duration::from_secs(20))
+    });
+    let report = report.await.unwrap();
+    assert!(report.complete && report.lost() == 0, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_arrives_with_actor_scope_attributes_and_turns() {
+    let (server, _store) = TestServer::on(Engine::Memory).await;
+    send(&server).await;
+    let session = json(&server, "/api/v1/sessions/conv_1").await;
+    assert_eq!((&session["userId"], &session["totalTokens"]), (&json!("alice"), &json!(150)));
+    assert_eq!((&session["traceCount"], &session["observationCount"]), (&json!(1), &json!(2)));
+    assert_eq!((&session["eventCount"], &session["models"]), (&json!(2), &json!(["gpt-4o"])));
+    assert_eq!(session["actor"], json!({"type": "user", "id": "alice", "tags": {"plan": "pro"}}));
+    assert_eq!(session["scope"], json!({"type": "organization", "id": "org_456"}));
+    assert_eq!(session["tags"], json!(["shop"]));
+    let turn = &session["traces"][0];
+    assert_eq!((&turn["input"], &turn["output"]), (&json!("Where is my order?"), &json!("On its way.")));
+    let inner = json(&server, "/api/v1/sessions/conv_1_refund").await;
+    assert_eq!((&inner["parentSessionId"], &inner["actor"]["id"]), (&json!("conv_1"), &json!("alice")));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_arrive_as_they_were_emitted_and_those_outside_sessions_make_none() {
+    let (server, _store) = TestServer::on(Engine::Memory).await;
+    send(&server).await;
+    let events = json(&server, "/api/v1/events?sort=time").await;
+    let named = |name: &str| {
+        let events = events["data"].as_array().unwrap();
+        events
+            .iter()
+            .find(|event| event["name"] == name)
+            .unwrap_or_else(|| panic!("{name} in {events:?}"))
+            .clone()
+    };
+    let looked_up = named("order.looked_up");
+    assert_eq!(
+        looked_up["attributes"],
+        json!({"ctx.request.id": "req_abc", "ctx.order.id": "ord_789", "ctx.order.total": 14999})
+    );
+    assert!(looked_up["traceId"].is_string() && looked_up["spanId"].is_string());
+    assert_eq!((&looked_up["service"], &looked_up["version"]), (&json!("shop"), &json!("1.2")));
+    assert!(looked_up["source"]["file"].as_str().unwrap().ends_with("sdk.rs"));
+    let failed = named("parcel.failed");
+    assert_eq!((&failed["level"], &failed["error"]["message"]), (&json!("error"), &json!("parcel lost")));
+    assert!(named("service.booted")["sessionId"].is_null());
+    let sessions = json(&server, "/api/v1/sessions").await;
+    assert_eq!(sessions["data"].as_array().unwrap().len(), 2, "{sessions}");
+    server.stop().await;
+}
