@@ -1,6 +1,6 @@
 //! What programs read: the JSON API under `/api/v1`, exports, the live stream, health and metrics.
 //!
-//! One file per resource, with its handler, query and response. [`routes`] is the table of them; each route's path
+//! One file per resource, with its handler, query and response. [`routes()`] is the table of them; each route's path
 //! and documentation stand on its handler, and [`openapi`] is made of the same table, so neither can miss one.
 
 mod cursor;

@@ -1,7 +1,7 @@
 //! The doors that data comes in through: OTLP over HTTP and gRPC, and event envelopes as JSON.
 //!
-//! By transport, not by signal: [`http`] and [`grpc`] know how bytes arrive and how answers leave, [`content`] what
-//! may be in a body, [`intake`] checks and stores whatever the transport was. What is wrong gets the protocol's own
+//! By transport, not by signal: `http` and `grpc` know how bytes arrive and how answers leave, `content` what
+//! may be in a body, `intake` checks and stores whatever the transport was. What is wrong gets the protocol's own
 //! answer; a single bad record never refuses the ones beside it.
 
 mod content;
