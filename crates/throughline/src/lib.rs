@@ -45,7 +45,9 @@
 //!
 //! A session or observation that is *run* ([`SessionBuilder::run`], [`Session::follow`], [`Observation::follow`]) is
 //! ambient: it follows the future through every `await`. Tasks and threads that the future starts do not inherit it by
-//! themselves; hand it to them with [`in_current_session`](InCurrentSession::in_current_session) or [`carry`].
+//! themselves; hand it to them with [`in_current_session`](InCurrentSession::in_current_session) or [`carry`], or start
+//! them with the functions of `task` (feature `tokio`). To other processes it goes as headers: [`Baggage`], and
+//! [`SpanContext`] as `traceparent`.
 //!
 //! # Promises
 //!
@@ -56,9 +58,11 @@
 
 mod ambient;
 mod attribute;
+mod baggage;
 mod builder;
 mod callsite;
 mod carry;
+mod env;
 mod envelope;
 mod error;
 mod event;
@@ -71,6 +75,10 @@ mod redaction;
 mod sampling;
 mod session;
 mod source;
+#[cfg(feature = "stream")]
+mod stream;
+#[cfg(feature = "tokio")]
+pub mod task;
 mod telemetry;
 pub mod testing;
 mod ticks;
@@ -84,6 +92,7 @@ pub use throughline_model::{
 
 pub use ambient::{SpanContext, current_session, current_span};
 pub use attribute::{Attribute, AttributeValue, debug, display, json};
+pub use baggage::Baggage;
 pub use builder::Builder;
 pub use carry::{InCurrentSession, carry};
 pub use envelope::Envelope;
@@ -94,6 +103,8 @@ pub use pipeline::{Counters, Report, TransportReport};
 pub use redaction::Redaction;
 pub use sampling::Sampling;
 pub use session::{Session, SessionBuilder, SessionState};
+#[cfg(feature = "stream")]
+pub use stream::{InSessionStream, stream_in_current_session};
 pub use telemetry::{Resource, Telemetry};
 pub use trace_context::InvalidTraceparent;
 

@@ -11,6 +11,7 @@ use throughline_model::{Event, keys};
 
 use super::http_client::{Answer, Client};
 use super::{Delivery, Item, SendError, Transport};
+use crate::env::percent_decoded;
 use crate::{Attributes, Error, Resource, Span};
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -314,23 +315,4 @@ fn varint(message: &mut &[u8]) -> Option<u64> {
         }
     }
     None
-}
-
-/// As the W3C baggage format has it, which the variable follows.
-fn percent_decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((first, after)) = rest.split_first() {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        match (*first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push((high << 4 | low) as u8);
-                rest = &after[2..];
-            }
-            (byte, ..) => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -289,3 +289,41 @@ fn one_session_may_run_in_many_places_at_once() {
     events(&telemetry, &memory);
     assert_eq!(memory.in_session("sess_1").len(), 8);
 }
+
+#[test]
+fn tasks_threads_and_streams_go_on_in_the_session_they_are_handed() {
+    use throughline::{stream_in_current_session, task};
+
+    struct Once(bool);
+    impl futures_core::Stream for Once {
+        type Item = Option<String>;
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Self::Item>> {
+            let first = !std::mem::replace(&mut self.0, true);
+            std::task::Poll::Ready(first.then(session_id))
+        }
+    }
+    fn session_id() -> Option<String> {
+        current_session().map(|session| session.session_id.to_string())
+    }
+    let (telemetry, _memory) = telemetry();
+    block_on(async {
+        let (task, blocking, bare, stream) = telemetry.session().id("sess_1").run_sync(|| {
+            let task = task::spawn(async {
+                tokio::task::yield_now().await;
+                session_id()
+            });
+            let bare = tokio::spawn(async { session_id() });
+            (task, task::spawn_blocking(session_id), bare, stream_in_current_session(Once(false)))
+        });
+        let mut stream = std::pin::pin!(stream);
+        let item = std::future::poll_fn(|cx| futures_core::Stream::poll_next(stream.as_mut(), cx)).await;
+        assert_eq!(
+            [task.await.unwrap(), blocking.await.unwrap(), item.unwrap()],
+            [(); 3].map(|()| Some("sess_1".to_owned()))
+        );
+        assert_eq!(bare.await.unwrap(), None);
+    });
+}
