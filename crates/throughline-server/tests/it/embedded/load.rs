@@ -84,10 +84,10 @@ impl SpanChoice {
         if self.kind == 1 {
             attributes.push(text(
                 "gen_ai.request.model",
-                if self.extras % 2 == 0 { "gpt-4o" } else { "no-such-model" },
+                if self.extras.is_multiple_of(2) { "gpt-4o" } else { "no-such-model" },
             ));
         }
-        if self.extras % 5 == 0 {
+        if self.extras.is_multiple_of(5) {
             attributes.push(text("tag.tags", r#"["vip"]"#));
             attributes.push(text("metadata", r#"{"plan":"pro","seats":3}"#));
         }
