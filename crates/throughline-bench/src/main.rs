@@ -1,6 +1,7 @@
 //! Measures the server against the bars of its design, beside floors from the same run.
 
 mod floor;
+mod in_process;
 mod load;
 mod process;
 mod query;
@@ -20,6 +21,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 enum Command {
     /// Measure ingest and questions beside their floors, and print the tables. Build everything first, in release.
     Report(report::ReportArgs),
+    /// Measure the store alone, in this process.
+    Store(in_process::StoreArgs),
     /// Write request bodies as files, to load any OTLP server with.
     Load {
         directory: PathBuf,
@@ -31,6 +34,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Report(args) => report::run(&args),
+        Command::Store(args) => in_process::run(&args),
         Command::Load { directory, requests } => write_load(&directory, requests),
     }
 }

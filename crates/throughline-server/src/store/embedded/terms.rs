@@ -15,7 +15,7 @@ pub(super) const OBJECT: char = 'o';
 /// Longer values are kept but not found: nobody types them into a filter.
 pub(super) const MAX_VALUE_BYTES: usize = 1024;
 /// Only so many values of one record are found.
-const MAX_VALUES: usize = 1024;
+const MAX_VALUES: usize = 10_000;
 
 /// What the terms of this key and kind begin with.
 pub(super) fn prefix(key: &str, kind: char) -> String {

@@ -2,7 +2,9 @@
 
 mod agreement;
 mod answers;
+mod crash;
 mod load;
+mod opening;
 
 use std::path::Path;
 use std::sync::Arc;

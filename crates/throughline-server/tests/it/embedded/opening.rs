@@ -1,0 +1,106 @@
+//! Opening a data directory, the bounds of memory, and reopening.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use throughline_server::domain::arrival::BatchContent;
+use throughline_server::domain::filter::Target;
+use throughline_server::domain::price::Prices;
+use throughline_server::store::embedded::{EmbeddedStore, OpenError};
+use throughline_server::store::{AppendError, Store};
+
+use super::{config, open};
+use crate::conformance::requests::{Spec, request, span};
+use crate::conformance::{batch, everything, matching, project};
+
+fn traces(spans: &[Spec]) -> throughline_server::domain::arrival::Batch {
+    batch(BatchContent::Traces(request(spans)))
+}
+
+#[tokio::test]
+async fn a_data_directory_has_one_server_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let first = open(dir.path());
+    let second = EmbeddedStore::open(&config(dir.path()), Prices::builtin());
+    assert!(matches!(second, Err(OpenError::Locked(_))));
+    drop(first);
+    open(dir.path());
+}
+
+#[tokio::test]
+async fn another_format_is_refused_and_left_alone() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("format"), "throughline store, format 7\n").unwrap();
+    let Err(error) = EmbeddedStore::open(&config(dir.path()), Prices::builtin()) else { panic!("it was opened") };
+    assert!(error.to_string().contains("format 7"), "{error}");
+    assert!(!dir.path().join("spans").exists());
+}
+
+#[tokio::test]
+async fn what_was_closed_is_there_again_without_the_log() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    store.append(traces(&[span(1, 1).in_session("s1")])).await.unwrap();
+    store.shutdown().await;
+    assert!(matches!(store.append(traces(&[span(2, 2)])).await, Err(AppendError::Unavailable(_))));
+    drop(store);
+    // Everything is in the indexes; new entries must still be told from those of the lost log.
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    let store = open(dir.path());
+    store.append(traces(&[span(1, 1), span(2, 2).in_session("s2")])).await.unwrap();
+    store.settle().await.unwrap();
+    assert_eq!(store.sessions(&project(), &everything()).await.unwrap().rows.len(), 2);
+    assert_eq!(store.status().await.spans_stored, 2);
+}
+
+#[tokio::test]
+async fn thousands_of_distinct_attributes_are_found_each() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    for trace in 1..=4 {
+        let mut spec = span(trace, trace).in_session(&format!("s{trace}"));
+        for key in 0..1500 {
+            spec = spec.number(&format!("key.{trace}.{key}"), key);
+        }
+        store.append(traces(&[spec])).await.unwrap();
+    }
+    store.settle().await.unwrap();
+    for filter in ["attr.key.3.1499:1499", "attr.key.3.700:>=700", "attr.key.3.0:*"] {
+        let found = store.sessions(&project(), &matching(filter, Target::Session)).await.unwrap().rows;
+        assert_eq!(found.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), ["s3"], "{filter}");
+    }
+}
+
+/// What is accepted and not yet searchable is bounded; who sends more is told to come back, and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_store_says_that_it_is_busy() {
+    let dir = TempDir::new().unwrap();
+    let mut config = config(dir.path());
+    config.waiting_bytes = 4 << 20;
+    config.commit_bytes = usize::MAX;
+    config.commit_after = Duration::from_secs(3);
+    config.commit_when_idle = Duration::from_secs(3);
+    let store = Arc::new(EmbeddedStore::open(&config, Prices::builtin()).unwrap());
+    let text = "lorem ipsum ".repeat(100_000);
+    let sends: Vec<_> = (1..=8)
+        .map(|n| {
+            let (store, batch) = (Arc::clone(&store), traces(&[span(n, n).saying(&text, "")]));
+            tokio::spawn(async move { store.append(batch).await })
+        })
+        .collect();
+    let (mut taken, mut busy) = (0, 0);
+    for send in sends {
+        match send.await.unwrap() {
+            Ok(()) => taken += 1,
+            Err(AppendError::Busy { .. }) => busy += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(taken >= 3 && busy >= 3, "{taken} taken, {busy} busy");
+    assert!(store.status().await.bytes_waiting <= 4 << 20);
+    store.settle().await.unwrap();
+    assert_eq!(store.status().await.spans_stored, taken);
+    store.append(traces(&[span(9, 9)])).await.unwrap();
+}
