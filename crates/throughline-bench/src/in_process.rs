@@ -50,7 +50,7 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<()> {
         let requests = args.spans / SPANS_PER_REQUEST;
         ingest(args, &load, &store, requests).await?;
         let status = store.status().await;
-        let raw = load.bytes() as f64 / load.requests() as f64 * requests as f64;
+        let raw = load.bytes() as f64 / args.bodies as f64 * requests as f64;
         let (index, log) = (status.index_bytes as f64, status.log_bytes);
         println!(
             "{} spans stored; index {:.3} of the raw bytes, log {log} bytes",
@@ -133,7 +133,7 @@ async fn ask(args: &StoreArgs, load: &Load, store: &EmbeddedStore, requests: usi
     let project = ProjectId::default();
     let now = Timestamp::from_nanos(EPOCH_NANOS as i64);
     let mut rng = fastrand::Rng::with_seed(7);
-    let traces = requests.min(load.requests()) * SPANS_PER_REQUEST / SPANS_PER_TRACE;
+    let traces = requests.min(args.bodies) * SPANS_PER_REQUEST / SPANS_PER_TRACE;
     let (mut detail, mut session) = (Latencies::default(), Latencies::default());
     for _ in 0..args.times {
         let id = SessionId::from(Load::session_of(rng.usize(..traces)));
