@@ -33,7 +33,9 @@ async fn a_data_directory_has_one_server_at_a_time() {
 async fn another_format_is_refused_and_left_alone() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("format"), "throughline store, format 7\n").unwrap();
-    let Err(error) = EmbeddedStore::open(&config(dir.path()), Prices::builtin()) else { panic!("it was opened") };
+    let Err(error) = EmbeddedStore::open(&config(dir.path()), Prices::builtin()) else {
+        panic!("it was opened")
+    };
     assert!(error.to_string().contains("format 7"), "{error}");
     assert!(!dir.path().join("spans").exists());
 }

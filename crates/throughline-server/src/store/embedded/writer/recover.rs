@@ -8,6 +8,7 @@ use throughline_model::{Event, ProjectId, SessionId, Timestamp};
 use super::Writer;
 use super::cache::{ProjectNumber, SessionKey, TraceKey, TraceState};
 use crate::domain::arrival::BatchContent;
+use crate::domain::session_summary::SessionSummary;
 use crate::store::embedded::entry::Entry;
 use crate::store::embedded::snapshot::IndexError;
 use crate::store::embedded::span_index::own_session;
@@ -17,8 +18,16 @@ use crate::store::embedded::span_index::own_session;
 pub(in crate::store::embedded) struct Touched {
     traces: FxHashSet<TraceKey>,
     sessions: FxHashSet<SessionKey>,
-    /// Sessions ended, or deleted and so no longer ended.
-    ended: FxHashMap<SessionKey, Option<Timestamp>>,
+    commands: FxHashMap<SessionKey, Commands>,
+}
+
+/// What was said of a session as a whole.
+#[derive(Default)]
+struct Commands {
+    /// It was deleted: no end from before counts.
+    deleted: bool,
+    /// The latest end since then.
+    ended: Option<Timestamp>,
 }
 
 impl Touched {
@@ -59,7 +68,8 @@ impl Writer {
             BatchContent::Events(events) => events.iter().for_each(|event| touched.event(project, event)),
             BatchContent::EndSession(id) => {
                 let key = SessionKey { project, id: id.clone() };
-                touched.ended.insert(key.clone(), Some(entry.batch.received));
+                let commands = touched.commands.entry(key.clone()).or_default();
+                commands.ended = commands.ended.max(Some(entry.batch.received));
                 touched.sessions.insert(key);
             }
             BatchContent::DeleteSession(id) => self.note_deletion(&entry.batch.project, id, touched)?,
@@ -77,7 +87,7 @@ impl Writer {
         let traces = self.committed_traces(project, id)?;
         touched.traces.extend(traces.iter().map(|trace| TraceKey { project: number, id: trace.trace.id }));
         let key = SessionKey { project: number, id: id.clone() };
-        touched.ended.insert(key.clone(), None);
+        touched.commands.insert(key.clone(), Commands { deleted: true, ended: None });
         touched.sessions.insert(key);
         Ok(())
     }
@@ -107,15 +117,15 @@ impl Writer {
             self.trace_changed(key);
         }
         for key in sessions {
-            let ended = touched.ended.get(&key).copied();
+            let commands = touched.commands.get(&key);
             let state = self.load_session(&key)?;
             state.stale = true;
-            if let Some(ended) = ended {
-                state.summary = crate::domain::session_summary::SessionSummary::new(key.id.clone());
-                if let Some(at) = ended {
-                    // Whether the running sums can follow does not matter: they are computed afresh.
-                    state.stale |= state.summary.end(at).is_err();
-                }
+            if commands.is_some_and(|commands| commands.deleted) {
+                state.summary = SessionSummary::new(key.id.clone());
+            }
+            if let Some(at) = commands.and_then(|commands| commands.ended) {
+                // Whether the running sums can follow does not matter: they are computed afresh.
+                state.stale |= state.summary.end(at).is_err();
             }
             self.session_changed(&key);
         }
