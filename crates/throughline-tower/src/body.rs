@@ -1,4 +1,4 @@
-//! The body of a response, to whose end the request lasts.
+//! Bodies of responses, followed to their end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -7,33 +7,43 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use throughline_channel::{ErrorRecord, OpenTrace};
+use throughline_channel::ErrorRecord;
 
-use crate::RequestContext;
+/// What follows a body to its end. Dropped before, it learns that nobody waited for the end.
+pub(crate) trait Follower: Send + Unpin + 'static {
+    /// Runs a part of the body, in whatever context it belongs to.
+    fn enter<R>(&self, f: impl FnOnce() -> R) -> R;
 
-/// A body that settles its request at its end: no more frames, the announced length reached (servers poll no further
-/// than that), or an error. Dropped before, the client is gone and the request cancelled.
-pub(crate) struct TracedBody {
+    /// How many bytes were sent so far.
+    fn sent(&self, _bytes: u64) {}
+
+    /// The body is sent, or failed with this error.
+    fn finish(self, error: Option<ErrorRecord>);
+}
+
+/// A body that tells its follower when it ends: no more frames, the announced length reached (servers poll no further
+/// than that), or an error.
+pub(crate) struct FollowedBody<F: Follower> {
     /// `None` once it said that there is no more.
     body: Option<Body>,
-    request: Option<OpenTrace<RequestContext>>,
+    follower: Option<F>,
     sent: u64,
     announced: Option<u64>,
 }
 
-impl TracedBody {
-    pub(crate) fn new(body: Body, request: OpenTrace<RequestContext>) -> Self {
+impl<F: Follower> FollowedBody<F> {
+    pub(crate) fn new(body: Body, follower: F) -> Self {
         let announced = http_body::Body::size_hint(&body).exact();
-        Self { body: Some(body), request: Some(request), sent: 0, announced }
+        Self { body: Some(body), follower: Some(follower), sent: 0, announced }
     }
 
     fn finish(&mut self, error: Option<ErrorRecord>) {
-        if let Some(request) = self.request.take() {
-            request.settle(error);
+        if let Some(follower) = self.follower.take() {
+            follower.finish(error);
         }
     }
 
-    /// Drops the body, in the context of the request, and settles the request.
+    /// Drops the body in its context, then tells the follower.
     fn close(&mut self, error: Option<ErrorRecord>) {
         self.drop_body();
         self.finish(error);
@@ -41,14 +51,14 @@ impl TracedBody {
 
     fn drop_body(&mut self) {
         let body = self.body.take();
-        match &self.request {
-            Some(request) => request.context().run(|| drop(body)),
+        match &self.follower {
+            Some(follower) => follower.enter(|| drop(body)),
             None => drop(body),
         }
     }
 }
 
-impl http_body::Body for TracedBody {
+impl<F: Follower> http_body::Body for FollowedBody<F> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -58,8 +68,9 @@ impl http_body::Body for TracedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        let Some(request) = &this.request else { return Pin::new(body).poll_frame(cx) };
-        let polled = request.run(|| catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *body).poll_frame(cx))));
+        let Some(follower) = &this.follower else { return Pin::new(body).poll_frame(cx) };
+        let polled =
+            follower.enter(|| catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *body).poll_frame(cx))));
         match &polled {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(None)) => this.close(None),
@@ -67,7 +78,7 @@ impl http_body::Body for TracedBody {
             Err(payload) => this.close(Some(ErrorRecord::from_panic(&**payload))),
             Ok(Poll::Ready(Some(Ok(frame)))) => {
                 this.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
-                request.message().note_body_size(this.sent);
+                follower.sent(this.sent);
                 if frame.is_trailers() || http_body::Body::is_end_stream(body) {
                     this.close(None);
                 } else if this.announced.is_some_and(|announced| this.sent >= announced) {
@@ -88,7 +99,7 @@ impl http_body::Body for TracedBody {
     }
 }
 
-impl Drop for TracedBody {
+impl<F: Follower> Drop for FollowedBody<F> {
     fn drop(&mut self) {
         self.drop_body();
     }

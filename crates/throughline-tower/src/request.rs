@@ -14,11 +14,12 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
+use throughline::SpanContext;
 use throughline_channel::{ErrorRecord, Message, OpenTrace, Store, TracingChannel, Value};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::body::TracedBody;
+use crate::body::{FollowedBody, Follower};
 use crate::layer::record_of;
 
 /// The lifecycle of every request: begins before the first layer, ends when the body of the response is sent, or is
@@ -54,6 +55,9 @@ struct Shared {
     route: OnceLock<MatchedPath>,
     status: OnceLock<StatusCode>,
     body_size: AtomicU64,
+    parent: Option<SpanContext>,
+    tracestate: Option<HeaderValue>,
+    baggage: Option<HeaderValue>,
     request_headers: Vec<(&'static str, HeaderValue)>,
     response_headers: OnceLock<Vec<(&'static str, HeaderValue)>>,
 }
@@ -67,6 +71,8 @@ static CURRENT: Store<RequestContext> = Store::new();
 
 impl RequestContext {
     fn new<B>(request: &http::Request<B>, shown: &[(HeaderName, &'static str)]) -> Self {
+        let header = |name| request.headers().get(name);
+        let parent = header("traceparent").and_then(|header| header.to_str().ok()?.trim().parse().ok());
         let original = request.extensions().get::<OriginalUri>().map(|original| &original.0);
         let context = Self(Arc::new(Shared {
             label: OnceLock::new(),
@@ -76,6 +82,10 @@ impl RequestContext {
             route: OnceLock::new(),
             status: OnceLock::new(),
             body_size: AtomicU64::new(0),
+            parent,
+            // Without its parent the state means nothing.
+            tracestate: parent.and_then(|_| header("tracestate").cloned()),
+            baggage: header("baggage").cloned(),
             request_headers: pick(request.headers(), shown),
             response_headers: OnceLock::new(),
         }));
@@ -146,6 +156,19 @@ impl RequestContext {
     /// [`nest_service`](crate::Router::nest_service) finds its part of it only later.
     pub fn route(&self) -> Option<&str> {
         self.0.route.get().map(MatchedPath::as_str)
+    }
+
+    /// The span of the caller that the request continues: its `traceparent`.
+    pub fn parent(&self) -> Option<SpanContext> {
+        self.0.parent
+    }
+
+    pub(crate) fn tracestate(&self) -> Option<&HeaderValue> {
+        self.0.tracestate.as_ref()
+    }
+
+    pub(crate) fn baggage(&self) -> Option<&HeaderValue> {
+        self.0.baggage.as_ref()
     }
 
     /// The HTTP version.
@@ -451,16 +474,34 @@ where
 
 /// The request lasts until its response has no more body to come.
 fn follow_body(open: OpenTrace<RequestContext>, response: Response) -> Response {
-    let status = response.status();
-    let tunnel = status == StatusCode::SWITCHING_PROTOCOLS
-        || (*open.message().method() == Method::CONNECT && status.is_success());
-    let without_body = *open.message().method() == Method::HEAD
-        || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
-        || response.body().is_end_stream();
-    if tunnel || without_body {
+    if is_over(open.message().method(), &response) {
         open.settle(None);
         return response;
     }
     open.end();
-    response.map(|body| Body::new(TracedBody::new(body, open)))
+    response.map(|body| Body::new(FollowedBody::new(body, open)))
+}
+
+/// Whether nothing follows the head of a response, or what follows is not a body.
+pub(crate) fn is_over(method: &Method, response: &Response) -> bool {
+    let status = response.status();
+    let tunnel =
+        status == StatusCode::SWITCHING_PROTOCOLS || (*method == Method::CONNECT && status.is_success());
+    let without_body =
+        *method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    tunnel || without_body || response.body().is_end_stream()
+}
+
+impl Follower for OpenTrace<RequestContext> {
+    fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.run(f)
+    }
+
+    fn sent(&self, bytes: u64) {
+        self.message().note_body_size(bytes);
+    }
+
+    fn finish(self, error: Option<ErrorRecord>) {
+        self.settle(error);
+    }
 }

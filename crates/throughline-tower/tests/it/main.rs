@@ -5,4 +5,6 @@ mod errors;
 mod layers;
 mod naming;
 mod requests;
+mod sessions;
+mod spans;
 mod support;
