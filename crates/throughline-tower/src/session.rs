@@ -25,11 +25,14 @@ const MAX_ID: usize = 200;
 type Answer<E> = Pin<Box<dyn Future<Output = Result<Response, E>> + Send>>;
 type Extracted<'a> = Pin<Box<dyn Future<Output = Result<SessionBuilder, Response>> + Send + 'a>>;
 
+type Look = dyn Fn(SessionBuilder, &Parts) -> SessionBuilder + Send + Sync;
+type Extract = dyn for<'a> Fn(SessionBuilder, &'a mut Parts) -> Extracted<'a> + Send + Sync;
+
 /// One step from the request to its session.
 #[derive(Clone)]
 enum Step {
-    Look(Arc<dyn Fn(SessionBuilder, &Parts) -> SessionBuilder + Send + Sync>),
-    Extract(Arc<dyn for<'a> Fn(SessionBuilder, &'a mut Parts) -> Extracted<'a> + Send + Sync>),
+    Look(Arc<Look>),
+    Extract(Arc<Extract>),
 }
 
 /// Handles each request in a session, to the end of its response's body.
