@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::Value;
 
 use super::SendError;
 
@@ -69,20 +70,27 @@ impl Client {
             error => SendError::unavailable(error.to_string()),
         })?;
         let status = response.status().as_u16();
-        let retry_after =
-            response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let header = response.headers().get("retry-after");
+        let seconds: Option<f64> = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().unwrap_or_default();
         match status {
             200..=299 => Ok(Answer { body }),
             // What OTLP/HTTP calls retryable; 408 and 425 say it themselves, 500 is usually a restart or an overload.
             408 | 425 | 429 | 500 | 502 | 503 | 504 => {
                 let error = SendError::unavailable(failed(status, &body));
-                Err(retry_after
-                    .map_or(error.clone(), |seconds| error.retry_after(Duration::from_secs(seconds))))
+                let delay =
+                    seconds.or_else(|| seconds_in(&body)).and_then(|s| Duration::try_from_secs_f64(s).ok());
+                Err(delay.map_or(error.clone(), |delay| error.retry_after(delay)))
             }
             _ => Err(SendError::refused(failed(status, &body))),
         }
     }
+}
+
+/// Discord and Telegram say in the body how long to wait.
+fn seconds_in(body: &[u8]) -> Option<f64> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    ["/retry_after", "/parameters/retry_after"].iter().find_map(|path| answer.pointer(path)?.as_f64())
 }
 
 fn failed(status: u16, body: &[u8]) -> String {

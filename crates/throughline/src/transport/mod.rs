@@ -1,5 +1,7 @@
 //! Where events and spans go.
 
+#[cfg(feature = "chat")]
+mod chat;
 mod console;
 mod file;
 #[cfg(feature = "http")]
@@ -15,6 +17,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "chat")]
+pub use self::chat::Chat;
 pub use self::console::Console;
 pub use self::file::RotatingFile;
 #[cfg(feature = "http")]

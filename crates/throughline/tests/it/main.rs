@@ -1,6 +1,7 @@
 //! The SDK from the outside.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod chat;
 mod events;
 mod isolation;
 mod pipeline;
