@@ -32,7 +32,7 @@ impl Guard {
             return Err(refuse("host", host));
         }
         for origin in headers.get_all(ORIGIN) {
-            if !origin_is_local(origin) {
+            if !is_local_origin(origin) {
                 return Err(refuse("origin", Some(origin)));
             }
         }
@@ -44,7 +44,8 @@ fn is_local_authority(authority: &[u8]) -> bool {
     Authority::try_from(authority).is_ok_and(|authority| is_local(authority.host()))
 }
 
-fn origin_is_local(origin: &HeaderValue) -> bool {
+/// Whether a page that says it comes from here was served by this machine.
+pub fn is_local_origin(origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     let Some((scheme, host)) = origin.split_once("://") else { return false };
     matches!(scheme, "http" | "https") && is_local_authority(host.as_bytes())

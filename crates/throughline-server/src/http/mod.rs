@@ -16,7 +16,7 @@ mod state;
 pub use clock::Clock;
 pub use closing::{Closer, Closing};
 pub use error::{Error, ErrorPage, ErrorView, Kind};
-pub use guard::Guard;
+pub use guard::{Guard, is_local_origin};
 pub use layers::{Outside, finish};
 pub use metrics::{Counter, Metrics, Sample};
 pub use project::Project;

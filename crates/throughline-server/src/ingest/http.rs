@@ -1,13 +1,14 @@
 //! OTLP over HTTP, and event envelopes.
 
-use ::http::HeaderMap;
+use ::http::{HeaderMap, Method, StatusCode};
 use axum::body::Body;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use axum::{Extension, Router};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::http::{Error, Kind, Project, RequestId, State};
+use crate::http::{Error, Kind, Project, RequestId, State, is_local_origin};
 
 use super::content::{self, Encoding, Format};
 use super::intake::{self, Outcome, Parcel, Signal};
@@ -18,20 +19,35 @@ const PREFIXES: [&str; 3] = ["", "/api/public/otel", "/otel"];
 
 /// Routes of OTLP/HTTP and `POST /api/v1/events`.
 pub fn routes(room: Room) -> Router<State> {
-    let mut router = Router::new().route("/api/v1/events", post(events::receive));
+    let mut router = Router::new().route("/api/v1/events", post(events::receive).options(preflight));
     for prefix in PREFIXES {
         router = router
             .route(&format!("{prefix}/v1/traces"), door(Signal::Traces))
             .route(&format!("{prefix}/v1/logs"), door(Signal::Logs))
             .route(&format!("{prefix}/v1/metrics"), door(Signal::Metrics));
     }
-    router.layer(Extension(room))
+    router.layer(Extension(room)).layer(cors())
+}
+
+/// Pages under development on this machine may send: OpenTelemetry in a browser does so across origins. What is stored
+/// they may not read, so no other room has this layer.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(|origin, _| is_local_origin(origin)))
+        .allow_methods([Method::POST])
+        .allow_headers(AllowHeaders::mirror_request())
+}
+
+/// Answered by the layer, which must have a route to stand before.
+async fn preflight() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 fn door(signal: Signal) -> MethodRouter<State> {
     post(move |state: Extract<State>, room, project, id, headers: HeaderMap, body: Body| {
         receive(signal, state, room, project, id, (headers, body))
     })
+    .options(preflight)
 }
 
 async fn receive(

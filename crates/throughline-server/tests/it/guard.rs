@@ -47,7 +47,7 @@ async fn wrong_paths_and_methods_are_told_in_json() {
     );
     let reply = server.get("/v1/traces").send().await;
     assert_eq!(reply.error(), (405, "method_not_allowed".to_owned()));
-    assert_eq!(reply.header("allow"), "POST");
+    assert_eq!(reply.header("allow"), "POST,OPTIONS");
     server.stop().await;
 }
 
@@ -122,4 +122,33 @@ async fn stopping_lets_a_request_under_way_finish() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     stopping.await.unwrap();
     assert_eq!(store.take_events().len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_of_this_machine_may_send_but_not_read() {
+    let (server, store) = TestServer::recording().await;
+    let page = "http://localhost:3000";
+    for path in ["/v1/traces", "/v1/logs", "/api/v1/events"] {
+        let preflight = Request::new("OPTIONS", &server.url(), path)
+            .header("origin", page)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type,x-custom")
+            .send()
+            .await;
+        assert_eq!(preflight.status, 200, "{path}");
+        assert_eq!(preflight.header("access-control-allow-origin"), page, "{path}");
+        assert_eq!(preflight.header("access-control-allow-headers"), "content-type,x-custom", "{path}");
+    }
+    let sent =
+        server.post("/v1/traces").json().header("origin", page).body(r#"{"resourceSpans":[]}"#).send().await;
+    assert_eq!((sent.status.as_u16(), sent.header("access-control-allow-origin")), (200, page));
+    for path in ["/api/v1/sessions", "/api/v1/events", "/sessions"] {
+        let read = server.get(path).header("origin", page).send().await;
+        assert_eq!(read.header("access-control-allow-origin"), "", "{path}");
+    }
+    let foreign =
+        Request::new("OPTIONS", &server.url(), "/v1/traces").header("origin", "https://attacker.example");
+    assert_eq!(foreign.send().await.status, 403);
+    assert!(store.take().is_empty());
+    server.stop().await;
 }
