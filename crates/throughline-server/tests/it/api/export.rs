@@ -91,11 +91,18 @@ async fn chat_tells_what_was_said() {
         .flat_map(|turn| turn["messages"].as_array().unwrap())
         .map(|message| format!("{}: {}", message["role"], message["content"]))
         .collect();
-    let expected = ["I want a refund", "Which order?", "Order 789 <script>", "", "Done."];
-    for (line, said) in shown.iter().zip(expected) {
-        assert!(line.contains(said), "{line}");
-    }
-    assert_eq!(shown.len(), expected.len());
+    assert_eq!(
+        shown,
+        [
+            r#""user": "I want a refund""#,
+            r#""assistant": "Which order?""#,
+            r#""user": "Order 789 <script>""#,
+            r#""tool": """#,
+            r#""assistant": "Done.""#
+        ]
+    );
+    assert_eq!(export["turns"][1]["messages"][1]["toolCalls"][0]["name"], "refund_order");
+    assert_eq!(export["turns"][1]["errors"][0], "card expired");
 }
 
 #[tokio::test]
