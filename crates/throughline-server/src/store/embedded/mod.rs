@@ -76,11 +76,11 @@ impl EmbeddedConfig {
         Self {
             data_dir: data_dir.into(),
             log_file_bytes: 64 << 20,
-            waiting_bytes: 128 << 20,
+            waiting_bytes: 96 << 20,
             queued_bytes: 16 << 20,
             commit_when_idle: Duration::from_millis(200),
             commit_after: Duration::from_secs(1),
-            commit_bytes: 48 << 20,
+            commit_bytes: 32 << 20,
             index_threads: cores.saturating_sub(1).clamp(1, 4),
             index_heap_bytes: 64 << 20,
             cache_bytes: 48 << 20,

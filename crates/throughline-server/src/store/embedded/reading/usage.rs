@@ -114,13 +114,19 @@ fn sum_segment(
             groups[group].add_document(&columns, doc, times);
         }
     })?;
+    let used: Vec<usize> = (0..names).filter(|name| groups[*name].observations > 0).collect();
     let mut named = Vec::new();
-    for (ord, group) in groups.into_iter().enumerate().filter(|(_, group)| group.observations > 0) {
-        let mut name = String::new();
-        if let Some(column) = columns.group.as_ref().filter(|_| ord < names) {
-            column.ord_to_str(ord as u64, &mut name)?;
-        }
-        named.push((name, group));
+    if let Some(column) = &columns.group {
+        // One pass over the dictionary: looked up one by one, each name would unpack a block of it.
+        let ords: Vec<u64> = used.iter().map(|name| *name as u64).collect();
+        let mut used = used.into_iter();
+        column.dictionary().sorted_ords_to_term_cb(&ords, |name| {
+            let group = used.next().map(|name| std::mem::take(&mut groups[name]));
+            named.extend(group.map(|group| (String::from_utf8_lossy(name).into_owned(), group)));
+        })?;
+    }
+    if let Some(nameless) = groups.pop().filter(|group| group.observations > 0) {
+        named.push((String::new(), nameless));
     }
     Ok(named)
 }
