@@ -18,7 +18,7 @@ fn attributes(object: &Value) -> Value {
     object.as_object().unwrap().iter().map(attribute).collect()
 }
 
-fn logs(scope: &str, records: Value) -> Value {
+fn logs(scope: &str, records: &Value) -> Value {
     json!({"resourceLogs": [{
         "resource": {"attributes": attributes(&json!({"service.name": "agent"}))},
         "scopeLogs": [{"scope": {"name": scope}, "logRecords": records}],
@@ -38,7 +38,7 @@ fn claude_code() -> Value {
     };
     logs(
         "com.anthropic.claude_code.events",
-        json!([
+        &json!([
             record(0, "user_prompt", json!({"prompt": "Fix the flaky test"})),
             record(
                 3,
@@ -102,7 +102,7 @@ async fn messages_come_under_their_span(engine: Engine) {
         record("gen_ai.user.message", text("content", "Where is my parcel?")),
         record("gen_ai.choice", text("content", "On its way.")),
     ]);
-    post(&server, "/v1/logs", &logs("gen_ai", records)).await;
+    post(&server, "/v1/logs", &logs("gen_ai", &records)).await;
     store.settle().await.unwrap();
     let call = json!({"gen_ai.operation.name": "chat", "gen_ai.response.model": "gpt-4o", "session.id": "s1",
         "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5});

@@ -50,11 +50,6 @@ impl ServerProcess {
         self.child.wait().expect("the server ended");
     }
 
-    /// Posts, and returns the status; `None` if the connection broke before an answer came.
-    pub(crate) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Option<u16> {
-        post(&self.agent, self.http, path, content_type, body)
-    }
-
     /// Status and JSON body (null if it is not JSON).
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         let (status, body) = self.page(path);
