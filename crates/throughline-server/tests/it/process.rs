@@ -67,6 +67,7 @@ impl ServerProcess {
     }
 }
 
+/// Posts, and returns the status; `None` if the connection broke before an answer came.
 pub(crate) fn post(
     agent: &ureq::Agent,
     server: SocketAddr,
