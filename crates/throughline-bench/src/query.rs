@@ -46,7 +46,7 @@ pub(crate) fn over_http(
                 format!("/api/v1/traces?limit=20&filter={one}%20{other}%20model:gpt-4o")
             }),
         ),
-        ("usage by model", Box::new(|_| "/api/v1/analytics/usage?groupBy=model".to_owned())),
+        ("usage by model", Box::new(|_| "/api/v1/analytics/usage?group=model".to_owned())),
     ];
     questions.into_iter().map(|(question, path)| ask(server, question, &path, times, &mut rng)).collect()
 }
