@@ -1,5 +1,6 @@
 //! Real clients of others against the real binary, as their users start them.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -28,6 +29,10 @@ with tracer.start_as_current_span("chat-turn", attributes={"session.id": "from-"
 provider.shutdown()
 "#;
 
+fn is_required() -> bool {
+    std::env::var_os("THROUGHLINE_REQUIRE_CLIENTS").is_some()
+}
+
 /// A Python that has the SDK, or `None` (said aloud) if there is none and none is required.
 fn python() -> Option<PathBuf> {
     let python =
@@ -52,7 +57,12 @@ fn python() -> Option<PathBuf> {
 fn the_default_python_sdk_lands_without_an_endpoint_configured() {
     let Some(python) = python() else { return };
     let data_dir = tempfile::tempdir().expect("a temporary directory");
-    let [http, grpc] = [4318, 4317].map(|port| ([127, 0, 0, 1], port).into());
+    let [http, grpc] = [4318, 4317].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    if let Some(taken) = [http, grpc].into_iter().find(|address| TcpListener::bind(address).is_err()) {
+        assert!(!is_required(), "{taken} is taken, and the SDK's defaults lead there");
+        eprintln!("skipped: {taken} is taken, perhaps by a server of your own");
+        return;
+    }
     let server = ServerProcess::start(data_dir.path(), http, grpc);
 
     for protocol in ["grpc", "http"] {
