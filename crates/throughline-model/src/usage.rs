@@ -68,8 +68,15 @@ impl Usage {
         ]
     }
 
-    fn each(&mut self, other: &Self, combine: impl Fn(u64, u64) -> u64) {
-        let Self {
+    /// Usage with so many tokens in each bucket, in the order of [`Usage::buckets`].
+    ///
+    /// ```
+    /// # use throughline_model::Usage;
+    /// let usage = Usage { cache_read: 64, output_audio: 5, ..Usage::default() };
+    /// assert_eq!(Usage::from_buckets(usage.buckets().map(|(_, tokens)| tokens)), usage);
+    /// ```
+    pub fn from_buckets(buckets: [u64; 8]) -> Self {
+        let [
             input_uncached,
             cache_read,
             cache_write,
@@ -78,30 +85,33 @@ impl Usage {
             output,
             reasoning,
             output_audio,
-        } = self;
-        for (mine, theirs) in [
-            (input_uncached, other.input_uncached),
-            (cache_read, other.cache_read),
-            (cache_write, other.cache_write),
-            (cache_write_1h, other.cache_write_1h),
-            (input_audio, other.input_audio),
-            (output, other.output),
-            (reasoning, other.reasoning),
-            (output_audio, other.output_audio),
-        ] {
-            *mine = combine(*mine, theirs);
+        ] = buckets;
+        Self {
+            input_uncached,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            input_audio,
+            output,
+            reasoning,
+            output_audio,
         }
+    }
+
+    fn combined(&self, other: &Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        let (mine, theirs) = (self.buckets(), other.buckets());
+        Self::from_buckets(std::array::from_fn(|bucket| combine(mine[bucket].1, theirs[bucket].1)))
     }
 }
 
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        self.each(&other, u64::saturating_add);
+        *self = self.combined(&other, u64::saturating_add);
     }
 }
 
 impl SubAssign for Usage {
     fn sub_assign(&mut self, other: Self) {
-        self.each(&other, u64::saturating_sub);
+        *self = self.combined(&other, u64::saturating_sub);
     }
 }

@@ -458,28 +458,6 @@ impl Root {
     }
 }
 
-fn bounded(mut usage: Usage) -> Usage {
-    let Usage {
-        input_uncached,
-        cache_read,
-        cache_write,
-        cache_write_1h,
-        input_audio,
-        output,
-        reasoning,
-        output_audio,
-    } = &mut usage;
-    for bucket in [
-        input_uncached,
-        cache_read,
-        cache_write,
-        cache_write_1h,
-        input_audio,
-        output,
-        reasoning,
-        output_audio,
-    ] {
-        *bucket = (*bucket).min(MAX_TOKENS);
-    }
-    usage
+fn bounded(usage: Usage) -> Usage {
+    Usage::from_buckets(usage.buckets().map(|(_, tokens)| tokens.min(MAX_TOKENS)))
 }

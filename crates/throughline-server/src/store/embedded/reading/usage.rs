@@ -173,30 +173,11 @@ impl Group {
     }
 
     fn row(mut self, group: String) -> UsageRow {
-        let [
-            input_uncached,
-            cache_read,
-            cache_write,
-            cache_write_1h,
-            input_audio,
-            output,
-            reasoning,
-            output_audio,
-        ] = self.buckets;
         UsageRow {
             group,
             observation_count: self.observations,
             error_count: self.errors,
-            usage: Usage {
-                input_uncached,
-                cache_read,
-                cache_write,
-                cache_write_1h,
-                input_audio,
-                output,
-                reasoning,
-                output_audio,
-            },
+            usage: Usage::from_buckets(self.buckets),
             cost: self.priced.then(|| Money::from_picodollars(self.picodollars)),
             duration_p50: percentile(&mut self.durations, 50),
             duration_p95: percentile(&mut self.durations, 95),
