@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::pipeline::{Collector, Core, Parts, Queue, run_worker};
+use crate::registry::Registrations;
 use crate::source::{Clock, ManualClock, Random};
 use crate::transport::{Delivery, Transport};
-use crate::{Error, Level, Redaction, Resource, Sampling, Telemetry};
+use crate::{Error, Events, Kind, Level, Redaction, Resource, Sampling, Telemetry, Validation};
 
 /// Sets telemetry up. Made by [`Telemetry::builder`].
 ///
@@ -29,6 +30,7 @@ pub struct Builder {
     min_level: Level,
     clock: Clock,
     random: Random,
+    registrations: Registrations,
     transports: Vec<(Box<dyn Transport>, Delivery)>,
 }
 
@@ -41,6 +43,7 @@ impl Builder {
             min_level: Level::Debug,
             clock: Clock::default(),
             random: Random::default(),
+            registrations: Registrations::default(),
             transports: Vec::new(),
         }
     }
@@ -72,6 +75,30 @@ impl Builder {
     /// The lowest level that is emitted at all, whatever sampling says.
     pub const fn min_level(mut self, level: Level) -> Self {
         self.min_level = level;
+        self
+    }
+
+    /// Registers the events of a namespace, so that they are checked when they are emitted.
+    pub fn events(mut self, events: Events) -> Self {
+        self.registrations.namespaces.push(events);
+        self
+    }
+
+    /// Registers a kind of actor; from the first on, events that are checked may name no other.
+    pub fn actor(mut self, kind: Kind) -> Self {
+        self.registrations.actors.push(kind);
+        self
+    }
+
+    /// Registers a kind of scope; from the first on, events that are checked may name no other.
+    pub fn scope(mut self, kind: Kind) -> Self {
+        self.registrations.scopes.push(kind);
+        self
+    }
+
+    /// When events are checked, and what becomes of those that are unknown or wrong.
+    pub const fn validation(mut self, validation: Validation) -> Self {
+        self.registrations.validation = validation;
         self
     }
 
@@ -113,6 +140,7 @@ impl Builder {
         }
         let sampler = self.sampling.compile(&self.resource.environment)?;
         let redactor = self.redaction.compile()?;
+        let registry = self.registrations.compile(&self.resource.environment)?;
         let mut transports = Vec::new();
         for (mut transport, delivery) in self.transports {
             let name = transport.name().to_owned();
@@ -123,6 +151,7 @@ impl Builder {
         }
         let core = Arc::new(Core::new(Parts {
             sampler,
+            registry,
             clock: self.clock,
             random: self.random,
             resource: self.resource,

@@ -23,6 +23,8 @@ pub(crate) enum Rule {
     Never,
     Always,
     Rate,
+    /// Check the event first, then ask sampling.
+    Check,
 }
 
 const RULE_BITS: u32 = 2;
@@ -58,7 +60,8 @@ impl Callsite {
         match cached & ((1 << RULE_BITS) - 1) {
             0 => Rule::Never,
             1 => Rule::Always,
-            _ => Rule::Rate,
+            2 => Rule::Rate,
+            _ => Rule::Check,
         }
     }
 }

@@ -37,6 +37,27 @@ pub enum Error {
     /// An event's name does not follow the grammar: segments of ASCII letters, digits, `_` and `-`, joined by dots.
     #[error("{0:?} is not an event name: use segments of letters, digits, _ and -, joined by dots")]
     InvalidEventName(String),
+    /// Something registered that cannot be: a name that is none, is reserved or is taken.
+    #[error("{field}: {problem}")]
+    RegistrationInvalid {
+        /// The error's [`code`](Error::code): what was registered, and what is wrong with it.
+        code: &'static str,
+        /// What was registered.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An event of this name is not registered, and only registered ones are taken.
+    #[error("event {0} is not registered")]
+    UnknownEvent(String),
+    /// An event is not as it was registered.
+    #[error("event {event}: {}", .problems.join("; "))]
+    SchemaValidationFailed {
+        /// Its name.
+        event: String,
+        /// Everything that is wrong with it. Never a value.
+        problems: Vec<String>,
+    },
     /// A time that could not be read.
     #[error("{0:?} is not an RFC 3339 time")]
     InvalidTime(String),
@@ -53,6 +74,10 @@ impl Error {
         Self::ConfigurationInvalid { field: field.to_owned(), problem: problem.into() }
     }
 
+    pub(crate) fn registration(code: &'static str, field: String, problem: &str) -> Self {
+        Self::RegistrationInvalid { code, field, problem: problem.to_owned() }
+    }
+
     /// The code, for programs and log searches.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -60,6 +85,9 @@ impl Error {
             Self::TransportInitFailed { .. } => "TELEMETRY_TRANSPORT_INIT_FAILED",
             Self::SessionEnded(_) => "TELEMETRY_SESSION_ENDED",
             Self::InvalidEventName(_) => "TELEMETRY_INVALID_EVENT_NAME",
+            Self::RegistrationInvalid { code, .. } => code,
+            Self::UnknownEvent(_) => "TELEMETRY_UNKNOWN_EVENT",
+            Self::SchemaValidationFailed { .. } => "TELEMETRY_SCHEMA_VALIDATION_FAILED",
             Self::InvalidTime(_) => "TELEMETRY_INVALID_TIME",
             Self::BufferFull => "TELEMETRY_BUFFER_FULL",
             Self::ShutDown => "TELEMETRY_SHUT_DOWN",

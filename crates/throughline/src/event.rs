@@ -208,6 +208,15 @@ impl<'a> EventBuilder<'a> {
         self
     }
 
+    /// What the derive macro does with a field.
+    #[doc(hidden)]
+    pub fn attribute_unless_null(self, key: &str, value: &impl Attribute) -> Self {
+        match value.value() {
+            crate::AttributeValue::Null => self,
+            _ => self.attribute(key, value),
+        }
+    }
+
     /// Attributes.
     pub fn attributes<K: Into<String>, V: Into<Value>>(
         mut self,
@@ -279,7 +288,7 @@ impl<'a> EventBuilder<'a> {
         if !core.level_is_enabled(self.level) {
             return Ok(());
         }
-        let rule = core.sampler.rule(&self.name, self.level);
+        let rule = core.rule(&self.name, self.level);
         let Some(kept) = core.draw(rule, self.level, self.session) else { return Ok(()) };
         self.extra.name = Some(self.name);
         self.extra.level = Some(self.level);
@@ -341,6 +350,6 @@ fn decide_with(emitter: &impl Emitter, level: Level, site: &'static Callsite) ->
     if !core.level_is_enabled(level) {
         return None;
     }
-    let rule = site.rule(core.number, || core.sampler.rule(site.name, level));
+    let rule = site.rule(core.number, || core.rule(site.name, level));
     core.draw(rule, level, emitter.session())
 }

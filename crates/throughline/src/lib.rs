@@ -72,6 +72,7 @@ mod name;
 mod observation;
 mod pipeline;
 mod redaction;
+mod registry;
 mod sampling;
 mod session;
 mod source;
@@ -101,6 +102,10 @@ pub use event::{Emitter, EventBuilder, IntoErrorInfo};
 pub use observation::{Observation, ObservationBuilder, Span};
 pub use pipeline::{Counters, Report, TransportReport};
 pub use redaction::Redaction;
+pub use registry::{
+    AttributeSchema, AttributeType, EventGroup, Events, Kind, Schema, TypedAttribute, TypedEvent, Validation,
+    ValidationMode,
+};
 pub use sampling::Sampling;
 pub use session::{Session, SessionBuilder, SessionState};
 #[cfg(feature = "stream")]
@@ -109,6 +114,19 @@ pub use telemetry::{Resource, Telemetry};
 pub use trace_context::InvalidTraceparent;
 
 pub(crate) use callsite::Callsite;
+
+/// Makes a struct a [`TypedEvent`]: its fields are the attributes, its documentation the descriptions.
+///
+/// On the struct `#[event(name = "...")]`, and `level = "warn"` if it is not info; on a field `#[event(key = "...")]`
+/// if its key is not its name. A field of type `Option` is optional. A name or key that is none does not compile:
+///
+/// ```compile_fail
+/// #[derive(throughline::TypedEvent)]
+/// #[event(name = "not a name")]
+/// struct Bad;
+/// ```
+#[cfg(feature = "derive")]
+pub use throughline_macros::TypedEvent;
 
 /// What the macros expand to. Not for use by hand.
 #[doc(hidden)]

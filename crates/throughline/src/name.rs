@@ -3,6 +3,16 @@
 /// The longest name that is taken.
 const MAX_LEN: usize = 200;
 
+/// The grammar in words.
+pub(crate) const GRAMMAR: &str = "use segments of letters, digits, _ and -, joined by dots";
+/// Which names nobody may register, in words.
+pub(crate) const RESERVED: &str = "segments that begin with __ are reserved";
+
+/// Whether a segment of the name is reserved.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.split('.').any(|segment| segment.starts_with("__"))
+}
+
 /// Whether this is a name. `const`, so that the macros refuse a bad one when they are compiled.
 #[doc(hidden)]
 pub const fn is_valid(name: &str) -> bool {

@@ -230,7 +230,7 @@ impl Collector {
             source: extra.source.or(site_source),
         };
         let sampling_weight = match kept {
-            Kept::ByRule => 1.0,
+            Kept::ByRule | Kept::Unchecked => 1.0,
             Kept::ByChance => self.core.sampler.weight(level),
         };
         Envelope { event, parent_session_id, standalone, sampling_weight }

@@ -20,6 +20,8 @@ pub struct Counters {
     pub after_end: u64,
     /// Events whose names had to be repaired.
     pub invalid_names: u64,
+    /// Events that were not registered, or not as registered: refused if that is strict, otherwise marked and emitted.
+    pub invalid_events: u64,
 }
 
 /// What a flush or shutdown achieved, and what was lost and why.
@@ -92,6 +94,7 @@ pub(crate) struct Tally {
     dropped: AtomicU64,
     after_end: AtomicU64,
     invalid_names: AtomicU64,
+    invalid_events: AtomicU64,
 }
 
 /// Sampled-out events are the cheapest: a thread counts so many by itself before it shares the count.
@@ -137,6 +140,10 @@ impl Tally {
         self.invalid_names.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn count_invalid_event(&self) {
+        self.invalid_events.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self) -> Counters {
         Counters {
             collected: self.collected.load(Ordering::Relaxed),
@@ -144,6 +151,7 @@ impl Tally {
             dropped: self.dropped.load(Ordering::Relaxed),
             after_end: self.after_end.load(Ordering::Relaxed),
             invalid_names: self.invalid_names.load(Ordering::Relaxed),
+            invalid_events: self.invalid_events.load(Ordering::Relaxed),
         }
     }
 }

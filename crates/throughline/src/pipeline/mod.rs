@@ -11,6 +11,7 @@ mod collector;
 mod counters;
 mod floor;
 mod queue;
+mod validate;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -30,6 +31,7 @@ use crate::ambient::Ambient;
 use crate::callsite::Rule;
 use crate::event::Extra;
 use crate::pipeline::counters::Tally;
+use crate::registry::Registry;
 use crate::sampling::Sampler;
 use crate::source::{Clock, Random};
 use crate::{AttributeValue, Callsite, Error, Level, Resource, Session, Span};
@@ -40,6 +42,8 @@ use crate::{AttributeValue, Callsite, Error, Level, Resource, Session, Span};
 pub enum Kept {
     ByRule,
     ByChance,
+    /// It is checked first; sampling has not been asked yet.
+    Unchecked,
 }
 
 /// What all handles of one telemetry share.
@@ -49,6 +53,7 @@ pub(crate) struct Core {
     /// Events of lower levels interest nobody. Read at every emit, before anything else.
     threshold: AtomicU8,
     pub(crate) sampler: Sampler,
+    registry: Registry,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) resource: Resource,
@@ -66,6 +71,7 @@ pub(crate) struct Core {
 /// What [`Core::new`] is made of.
 pub(crate) struct Parts {
     pub(crate) sampler: Sampler,
+    pub(crate) registry: Registry,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) resource: Resource,
@@ -88,6 +94,7 @@ impl Core {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             threshold: AtomicU8::new(threshold),
             sampler: parts.sampler,
+            registry: parts.registry,
             clock: parts.clock,
             random: parts.random,
             resource: parts.resource,
@@ -111,12 +118,18 @@ impl Core {
         if self.closed.load(Ordering::Relaxed) { Err(Error::ShutDown) } else { Ok(()) }
     }
 
+    /// What there is to do about an event of this name, before chance.
+    pub(crate) fn rule(&self, name: &str, level: Level) -> Rule {
+        if self.registry.checks(name) { Rule::Check } else { self.sampler.rule(name, level) }
+    }
+
     /// Whether an event is kept that sampling has this rule for.
     #[inline]
     pub(crate) fn draw(&self, rule: Rule, level: Level, session: Option<&Session>) -> Option<Kept> {
         match rule {
             Rule::Always => Some(Kept::ByRule),
             Rule::Rate if self.sampler.keeps(level, self.chance(session)) => Some(Kept::ByChance),
+            Rule::Check => Some(Kept::Unchecked),
             Rule::Rate | Rule::Never => {
                 self.counters.count_sampled_out(self.number);
                 None
@@ -152,6 +165,13 @@ impl Core {
             self.counters.count_after_end();
             return Err(Error::SessionEnded(session.id()));
         }
+        let (extra, kept) = match kept {
+            Kept::Unchecked => match self.check(session, site, values, extra)? {
+                Some(checked) => checked,
+                None => return Ok(()),
+            },
+            kept => (extra, kept),
+        };
         let ticks = self.clock.ticks();
         let pushed = Ambient::with(|ambient| {
             let session = session.map(Session::shared).or_else(|| ambient?.session.as_ref());

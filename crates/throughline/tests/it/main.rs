@@ -8,6 +8,7 @@ mod pipeline;
 mod server;
 mod sessions;
 mod traces;
+mod typed;
 mod wire;
 
 use std::time::Duration;
