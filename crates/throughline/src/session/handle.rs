@@ -83,12 +83,28 @@ impl Session {
         self.shared.change(|state| state.actor = Some(actor))
     }
 
+    /// Replaces the actor, tags included.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn replace_actor(&self, actor: Actor) -> Result<(), Error> {
+        self.shared.change(|state| state.actor = Some(actor))
+    }
+
     /// Replaces the scope.
     ///
     /// # Errors
     /// If it has ended.
     pub fn set_scope(&self, kind: impl Into<String>, id: impl Into<String>) -> Result<(), Error> {
         let scope = Scope { kind: kind.into(), id: id.into(), tags: Attributes::new() };
+        self.shared.change(|state| state.scope = Some(scope))
+    }
+
+    /// Replaces the scope, tags included.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn replace_scope(&self, scope: Scope) -> Result<(), Error> {
         self.shared.change(|state| state.scope = Some(scope))
     }
 

@@ -4,9 +4,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use serde_json::json;
-use throughline::{ErrorInfo, InCurrentSession, Telemetry, carry, current_session, emit};
+use throughline::{
+    Actor, Attributes, ErrorInfo, InCurrentSession, Scope, Telemetry, carry, current_session, emit,
+};
 
 use crate::{block_on, build, events, telemetry};
+
+fn actor(kind: &str, id: Option<&str>) -> Actor {
+    Actor { kind: kind.to_owned(), id: id.map(str::to_owned), tags: Attributes::new() }
+}
+
+fn scope(kind: &str, id: &str) -> Scope {
+    Scope { kind: kind.to_owned(), id: id.to_owned(), tags: Attributes::new() }
+}
 
 async fn do_work() {
     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -35,6 +45,94 @@ fn set_once_inherited_everywhere() {
         assert_eq!(json!(event.attributes), json!({"ctx.request.id": "req_abc"}));
         assert_eq!(event.session_id, events[0].session_id);
     }
+}
+
+/// What sessions save: the same, said with every event.
+#[test]
+fn without_a_session_every_event_says_it_all() {
+    let (telemetry, memory) = telemetry();
+    let user = actor("user", Some("usr_123"));
+    let team = scope("organization", "org_456");
+    emit!(telemetry, "step.one", actor: user.clone(), scope: team.clone(), "ctx.request.id" => "req_abc");
+    emit!(telemetry, "step.two", actor: user.clone(), scope: team.clone(), "ctx.request.id" => "req_abc");
+    for event in events(&telemetry, &memory) {
+        assert_eq!((event.actor.as_ref(), event.scope.as_ref()), (Some(&user), Some(&team)));
+        assert_eq!(json!(event.attributes), json!({"ctx.request.id": "req_abc"}));
+        assert!(event.standalone);
+    }
+}
+
+/// The page's life of a session, step by step.
+#[test]
+fn a_session_s_life() {
+    let clock = throughline::testing::ManualClock::at("2024-01-15T10:30:00.000Z".parse().unwrap());
+    let (telemetry, memory) = build(|builder| builder.clock(clock.clone()));
+    let session = telemetry.session().actor("user", "usr_123").scope("organization", "org_456").start();
+    clock.advance(Duration::from_secs(1));
+    let state = json!(session.state());
+    let id = state["sessionId"].clone();
+    assert!(id.as_str().unwrap().starts_with("sess_"));
+    assert_eq!(
+        state,
+        json!({
+            "sessionId": id, "actor": {"type": "user", "id": "usr_123"},
+            "scope": {"type": "organization", "id": "org_456"},
+            "startedAt": "2024-01-15T10:30:00.000Z", "ended": false,
+        })
+    );
+    session.set_id("sess_mine").unwrap();
+    session.replace_actor(actor("user", None)).unwrap();
+    session.replace_scope(scope("team", "t1")).unwrap();
+    session.enter(|| emit!(telemetry, "step.one"));
+    session.end();
+    session.end();
+    emit!(session, "step.two");
+    let [event] = &events(&telemetry, &memory)[..] else { panic!("one event") };
+    let expected = json!(["sess_mine", {"type": "user"}, {"type": "team", "id": "t1"}]);
+    assert_eq!(json!([event.session_id, event.actor, event.scope]), expected);
+    assert_eq!(telemetry.counters().after_end, 1);
+}
+
+/// The middleware of the web frameworks: headers that may be missing, and a completion that comes when the handler has
+/// returned and its session's handle has ended.
+#[test]
+fn a_middleware_s_completion_comes_after_its_run() {
+    fn middleware(
+        telemetry: &Telemetry,
+        user: Option<&str>,
+        org: Option<&str>,
+        status: u16,
+    ) -> impl FnOnce() + use<> {
+        let session = telemetry
+            .session()
+            .actor("user", user.unwrap_or("anonymous"))
+            .scope("organization", org.unwrap_or("unknown"))
+            .attributes([("ctx.request.method", "POST"), ("ctx.request.path", "/api/orders")])
+            .attribute("ctx.request.ip", "unknown");
+        session.run_sync(|| {
+            emit!(telemetry, "request.started", "ctx.request.path" => "/api/orders");
+            let telemetry = telemetry.clone();
+            carry(move || emit!(telemetry, "request.completed", "ctx.request.status" => status))
+        })
+    }
+    let (telemetry, memory) = telemetry();
+    let first = middleware(&telemetry, Some("usr_123"), Some("org_456"), 201);
+    let second = middleware(&telemetry, None, None, 404);
+    second();
+    first();
+    let shown = |event: &throughline::Envelope| {
+        let (actor, scope) = (event.actor.as_ref().unwrap(), event.scope.as_ref().unwrap());
+        json!([event.name, actor.id, scope.id, event.attributes.get("ctx.request.status")])
+    };
+    assert_eq!(
+        json!(events(&telemetry, &memory).iter().map(shown).collect::<Vec<_>>()),
+        json!([
+            ["request.started", "usr_123", "org_456", null],
+            ["request.started", "anonymous", "unknown", null],
+            ["request.completed", "anonymous", "unknown", 404],
+            ["request.completed", "usr_123", "org_456", 201],
+        ])
+    );
 }
 
 /// Mode A: the webhook.
