@@ -18,8 +18,14 @@
 //!
 //! telemetry.flush(Duration::from_secs(1));
 //! assert_eq!(memory.events()[1].time.to_string(), "2024-01-15T10:31:30.000Z");
+//! print!("{}", memory.tree());
+//! # assert_eq!(memory.tree(), "outside\n  +0 ms  info cart.opened\n  +90000 ms  info cart.abandoned\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+mod tree;
+
+pub(crate) use tree::tree;
 
 pub use crate::source::ManualClock;
 pub use crate::transport::Memory;

@@ -58,6 +58,39 @@ impl Memory {
         lock(&self.0).iter().filter_map(Item::span).cloned().collect()
     }
 
+    /// The finished spans of one session.
+    pub fn spans_in_session(&self, id: &str) -> Vec<Span> {
+        let is_in = |span: &Span| span.session.as_ref().is_some_and(|own| own.session_id.as_str() == id);
+        self.spans().into_iter().filter(is_in).collect()
+    }
+
+    /// Everything so far as a tree: sessions, in them the finished spans and the events, with levels, and with times
+    /// since the first of the session. With a manual clock it is the same in every run, so a test can hold it as a
+    /// snapshot.
+    ///
+    /// ```
+    /// use throughline::{Telemetry, emit, testing::{ManualClock, Memory}};
+    ///
+    /// let (memory, clock) = (Memory::new(), ManualClock::at("2024-01-15T10:30:00.000Z".parse()?));
+    /// let telemetry = Telemetry::builder("shop").environment("test").clock(clock.clone()).transport(memory.clone()).build()?;
+    /// telemetry.session().id("sess_1").actor("user", "usr_123").run_sync(|| {
+    ///     telemetry.trace("checkout").run_sync(|| {
+    ///         clock.advance(std::time::Duration::from_millis(20));
+    ///         emit!(telemetry, warn, "card.declined");
+    ///     });
+    /// });
+    /// telemetry.flush(std::time::Duration::from_secs(1));
+    /// assert_eq!(memory.tree(), "\
+    /// session sess_1  user:usr_123
+    ///   +0 ms  [span] checkout  20 ms
+    ///     +20 ms  warn card.declined
+    /// ");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tree(&self) -> String {
+        crate::testing::tree(&lock(&self.0))
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         lock(&self.0).clear();

@@ -8,6 +8,7 @@ mod pipeline;
 mod server;
 mod sessions;
 mod traces;
+mod tree;
 mod typed;
 mod wire;
 
