@@ -5,7 +5,7 @@ use std::sync::Arc;
 use throughline_channel::{Context, Store};
 
 use crate::session::Shared;
-use crate::{SessionState, SpanId, TraceId};
+use crate::{SessionState, SpanId, TraceId, TraceState};
 
 /// The one store of the SDK.
 static AMBIENT: Store<Ambient> = Store::new();
@@ -14,6 +14,7 @@ static AMBIENT: Store<Ambient> = Store::new();
 pub(crate) struct Ambient {
     pub(crate) session: Option<Arc<Shared>>,
     pub(crate) span: Option<SpanContext>,
+    pub(crate) trace_state: TraceState,
 }
 
 /// The place of something in a trace.

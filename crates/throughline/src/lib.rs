@@ -46,8 +46,8 @@
 //! A session or observation that is *run* ([`SessionBuilder::run`], [`Session::follow`], [`Observation::follow`]) is
 //! ambient: it follows the future through every `await`. Tasks and threads that the future starts do not inherit it by
 //! themselves; hand it to them with [`in_current_session`](InCurrentSession::in_current_session) or [`carry`], or start
-//! them with the functions of `task` (feature `tokio`). To other processes it goes as headers: [`Baggage`], and
-//! [`SpanContext`] as `traceparent`.
+//! them with the functions of `task` (feature `tokio`). To other processes it goes as [headers](outgoing_headers):
+//! [`SpanContext`] as `traceparent`, [`TraceState`], [`Baggage`].
 //!
 //! # Promises
 //!
@@ -84,6 +84,7 @@ mod telemetry;
 pub mod testing;
 mod ticks;
 mod trace_context;
+mod trace_state;
 pub mod transport;
 
 pub use throughline_model::{
@@ -112,6 +113,7 @@ pub use session::{Session, SessionBuilder, SessionState};
 pub use stream::{InSessionStream, stream_in_current_session};
 pub use telemetry::{Resource, Telemetry};
 pub use trace_context::InvalidTraceparent;
+pub use trace_state::{TraceState, current_trace_state, outgoing_headers};
 
 pub(crate) use callsite::Callsite;
 

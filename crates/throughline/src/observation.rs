@@ -13,7 +13,7 @@ use crate::pipeline::lock;
 use crate::session::Shared;
 use crate::{
     Attribute, Attributes, ErrorInfo, IntoErrorInfo, Level, ObservationType, Session, SessionState,
-    SpanContext, SpanId, Status, Telemetry, Timestamp, TraceId,
+    SpanContext, SpanId, Status, Telemetry, Timestamp, TraceId, TraceState,
 };
 
 /// A finished unit of work, as transports get it.
@@ -28,6 +28,9 @@ pub struct Span {
     pub span_id: SpanId,
     /// The span it happened in.
     pub parent_id: Option<SpanId>,
+    /// What other tracing systems want handed on with the trace.
+    #[serde(skip)]
+    pub trace_state: TraceState,
     /// What kind of work it is.
     #[serde(rename = "type")]
     pub kind: ObservationType,
@@ -68,6 +71,7 @@ pub struct Span {
 pub struct ObservationBuilder {
     telemetry: Telemetry,
     parent: Option<SpanContext>,
+    trace_state: TraceState,
     session: Option<Arc<Shared>>,
     start_time: Option<Timestamp>,
     kind: ObservationType,
@@ -83,9 +87,11 @@ impl ObservationBuilder {
         name: String,
         parent: Option<SpanContext>,
     ) -> Self {
-        let session = Ambient::with(|ambient| ambient?.session.clone());
+        let Ambient { session, span, trace_state } = Ambient::current();
+        let trace_state =
+            if parent.is_some() && parent == span { trace_state } else { TraceState::default() };
         let (start_time, input, attributes) = (None, None, Attributes::new());
-        Self { telemetry, parent, session, start_time, kind, name, input, attributes }
+        Self { telemetry, parent, trace_state, session, start_time, kind, name, input, attributes }
     }
 
     /// What kind of work it is.
@@ -97,6 +103,12 @@ impl ObservationBuilder {
     /// The span it happens in, wherever that is: another task, another process.
     pub const fn parent(mut self, parent: SpanContext) -> Self {
         self.parent = Some(parent);
+        self
+    }
+
+    /// What came with the [`parent`](Self::parent) from another process, to be handed on.
+    pub fn trace_state(mut self, state: TraceState) -> Self {
+        self.trace_state = state;
         self
     }
 
@@ -155,6 +167,7 @@ impl ObservationBuilder {
             trace_id,
             span_id: core.random.span_id(),
             parent_id: self.parent.map(|parent| parent.span_id),
+            trace_state: self.trace_state.clone(),
             kind: self.kind,
             name: self.name,
             start_time,
@@ -169,10 +182,11 @@ impl ObservationBuilder {
             session: None,
         };
         let context = SpanContext { trace_id: span.trace_id, span_id: span.span_id };
-        let (telemetry, session) = (self.telemetry, self.session);
+        let Self { telemetry, session, trace_state, .. } = self;
         Observation {
             telemetry,
             context,
+            trace_state,
             session: Mutex::new(session),
             span: Mutex::new(Some(Box::new(span))),
         }
@@ -217,6 +231,7 @@ impl ObservationBuilder {
 pub struct Observation {
     telemetry: Telemetry,
     context: SpanContext,
+    trace_state: TraceState,
     session: Mutex<Option<Arc<Shared>>>,
     /// `None` once it has ended.
     span: Mutex<Option<Box<Span>>>,
@@ -231,7 +246,8 @@ impl Observation {
     /// Work inside this one.
     pub fn observation(&self, kind: ObservationType, name: impl Into<String>) -> ObservationBuilder {
         let builder = ObservationBuilder::new(self.telemetry.clone(), kind, name.into(), Some(self.context));
-        ObservationBuilder { session: lock(&self.session).clone(), ..builder }
+        let (session, trace_state) = (lock(&self.session).clone(), self.trace_state.clone());
+        ObservationBuilder { session, trace_state, ..builder }
     }
 
     /// A model call inside this work.
@@ -256,7 +272,8 @@ impl Observation {
     }
 
     fn ambient(&self) -> Context {
-        Ambient { session: lock(&self.session).clone(), span: Some(self.context) }.into_context()
+        let (session, trace_state) = (lock(&self.session).clone(), self.trace_state.clone());
+        Ambient { session, span: Some(self.context), trace_state }.into_context()
     }
 
     /// What it is called, if it was not known at the start.

@@ -25,6 +25,8 @@ pub struct OutgoingSpan<'a> {
     pub span_id: SpanId,
     /// The span it happened in.
     pub parent_id: Option<SpanId>,
+    /// The `tracestate` of the trace; may be empty.
+    pub trace_state: &'a str,
     /// What kind of work it is.
     pub kind: ObservationType,
     /// What it is called.
@@ -53,6 +55,7 @@ pub struct OutgoingSpan<'a> {
 ///     trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".parse()?,
 ///     span_id: "00f067aa0ba902b7".parse()?,
 ///     parent_id: None,
+///     trace_state: "",
 ///     kind: ObservationType::Tool,
 ///     name: "find orders",
 ///     start_time: Timestamp::from_nanos(1_000_000_000),
@@ -100,6 +103,9 @@ fn put_time(out: &mut Vec<u8>, field: u32, time: Timestamp) {
 fn put_span(span: &OutgoingSpan<'_>, out: &mut Vec<u8>) {
     wire::put_bytes(out, 1, span.trace_id.as_bytes());
     wire::put_bytes(out, 2, span.span_id.as_bytes());
+    if !span.trace_state.is_empty() {
+        wire::put_bytes(out, 3, span.trace_state.as_bytes());
+    }
     if let Some(parent) = span.parent_id {
         wire::put_bytes(out, 4, parent.as_bytes());
     }

@@ -20,6 +20,7 @@ fn what_the_sdk_writes_is_what_is_read() {
         "throughline.metadata.channel": "web", "gen_ai.usage.input_tokens": 10, "ctx.order": 7,
     });
     let span = OutgoingSpan {
+        trace_state: "congo=t61rcWkgMzE",
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap(),
         span_id: "00f067aa0ba902b7".parse().unwrap(),
         parent_id: None,

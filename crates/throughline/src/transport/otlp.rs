@@ -255,6 +255,7 @@ fn outgoing(span: &Span) -> OutgoingSpan<'_> {
         trace_id: span.trace_id,
         span_id: span.span_id,
         parent_id: span.parent_id,
+        trace_state: span.trace_state.as_str(),
         kind: span.kind,
         name: &span.name,
         start_time: span.start_time,

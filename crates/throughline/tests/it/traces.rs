@@ -88,6 +88,35 @@ fn a_trace_goes_on_from_another_process() {
 }
 
 #[test]
+fn what_others_want_handed_on_goes_with_the_trace_and_no_other() {
+    use throughline::{TraceState, current_trace_state, outgoing_headers};
+    let (telemetry, memory) = telemetry();
+    let state = TraceState::parse("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    telemetry.session().id("conv_1").actor("user", "alice").run_sync(|| {
+        telemetry.trace("request").parent(parent).trace_state(state.clone()).run_sync(|| {
+            telemetry.observation(ObservationType::Tool, "call").run_sync(|| {
+                let span = current_span().unwrap().to_string();
+                let headers: Vec<_> = outgoing_headers().collect();
+                assert_eq!(
+                    headers,
+                    [
+                        ("traceparent", span),
+                        ("tracestate", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE".to_owned()),
+                        ("baggage", "session.id=conv_1,user.id=alice".to_owned()),
+                    ]
+                );
+            });
+            let elsewhere = telemetry.trace("another").start();
+            elsewhere.enter(|| assert!(current_trace_state().is_empty()));
+        });
+    });
+    events(&telemetry, &memory);
+    let states: Vec<_> = memory.spans().into_iter().map(|span| span.trace_state).collect();
+    assert_eq!(states, [state.clone(), TraceState::default(), state]);
+}
+
+#[test]
 fn inputs_and_outputs_are_redacted() {
     let (telemetry, memory) = build(|builder| builder.redaction(Redaction::default()));
     let span = telemetry.trace("login").input(json!({"user": "a", "password": "SECRET"})).start();

@@ -109,7 +109,8 @@ fn traces_are_spans() {
     let outer = telemetry.session().id("outer").start();
     outer.enter(|| {
         telemetry.session().id("conv_1").actor("user", "alice").run_sync(|| {
-            let turn = telemetry.trace("chat turn").input("hello").start();
+            let state = throughline::TraceState::parse("congo=t61rcWkgMzE");
+            let turn = telemetry.trace("chat turn").trace_state(state).input("hello").start();
             let call = turn.generation("answer").model("gpt-4o").start();
             call.set_output(json!({"role": "assistant"}));
             call.set_error(&std::fmt::Error);
@@ -124,6 +125,7 @@ fn traces_are_spans() {
     assert_eq!((call.parent_span_id.as_slice(), &call.trace_id), (turn.span_id.as_slice(), &turn.trace_id));
     assert!(turn.parent_span_id.is_empty() && call.start_time_unix_nano <= call.end_time_unix_nano);
     assert_eq!((call.kind, turn.kind), (3, 1));
+    assert_eq!([&call.trace_state, &turn.trace_state], ["congo=t61rcWkgMzE"; 2]);
     let expected = json!({
         "session.id": "conv_1", "throughline.parent_session.id": "outer", "throughline.actor.type": "user",
         "throughline.actor.id": "alice", "user.id": "alice", "throughline.observation.type": "generation",
