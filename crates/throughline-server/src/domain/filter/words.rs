@@ -13,10 +13,59 @@ use throughline_model::message::searchable_text;
 /// Longer words are known by their first so many bytes (a character is never split).
 pub const MAX_WORD_BYTES: usize = 40;
 
+/// What a byte is in a text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Byte {
+    Between,
+    InWord,
+    /// Part of a character beyond ASCII, which has to be looked at.
+    Beyond,
+}
+
+const BYTES: [Byte; 256] = {
+    let mut bytes = [Byte::Between; 256];
+    let mut byte = 0;
+    while byte < bytes.len() {
+        if byte >= 0x80 {
+            bytes[byte] = Byte::Beyond;
+        } else if (byte as u8).is_ascii_alphanumeric() {
+            bytes[byte] = Byte::InWord;
+        }
+        byte += 1;
+    }
+    bytes
+};
+
+/// Of ASCII's letters and digits only capitals lack this bit.
+const LOWER: u8 = 0x20;
+
 /// Finds the next word at or after byte `at` of `text`, puts it into `word` and returns where it is. The next call
 /// goes on from the end of that range.
-pub fn next_word(text: &str, mut at: usize, word: &mut String) -> Option<Range<usize>> {
+#[inline(always)]
+pub fn next_word(text: &str, at: usize, word: &mut String) -> Option<Range<usize>> {
     word.clear();
+    let is = |byte: &u8| BYTES[usize::from(*byte)];
+    let rest = text.as_bytes().get(at..)?;
+    let rest = &rest[rest.iter().position(|byte| is(byte) != Byte::Between)?..];
+    let start = text.len() - rest.len();
+    let (mut len, mut common) = (0, LOWER);
+    while let Some(byte) = rest.get(len).filter(|byte| is(byte) == Byte::InWord) {
+        common &= byte;
+        len += 1;
+    }
+    if len > MAX_WORD_BYTES || rest.get(len).is_some_and(|byte| is(byte) == Byte::Beyond) {
+        return next_word_of_any_script(text, start, word);
+    }
+    word.push_str(&text[start..start + len]);
+    if common != LOWER {
+        word.make_ascii_lowercase();
+    }
+    Some(start..start + len)
+}
+
+#[cold]
+#[inline(never)]
+fn next_word_of_any_script(text: &str, mut at: usize, word: &mut String) -> Option<Range<usize>> {
     let (start, first, mut len) = loop {
         let (c, len) = char_at(text, at)?;
         if c.is_alphanumeric() {

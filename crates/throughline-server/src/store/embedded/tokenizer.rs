@@ -59,10 +59,12 @@ impl TokenStream for OnceStream<'_> {
 }
 
 /// Never 0, which stands for an empty slot.
+#[inline]
 fn hash(word: &[u8]) -> u64 {
-    let fold =
-        |hash: u64, byte: &u8| (hash.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(0x517c_c1b7_2722_0a95);
-    word.iter().fold(1, fold) | 1
+    let fold = |hash: u64, part: u64| (hash.rotate_left(5) ^ part).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let whole = word.chunks_exact(4).map(|four| four.try_into().map_or(0, u32::from_le_bytes));
+    let hash = whole.fold(word.len() as u64, |hash, four| fold(hash, four.into()));
+    word.chunks_exact(4).remainder().iter().fold(hash, |hash, byte| fold(hash, (*byte).into())) | 1
 }
 
 #[cfg(test)]

@@ -4,15 +4,15 @@
 //! looked up among the records first; what is found there is joined to the derived documents by reference.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
-use tantivy::collector::{Collector, Count, SegmentCollector};
-use tantivy::columnar::Column;
+use tantivy::Term;
+use tantivy::collector::Count;
 use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, RangeQuery, TermQuery, TermSetQuery};
 use tantivy::schema::{Field as IndexField, IndexRecordOption};
-use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader, Term};
 use throughline_model::{Level, ProjectId, SessionState, Timestamp, TraceId};
 
+use super::references::{ReferenceSet, References};
 use super::scan::Scan;
 use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern, Target};
 use crate::domain::session_summary::{ENDED_NANOS, LIVE_NANOS};
@@ -33,6 +33,15 @@ pub(super) struct Translator<'a> {
     pub(super) project: &'a ProjectId,
     pub(super) target: Target,
     pub(super) now: Timestamp,
+}
+
+/// Where to look for records: what the rest of a filter leaves.
+#[derive(Default)]
+struct Within {
+    /// The records of the only sessions or traces that are left, if they are few.
+    records: Option<TermSetQuery>,
+    /// The only sessions or traces that are left, once some of the filter has been looked up.
+    references: Option<Arc<ReferenceSet>>,
 }
 
 pub(super) fn term(field: IndexField, text: &str) -> Box<dyn Query> {
@@ -115,18 +124,68 @@ impl Translator<'_> {
         let (by_records, direct): (Vec<_>, Vec<_>) =
             members.iter().partition(|member| self.is_by_records(member));
         for member in direct {
-            queries.push(self.filter(member, None)?);
+            queries.push(self.filter(member, &Within::default())?);
         }
         if by_records.is_empty() {
             return Ok(all_of(queries));
         }
         let found = all_of(queries);
-        let within = self.few(&*found)?;
+        let mut within = Within { records: self.few(&*found)?, references: None };
         let mut queries = vec![found];
-        for member in by_records {
-            queries.push(self.filter(member, within.as_ref())?);
+        let (mut of_any_record, others): (Vec<_>, Vec<_>) =
+            by_records.into_iter().partition(|member| self.of_any_record(member).is_some());
+        // The rarest first: what it leaves need not be looked for among the others.
+        of_any_record.sort_by_cached_key(|member| self.at_most(member));
+        for query in of_any_record.into_iter().filter_map(|member| self.of_any_record(member)) {
+            within.references = Some(Arc::new(self.references(&self.snapshot.spans, query, &within)?));
         }
+        for member in others {
+            queries.push(self.filter(member, &within)?);
+        }
+        queries.extend(within.references.map(|references| self.referred(references)));
         Ok(all_of(queries))
+    }
+
+    /// About how many records hold this, at most.
+    fn at_most(&self, filter: &Filter) -> u64 {
+        let Some(query) = self.of_any_record(filter) else { return u64::MAX };
+        let mut counts = Vec::new();
+        query.query_terms(&mut |term, _| counts.push(self.snapshot.spans.doc_freq(term).unwrap_or(u64::MAX)));
+        match filter {
+            Filter::Text(_) => counts.into_iter().min().unwrap_or(u64::MAX),
+            _ if counts.is_empty() => u64::MAX,
+            _ => counts.into_iter().fold(0, u64::saturating_add),
+        }
+    }
+
+    /// What any record of a session or trace is to hold, if that is all there is to this filter.
+    fn of_any_record(&self, filter: &Filter) -> Option<Box<dyn Query>> {
+        if !self.is_derived() {
+            return None;
+        }
+        match filter {
+            Filter::Text(words) => Some(self.words(words)),
+            Filter::Field { field: Field::Trace, .. } if self.target == Target::Trace => None,
+            Filter::Field {
+                field:
+                    field @ (Field::Trace
+                    | Field::Type
+                    | Field::Model
+                    | Field::Provider
+                    | Field::Tool
+                    | Field::Level
+                    | Field::Attribute(_)),
+                comparison,
+                value,
+            } => Some(self.record_field(field, *comparison, value)),
+            _ => None,
+        }
+    }
+
+    /// All of these words in one record.
+    fn words(&self, words: &str) -> Box<dyn Query> {
+        let text = self.snapshot.fields.span.text;
+        all_of(words.split(' ').map(|word| term(text, word)).collect())
     }
 
     /// If only few sessions or traces are left: the query for the records in them.
@@ -185,7 +244,11 @@ impl Translator<'_> {
         matches!(self.target, Target::Session | Target::Trace)
     }
 
-    fn filter(&self, filter: &Filter, within: Option<&TermSetQuery>) -> Found {
+    fn filter(&self, filter: &Filter, within: &Within) -> Found {
+        if let Some(query) = self.of_any_record(filter) {
+            let references = self.references(&self.snapshot.spans, query, within)?;
+            return Ok(self.referred(Arc::new(references)));
+        }
         let each = |members: &[Filter]| {
             members.iter().map(|member| self.filter(member, within)).collect::<Result<Vec<_>, _>>()
         };
@@ -197,10 +260,7 @@ impl Translator<'_> {
                 (Occur::Must, Box::new(AllQuery) as Box<dyn Query>),
                 (Occur::MustNot, self.filter(inner, within)?),
             ])),
-            Filter::Text(words) => {
-                let text = self.snapshot.fields.span.text;
-                self.of_records(all_of(words.split(' ').map(|word| term(text, word)).collect()), within)?
-            }
+            Filter::Text(words) => self.words(words),
             Filter::Field { field, comparison, value } if self.is_derived() => {
                 self.derived_field(field, *comparison, value, within)?
             }
@@ -208,31 +268,37 @@ impl Translator<'_> {
         })
     }
 
-    /// What matches by any of its records that match `query`.
-    fn of_records(&self, query: Box<dyn Query>, within: Option<&TermSetQuery>) -> Found {
-        if !self.is_derived() {
-            return Ok(query);
-        }
-        let query = match within {
-            Some(within) => all_of(vec![Box::new(within.clone()), query]),
+    /// The sessions (or traces) that the documents found refer to.
+    fn references(
+        &self,
+        searcher: &tantivy::Searcher,
+        query: Box<dyn Query>,
+        within: &Within,
+    ) -> Result<ReferenceSet, IndexError> {
+        let query = match &within.records {
+            Some(records) => all_of(vec![Box::new(records.clone()), query]),
             None => query,
         };
-        self.joined(&self.snapshot.spans, &*query)
+        let among = within.references.clone();
+        Ok(searcher.search(&*query, &References { column: self.reference_column().0, among })?)
     }
 
-    /// The sessions (or traces) that the documents found refer to.
-    fn joined(&self, searcher: &tantivy::Searcher, query: &dyn Query) -> Found {
+    /// The column that names a session (or trace), and the field that it can be found by.
+    fn reference_column(&self) -> (&'static str, IndexField) {
         let derived = &self.snapshot.fields.derived;
-        let (column, field) = match self.target {
+        match self.target {
             Target::Trace => ("trace_ref", derived.trace_ref),
             _ => ("session_ref", derived.session_ref),
-        };
-        let references = searcher.search(query, &References { column })?;
-        if references.len() > FEW {
-            return Ok(Scan::one_of(column, references));
         }
-        let terms = references.into_iter().map(|reference| Term::from_field_u64(field, reference));
-        Ok(Box::new(TermSetQuery::new(terms)))
+    }
+
+    fn referred(&self, references: Arc<ReferenceSet>) -> Box<dyn Query> {
+        let (column, field) = self.reference_column();
+        if references.len() > FEW {
+            return Scan::one_of(column, references);
+        }
+        let terms = references.iter().map(|reference| Term::from_field_u64(field, *reference));
+        Box::new(TermSetQuery::new(terms))
     }
 
     fn derived_field(
@@ -240,10 +306,9 @@ impl Translator<'_> {
         field: &Field,
         comparison: Comparison,
         value: &Literal,
-        within: Option<&TermSetQuery>,
+        within: &Within,
     ) -> Found {
         let derived = &self.snapshot.fields.derived;
-        let of_records = || self.of_records(self.record_field(field, comparison, value), within);
         let is_session = self.target == Target::Session;
         Ok(match (field, value) {
             (Field::Session, Literal::Text(pattern)) => self.keyed(derived.session, pattern),
@@ -278,18 +343,10 @@ impl Translator<'_> {
             (Field::Name, Literal::Text(pattern)) => {
                 let own = by_pattern(derived.name, pattern);
                 let own = if is_session { self.joined_traces(own)? } else { own };
-                any_of(vec![own, of_records()?])
+                let named = self.record_field(field, comparison, value);
+                let named = self.references(&self.snapshot.spans, named, within)?;
+                any_of(vec![own, self.referred(Arc::new(named))])
             }
-            (
-                Field::Trace
-                | Field::Type
-                | Field::Model
-                | Field::Provider
-                | Field::Tool
-                | Field::Level
-                | Field::Attribute(_),
-                _,
-            ) => of_records()?,
             _ => nothing(),
         })
     }
@@ -297,7 +354,9 @@ impl Translator<'_> {
     /// The sessions of the traces found.
     fn joined_traces(&self, traces: Box<dyn Query>) -> Found {
         let kind = term(self.snapshot.fields.derived.kind, &text_key(self.project, kind::TRACE));
-        self.joined(&self.snapshot.derived, &*all_of(vec![kind, traces]))
+        let traces = all_of(vec![kind, traces]);
+        let references = self.references(&self.snapshot.derived, traces, &Within::default())?;
+        Ok(self.referred(Arc::new(references)))
     }
 
     /// A pattern for the id in terms that hold project and id.
@@ -434,57 +493,5 @@ fn by_attribute(field: IndexField, key: &str, comparison: Comparison, value: &Li
             })
         }
         _ => nothing(),
-    }
-}
-
-/// The distinct values of a column over the documents found.
-struct References {
-    column: &'static str,
-}
-
-struct SegmentReferences {
-    column: Option<Column<u64>>,
-    found: FxHashSet<u64>,
-    last: u64,
-}
-
-impl Collector for References {
-    type Fruit = FxHashSet<u64>;
-    type Child = SegmentReferences;
-
-    fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentReferences> {
-        let column = segment.fast_fields().column_opt(self.column)?;
-        Ok(SegmentReferences { column, found: FxHashSet::default(), last: 0 })
-    }
-
-    fn requires_scoring(&self) -> bool {
-        false
-    }
-
-    fn merge_fruits(&self, fruits: Vec<FxHashSet<u64>>) -> tantivy::Result<FxHashSet<u64>> {
-        Ok(fruits
-            .into_iter()
-            .reduce(|mut all, more| {
-                all.extend(more);
-                all
-            })
-            .unwrap_or_default())
-    }
-}
-
-impl SegmentCollector for SegmentReferences {
-    type Fruit = FxHashSet<u64>;
-
-    fn collect(&mut self, doc: DocId, _: Score) {
-        let value = self.column.as_ref().and_then(|column| column.first(doc));
-        // Records of one session mostly lie together.
-        if let Some(value) = value.filter(|value| *value != self.last) {
-            self.last = value;
-            self.found.insert(value);
-        }
-    }
-
-    fn harvest(self) -> FxHashSet<u64> {
-        self.found
     }
 }

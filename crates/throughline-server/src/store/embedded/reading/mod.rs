@@ -3,6 +3,7 @@
 mod filter;
 mod lists;
 mod records;
+mod references;
 mod scan;
 mod top;
 mod usage;

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
 use tantivy::columnar::Column;
 use tantivy::query::{BitSetDocSet, ConstScorer, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{BitSet, DocId, DocSet as _, Score, SegmentReader, TantivyError};
+
+use super::references::ReferenceSet;
 
 type Find = dyn Fn(&SegmentReader) -> tantivy::Result<BitSet> + Send + Sync;
 
@@ -55,16 +56,23 @@ impl Scan {
     }
 
     /// Documents whose value in the column is one of these.
-    pub(super) fn one_of(column: &'static str, values: FxHashSet<u64>) -> Box<dyn Query> {
+    pub(super) fn one_of(column: &'static str, values: Arc<ReferenceSet>) -> Box<dyn Query> {
         Self::query("one_of", move |segment| {
             let mut found = BitSet::with_max_value(segment.max_doc());
             let column: Option<Column<u64>> = segment.fast_fields().column_opt(column)?;
-            if let Some(column) = column {
-                for doc in 0..segment.max_doc() {
-                    if column.first(doc).is_some_and(|value| values.contains(&value)) {
-                        found.insert(doc);
-                    }
-                }
+            let Some(column) = column else { return Ok(found) };
+            let mut chunk = [0; 1024];
+            let mut rows = Vec::new();
+            for start in (0..column.values.num_vals()).step_by(chunk.len()) {
+                let chunk = &mut chunk[..(column.values.num_vals() - start).min(1024) as usize];
+                column.values.get_range(u64::from(start), chunk);
+                rows.extend(
+                    (start..).zip(&*chunk).filter(|(_, value)| values.contains(value)).map(|(row, _)| row),
+                );
+            }
+            column.index.select_batch_in_place(0, &mut rows);
+            for doc in rows {
+                found.insert(doc);
             }
             Ok(found)
         })
