@@ -1,5 +1,6 @@
 //! The store alone, without doors: what ingest costs and how long its answers take.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use throughline_server::domain::query::{ListQuery, Sort, SortField, UsageGroup};
 use throughline_server::store::embedded::{EmbeddedConfig, EmbeddedStore};
 use throughline_server::store::{AppendError, Store};
 
+use crate::floor;
 use crate::load::{EPOCH_NANOS, Load, SPANS_PER_REQUEST, SPANS_PER_TRACE};
 use crate::process::{self, Latencies};
 
@@ -34,6 +36,9 @@ pub(crate) struct StoreArgs {
     /// Index threads, if not as many as the store would take.
     #[arg(long)]
     threads: Option<usize>,
+    /// How many of the spans come at the end at half the speed of the others.
+    #[arg(long, default_value_t = 200_000)]
+    paced: usize,
     /// Where to work; emptied afterwards.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
@@ -48,7 +53,16 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let requests = args.spans / SPANS_PER_REQUEST;
-        ingest(args, &load, &store, requests).await?;
+        let flat_out = requests.saturating_sub(args.paced / SPANS_PER_REQUEST).max(1);
+        let mut floor = floor::append_and_sync(&load, 300, work.path())?;
+        println!(
+            "append and fdatasync alone: p50 {:.2} p99 {:.2} ms",
+            floor.quantile(0.5),
+            floor.quantile(0.99)
+        );
+        let rate = ingest(args, &load, &store, 0..flat_out, None).await?;
+        ingest(args, &load, &store, flat_out..requests, Some(rate / 2.0)).await?;
+        process::wait_until_calm(std::process::id());
         let status = store.status().await;
         let raw = load.bytes() as f64 / args.bodies as f64 * requests as f64;
         let (index, log) = (status.index_bytes as f64, status.log_bytes);
@@ -64,17 +78,25 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<()> {
     })
 }
 
+/// Stores these requests of the load, flat out or `rate` spans a second. Returns the spans stored a second.
 async fn ingest(
     args: &StoreArgs,
     load: &Arc<Load>,
     store: &Arc<EmbeddedStore>,
-    requests: usize,
-) -> anyhow::Result<()> {
+    requests: Range<usize>,
+    rate: Option<f64>,
+) -> anyhow::Result<f64> {
     let (begin, cpu) = (Instant::now(), process::cpu(std::process::id()));
-    let next = Arc::new(AtomicUsize::new(0));
-    let senders: Vec<_> = (0..args.senders)
-        .map(|_| tokio::spawn(send(Arc::clone(load), Arc::clone(store), Arc::clone(&next), requests)))
-        .collect();
+    let next = Arc::new(AtomicUsize::new(requests.start));
+    let sender = Sender {
+        load: Arc::clone(load),
+        store: Arc::clone(store),
+        next,
+        requests: requests.clone(),
+        begin: begin.into(),
+        pause: rate.map(|rate| Duration::from_secs_f64(SPANS_PER_REQUEST as f64 / rate)),
+    };
+    let senders: Vec<_> = (0..args.senders).map(|_| tokio::spawn(sender.clone().send())).collect();
     let mut peak = 0;
     while senders.iter().any(|sender| !sender.is_finished()) {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -86,46 +108,58 @@ async fn ingest(
     }
     let sent = begin.elapsed();
     store.settle().await?;
-    let (took, count) = (begin.elapsed(), (requests * SPANS_PER_REQUEST) as f64);
+    let (took, count) = (begin.elapsed(), (requests.len() * SPANS_PER_REQUEST) as f64);
     let cpu = (process::cpu(std::process::id()) - cpu).as_secs_f64() * 1e6 / count;
+    let stored = count / took.as_secs_f64();
     println!(
-        "{:.0} spans/s searchable ({:.0} acknowledged), {cpu:.1} CPU us/span, ack p50 {:.1} p99 {:.1} ms, {peak} MB anonymous",
-        count / took.as_secs_f64(),
+        "{}: {stored:.0} spans/s searchable ({:.0} acknowledged), {cpu:.1} CPU us/span, ack p50 {:.2} p99 {:.2} ms, {peak} MB anonymous",
+        if rate.is_some() { "half load" } else { "flat out" },
         count / sent.as_secs_f64(),
         acks.quantile(0.5),
         acks.quantile(0.99)
     );
-    Ok(())
+    Ok(stored)
 }
 
-async fn send(
+#[derive(Clone)]
+struct Sender {
     load: Arc<Load>,
     store: Arc<EmbeddedStore>,
     next: Arc<AtomicUsize>,
-    requests: usize,
-) -> anyhow::Result<Latencies> {
-    let mut acks = Latencies::default();
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= requests {
-            return Ok(acks);
-        }
-        let mut body = Vec::new();
-        load.request(number, &mut body);
-        let batch = Batch {
-            project: ProjectId::default(),
-            received: Timestamp::from_nanos(EPOCH_NANOS as i64),
-            content: BatchContent::Traces(body.into()),
-        };
-        let begin = Instant::now();
+    requests: Range<usize>,
+    begin: tokio::time::Instant,
+    /// From one request to the next of all senders together.
+    pause: Option<Duration>,
+}
+
+impl Sender {
+    async fn send(self) -> anyhow::Result<Latencies> {
+        let mut acks = Latencies::default();
         loop {
-            match store.append(batch.clone()).await {
-                Ok(()) => break,
-                Err(AppendError::Busy { .. }) => {}
-                Err(error) => return Err(error.into()),
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.requests.end {
+                return Ok(acks);
             }
+            let mut body = Vec::new();
+            self.load.request(number, &mut body);
+            let batch = Batch {
+                project: ProjectId::default(),
+                received: Timestamp::from_nanos(EPOCH_NANOS as i64),
+                content: BatchContent::Traces(body.into()),
+            };
+            if let Some(pause) = self.pause {
+                tokio::time::sleep_until(self.begin + pause * (number - self.requests.start) as u32).await;
+            }
+            let begin = Instant::now();
+            loop {
+                match self.store.append(batch.clone()).await {
+                    Ok(()) => break,
+                    Err(AppendError::Busy { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            acks.push(begin.elapsed());
         }
-        acks.push(begin.elapsed());
     }
 }
 

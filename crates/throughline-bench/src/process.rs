@@ -19,6 +19,17 @@ pub(crate) fn cpu(pid: u32) -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
+/// Waits until a process has hardly anything to do any more: merges come to an end some time after what caused them.
+pub(crate) fn wait_until_calm(pid: u32) {
+    let (mut quiet, mut before) = (0, cpu(pid));
+    while quiet < 3 {
+        std::thread::sleep(Duration::from_millis(700));
+        let now = cpu(pid);
+        quiet = if now - before < Duration::from_millis(60) { quiet + 1 } else { 0 };
+        before = now;
+    }
+}
+
 /// Bytes of all files below a directory.
 pub(crate) fn directory_bytes(directory: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(directory) else { return 0 };

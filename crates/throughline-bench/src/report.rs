@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::floor;
 use crate::load::{Load, SPANS_PER_REQUEST};
-use crate::process::directory_bytes;
+use crate::process::{directory_bytes, wait_until_calm};
 use crate::query::{self, Asked};
 use crate::server::{Ingest, Server};
 
@@ -105,7 +105,7 @@ fn fill_and_ask(
             );
             requests = wanted;
         }
-        server.settle()?;
+        wait_until_calm(server.pid());
         let spans = requests * SPANS_PER_REQUEST;
         // Log files are recycled, not grown: what they take does not depend on what is stored.
         let index_bytes = directory_bytes(data_dir) - directory_bytes(&data_dir.join("log"));

@@ -177,18 +177,6 @@ impl Server {
         Ok(searchable)
     }
 
-    /// Waits until everything acknowledged is searchable and merging has calmed down.
-    pub(crate) fn settle(&self) -> anyhow::Result<()> {
-        let (mut quiet, mut before) = (0, cpu(self.pid()));
-        while quiet < 3 {
-            std::thread::sleep(Duration::from_millis(700));
-            let now = cpu(self.pid());
-            quiet = if now - before < Duration::from_millis(60) { quiet + 1 } else { 0 };
-            before = now;
-        }
-        Ok(())
-    }
-
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let pid = self.pid().to_string();

@@ -7,6 +7,7 @@ mod entry;
 mod health;
 mod key;
 mod log;
+mod priority;
 mod queue;
 mod reading;
 mod snapshot;
@@ -76,14 +77,14 @@ impl EmbeddedConfig {
         Self {
             data_dir: data_dir.into(),
             log_file_bytes: 64 << 20,
-            waiting_bytes: 96 << 20,
+            waiting_bytes: 64 << 20,
             queued_bytes: 16 << 20,
             commit_when_idle: Duration::from_millis(200),
             commit_after: Duration::from_secs(1),
             commit_bytes: 32 << 20,
-            index_threads: cores.saturating_sub(1).clamp(1, 4),
-            index_heap_bytes: 64 << 20,
-            cache_bytes: 48 << 20,
+            index_threads: cores.clamp(1, 4),
+            index_heap_bytes: 40 << 20,
+            cache_bytes: 40 << 20,
         }
     }
 }
@@ -208,7 +209,10 @@ impl Threads {
         };
         let log = Appender::start(log, health.clone(), pass).map_err(IndexError::from)?;
         let release = log.messages.clone();
-        let run = move || writer.run(&work, &release);
+        let run = move || {
+            priority::step_behind();
+            writer.run(&work, &release);
+        };
         let writer =
             std::thread::Builder::new().name("writer".to_owned()).spawn(run).map_err(IndexError::from)?;
         Ok(Self { log, writer })

@@ -13,8 +13,8 @@ use super::span_index::{SpanFields, Stored};
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_summary::TraceSummary;
 
-/// Blocks of 64 KB that each segment keeps unpacked.
-const CACHED_BLOCKS: usize = 4;
+/// Blocks of 128 KB that each segment keeps unpacked.
+const CACHED_BLOCKS: usize = 3;
 
 /// Why something could not be read back from an index.
 #[derive(Debug, thiserror::Error)]

@@ -146,12 +146,12 @@ pub(super) fn open(dir: &Path) -> tantivy::Result<(Index, SpanFields)> {
     Ok((index, fields))
 }
 
-/// Documents compressed in blocks of 64 KB: larger ones are cheaper to write and smaller, and still quick to read.
+/// Documents compressed in blocks of 128 KB: larger ones are cheaper to write and smaller, and still quick to read.
 pub(super) fn open_index(dir: &Path, schema: Schema) -> tantivy::Result<Index> {
     std::fs::create_dir_all(dir)?;
     let settings = IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),
-        docstore_blocksize: 64 << 10,
+        docstore_blocksize: 128 << 10,
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
