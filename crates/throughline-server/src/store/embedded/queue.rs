@@ -4,7 +4,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tantivy::TantivyDocument;
+use tantivy::indexer::UserOperation;
 use tantivy::schema::Document;
+
+/// What an index writer is asked to do.
+type Addition = UserOperation<QueuedDocument>;
 
 /// How many bytes of documents may wait.
 #[derive(Clone)]
@@ -16,10 +20,10 @@ struct Inner {
     freed: Condvar,
 }
 
-/// A document that counts against the queue until an index thread is done with it.
+/// A document that counts against the queue until an index thread is done with it and those it was admitted with.
 pub(super) struct QueuedDocument {
     document: TantivyDocument,
-    _charge: Charge,
+    _charge: Arc<Charge>,
 }
 
 struct Charge {
@@ -32,8 +36,9 @@ impl DocumentQueue {
         Self(Arc::new(Inner { limit, waiting: Mutex::new(0), freed: Condvar::new() }))
     }
 
-    /// Waits until there is room; a document larger than the whole queue goes alone.
-    pub(super) fn admit(&self, document: TantivyDocument, bytes: usize) -> QueuedDocument {
+    /// Waits until there is room for these documents of so many bytes together; what is larger than the whole queue
+    /// goes alone. Index threads take them in one piece.
+    pub(super) fn admit(&self, documents: Vec<TantivyDocument>, bytes: usize) -> Vec<Addition> {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while *waiting > 0 && *waiting + bytes > self.0.limit {
             // The time-out only guards against an index thread that died with documents in hand.
@@ -42,7 +47,9 @@ impl DocumentQueue {
                 self.0.freed.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner);
         }
         *waiting += bytes;
-        QueuedDocument { document, _charge: Charge { queue: Arc::clone(&self.0), bytes } }
+        let charge = Arc::new(Charge { queue: Arc::clone(&self.0), bytes });
+        let queued = |document| QueuedDocument { document, _charge: Arc::clone(&charge) };
+        documents.into_iter().map(queued).map(UserOperation::Add).collect()
     }
 }
 

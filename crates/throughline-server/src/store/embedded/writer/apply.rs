@@ -1,6 +1,6 @@
 //! Applying entries: what is new in them, and the documents of it.
 
-use tantivy::Term;
+use tantivy::{TantivyDocument, Term};
 use throughline_model::otlp::{Log, RawSpan, each_log, each_span, observation};
 use throughline_model::{Event, Money, ProjectId, SessionId, Timestamp};
 
@@ -13,6 +13,22 @@ use crate::store::embedded::entry::Entry;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, Snapshot, StoredRecord};
 use crate::store::embedded::span_index::{Inherited, own_session};
+
+/// So many documents are handed to an index thread at a time: each hand-over costs a lock or two and may wake a thread.
+const BATCH_DOCUMENTS: usize = 32;
+
+/// Documents that are handed to an index thread in one piece.
+#[derive(Default)]
+pub(super) struct Batch {
+    documents: Vec<TantivyDocument>,
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn of(document: TantivyDocument, bytes: usize) -> Self {
+        Self { documents: vec![document], bytes }
+    }
+}
 
 impl Writer {
     /// Takes in the entry with this sequence.
@@ -118,6 +134,7 @@ impl Writer {
     /// are left to that.
     fn complete_pending(&mut self) -> Result<(), IndexError> {
         let mut checked = None;
+        let mut batch = Batch::default();
         for pending in std::mem::take(&mut self.pending) {
             let Some(state) = self.traces.get_mut(&pending.trace) else { continue };
             if checked != Some(pending.trace) {
@@ -135,9 +152,21 @@ impl Writer {
             };
             let mut document = pending.document;
             self.fields.span.inherit(&mut document, self.projects.id(pending.trace.project), &inherited);
-            self.spans.add_document(self.queue.admit(document, pending.bytes))?;
+            batch.bytes += pending.bytes;
+            batch.documents.push(document);
+            if batch.documents.len() >= BATCH_DOCUMENTS {
+                self.add(std::mem::take(&mut batch))?;
+            }
         }
         self.pending_bytes = 0;
+        self.add(batch)
+    }
+
+    /// Hands documents to the index threads.
+    pub(super) fn add(&self, batch: Batch) -> Result<(), IndexError> {
+        if !batch.documents.is_empty() {
+            self.spans.run(self.queue.admit(batch.documents, batch.bytes))?;
+        }
         Ok(())
     }
 
@@ -184,7 +213,7 @@ impl Writer {
         }
         if !rewrite {
             let document = self.fields.span.event(project, event, trace_session.as_deref())?;
-            self.spans.add_document(self.queue.admit(document, 2048))?;
+            self.add(Batch::of(document, 2048))?;
         }
         Ok(())
     }

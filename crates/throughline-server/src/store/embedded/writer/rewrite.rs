@@ -1,11 +1,12 @@
 //! Writing traces anew whose records turned out to belong elsewhere, or to count otherwise, than what was written says.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tantivy::{TantivyDocument, Term};
+use tantivy::Term;
 use throughline_model::otlp::{Log, RawSpan, each_log, each_span};
 use throughline_model::{Event, Money, ProjectId, SpanId};
 
 use super::Writer;
+use super::apply::Batch;
 use super::cache::TraceKey;
 use crate::domain::arrival::BatchContent;
 use crate::store::embedded::key::trace_key;
@@ -123,7 +124,7 @@ impl Writer {
             billable: state.records.is_billable(facts.span_id),
         };
         self.fields.span.inherit(&mut document, project, &inherited);
-        self.add(document, raw.span.len() * 2 + 1024)
+        self.add(Batch::of(document, raw.span.len() * 2 + 1024))
     }
 
     fn rewrite_event(
@@ -140,11 +141,6 @@ impl Writer {
         let state = self.traces.get(&key).filter(|state| is_due && state.records.contains_event(&event.id));
         let Some(state) = state else { return Ok(()) };
         let document = self.fields.span.event(project, event, state.records.session_id())?;
-        self.add(document, 2048)
-    }
-
-    fn add(&mut self, document: TantivyDocument, bytes: usize) -> Result<(), IndexError> {
-        self.spans.add_document(self.queue.admit(document, bytes))?;
-        Ok(())
+        self.add(Batch::of(document, 2048))
     }
 }
