@@ -95,6 +95,7 @@ pub use in_context::{InContext, InContextExt};
 pub use message::{EventKind, EventView, Message, Value};
 pub use open_trace::OpenTrace;
 pub use registry::{ChannelInfo, channels, observe};
+pub use slot::Entered;
 pub use subscribers::{SUBSCRIBER_PANICS, SubscriberPanic, Subscription};
 pub use trace::{CancelReason, Outcome, Trace, TraceSubscriber};
 pub use traced::Traced;

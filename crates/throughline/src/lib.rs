@@ -46,7 +46,8 @@
 //! A session or observation that is *run* ([`SessionBuilder::run`], [`Session::follow`], [`Observation::follow`]) is
 //! ambient: it follows the future through every `await`. Tasks and threads that the future starts do not inherit it by
 //! themselves; hand it to them with [`in_current_session`](InCurrentSession::in_current_session) or [`carry`], or start
-//! them with the functions of `task` (feature `tokio`). To other processes it goes as [headers](outgoing_headers):
+//! them with the functions of `task` (feature `tokio`); with `inherit_sessions` (feature `tokio-hooks`) a tokio runtime
+//! does it for every task. To other processes it goes as [headers](outgoing_headers):
 //! [`SpanContext`] as `traceparent`, [`TraceState`], [`Baggage`].
 //!
 //! # Promises
@@ -55,6 +56,12 @@
 //! makes envelopes; each transport has its queue and thread. What does not fit is dropped and counted
 //! ([`Telemetry::report`]). Nothing is emitted from within transports, so exporting never feeds itself.
 #![warn(missing_docs)]
+
+#[cfg(all(feature = "tokio-hooks", not(tokio_unstable)))]
+compile_error!(
+    "the feature `tokio-hooks` of throughline needs the hooks of tokio's runtime, which tokio has only with \
+     `--cfg tokio_unstable`: set RUSTFLAGS=\"--cfg tokio_unstable\", or `rustflags` in .cargo/config.toml"
+);
 
 mod ambient;
 mod attribute;
@@ -67,6 +74,8 @@ mod envelope;
 mod error;
 mod event;
 mod glob;
+#[cfg(all(feature = "tokio-hooks", tokio_unstable))]
+mod hooks;
 mod macros;
 mod name;
 mod observation;
@@ -100,6 +109,8 @@ pub use carry::{InCurrentSession, carry};
 pub use envelope::Envelope;
 pub use error::Error;
 pub use event::{Emitter, EventBuilder, IntoErrorInfo};
+#[cfg(all(feature = "tokio-hooks", tokio_unstable))]
+pub use hooks::inherit_sessions;
 pub use observation::{Observation, ObservationBuilder, Span};
 pub use pipeline::{Counters, Report, TransportReport};
 pub use redaction::Redaction;

@@ -3,6 +3,8 @@
 
 mod chat;
 mod events;
+#[cfg(tokio_unstable)]
+mod hooks;
 mod isolation;
 mod pipeline;
 mod server;
