@@ -204,6 +204,18 @@ async fn ask(args: &StoreArgs, load: &Load, store: &EmbeddedStore, requests: usi
         }
         print(&format!("sessions: {text:?} ({rows} rows)"), latencies);
     }
+    let mut latencies = Latencies::default();
+    for _ in 0..args.times {
+        let mut word = || load.words.word(rng.usize(20..200));
+        let text = format!("{} {} model:gpt-4o", word(), word());
+        let filter = Filter::parse(&text, &[Target::Trace], now)?;
+        let sort = Sort { by: SortField::StartTime, descending: true };
+        let query = ListQuery { filter, from: None, to: None, sort, limit: 20, after: None, now };
+        let begin = Instant::now();
+        store.traces(&project, &query).await?;
+        latencies.push(begin.elapsed());
+    }
+    print("traces: two common words and a model", latencies);
     for group in [UsageGroup::Model, UsageGroup::Name, UsageGroup::User] {
         let mut latencies = Latencies::default();
         for _ in 0..args.times.min(20) {

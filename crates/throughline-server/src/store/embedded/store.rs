@@ -23,7 +23,7 @@ impl EmbeddedStore {
         project: &ProjectId,
         read: impl FnOnce(&Reading) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let reading = Reading::new(self.snapshots.latest(), project);
+        let reading = Reading::new(self.snapshots.latest(), project, std::sync::Arc::clone(&self.executor));
         match tokio::task::spawn_blocking(move || read(&reading)).await {
             Ok(outcome) => outcome.map_err(|error| ReadError(error.to_string())),
             Err(error) => Err(ReadError(error.to_string())),
@@ -117,8 +117,8 @@ impl Store for EmbeddedStore {
         to: Option<Timestamp>,
         group: UsageGroup,
     ) -> Result<Vec<UsageRow>, ReadError> {
-        let (filter, executor) = (filter.clone(), std::sync::Arc::clone(&self.executor));
-        self.read(project, move |reading| reading.usage(&filter, (from, to), group, &executor)).await
+        let filter = filter.clone();
+        self.read(project, move |reading| reading.usage(&filter, (from, to), group)).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {

@@ -6,10 +6,12 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use tantivy::Term;
 use tantivy::collector::Count;
-use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, RangeQuery, TermQuery, TermSetQuery};
+use tantivy::query::{
+    AllQuery, BooleanQuery, EmptyQuery, EnableScoring, Occur, Query, RangeQuery, TermQuery, TermSetQuery,
+};
 use tantivy::schema::{Field as IndexField, IndexRecordOption};
+use tantivy::{Executor, Term};
 use throughline_model::{Level, ProjectId, SessionState, Timestamp, TraceId};
 
 use super::references::{ReferenceSet, References};
@@ -31,6 +33,7 @@ type Found = Result<Box<dyn Query>, IndexError>;
 pub(super) struct Translator<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) project: &'a ProjectId,
+    pub(super) executor: &'a Executor,
     pub(super) target: Target,
     pub(super) now: Timestamp,
 }
@@ -129,8 +132,10 @@ impl Translator<'_> {
         if by_records.is_empty() {
             return Ok(all_of(queries));
         }
+        let is_narrowed = queries.len() > 1;
         let found = all_of(queries);
-        let mut within = Within { records: self.few(&*found)?, references: None };
+        let records = if is_narrowed { self.few(&*found)? } else { None };
+        let mut within = Within { records, references: None };
         let mut queries = vec![found];
         let (mut of_any_record, others): (Vec<_>, Vec<_>) =
             by_records.into_iter().partition(|member| self.of_any_record(member).is_some());
@@ -280,7 +285,9 @@ impl Translator<'_> {
             None => query,
         };
         let among = within.references.clone();
-        Ok(searcher.search(&*query, &References { column: self.reference_column().0, among })?)
+        let references = References { column: self.reference_column().0, among };
+        let scoring = EnableScoring::disabled_from_searcher(searcher);
+        Ok(searcher.search_with_executor(&*query, &references, self.executor, scoring)?)
     }
 
     /// The column that names a session (or trace), and the field that it can be found by.

@@ -18,8 +18,9 @@ use crate::store::embedded::snapshot::{IndexError, StoredRecord};
 use crate::store::embedded::span_index::Stored;
 
 impl Reading {
-    fn translator(&self, target: Target, now: Timestamp) -> Translator<'_> {
-        Translator { snapshot: &self.snapshot, project: &self.project, target, now }
+    pub(super) fn translator(&self, target: Target, now: Timestamp) -> Translator<'_> {
+        let Self { snapshot, project, executor } = self;
+        Translator { snapshot, project, executor, target, now }
     }
 
     pub(crate) fn sessions(&self, query: &ListQuery) -> Result<Page<Session>, IndexError> {

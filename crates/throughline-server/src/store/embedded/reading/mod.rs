@@ -11,7 +11,7 @@ mod usage;
 use std::sync::Arc;
 
 use tantivy::query::Query;
-use tantivy::{DocAddress, Searcher};
+use tantivy::{DocAddress, Executor, Searcher};
 use throughline_model::ProjectId;
 
 use super::snapshot::{IndexError, Snapshot};
@@ -20,11 +20,13 @@ use super::snapshot::{IndexError, Snapshot};
 pub(super) struct Reading {
     snapshot: Arc<Snapshot>,
     project: ProjectId,
+    /// For what goes through all segments.
+    executor: Arc<Executor>,
 }
 
 impl Reading {
-    pub(super) fn new(snapshot: Arc<Snapshot>, project: &ProjectId) -> Self {
-        Self { snapshot, project: project.clone() }
+    pub(super) fn new(snapshot: Arc<Snapshot>, project: &ProjectId, executor: Arc<Executor>) -> Self {
+        Self { snapshot, project: project.clone(), executor }
     }
 }
 

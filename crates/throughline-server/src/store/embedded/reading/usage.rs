@@ -3,11 +3,10 @@
 use rustc_hash::FxHashMap;
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::query::{EnableScoring, Weight};
-use tantivy::{DocId, Executor, SegmentReader, TantivyError};
+use tantivy::{DocId, SegmentReader, TantivyError};
 use throughline_model::{Money, Timestamp, Usage, millis};
 
 use super::Reading;
-use super::filter::Translator;
 use crate::domain::filter::{Filter, Target};
 use crate::domain::query::{UsageGroup, UsageRow};
 use crate::store::embedded::snapshot::IndexError;
@@ -32,17 +31,14 @@ impl Reading {
         filter: &Filter,
         times: Times,
         group: UsageGroup,
-        executor: &Executor,
     ) -> Result<Vec<UsageRow>, IndexError> {
         let searcher = &self.snapshot.spans;
-        let target = Target::Observation;
         // No field of an observation depends on what time it is.
-        let now = Timestamp::default();
-        let translator = Translator { snapshot: &self.snapshot, project: &self.project, target, now };
+        let translator = self.translator(Target::Observation, Timestamp::default());
         let query = translator.list(filter, Vec::new())?;
         let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
         let sum = |segment: &SegmentReader| sum_segment(segment, &*weight, times, column(group));
-        let segments = executor.map(sum, searcher.segment_readers().iter())?;
+        let segments = self.executor.map(sum, searcher.segment_readers().iter())?;
         let mut groups: FxHashMap<String, Group> = FxHashMap::default();
         for (name, more) in segments.into_iter().flatten() {
             groups.entry(name).or_default().add(more);
