@@ -1,5 +1,6 @@
 //! What the numbers mean. Pure: no async, no I/O, no clock; plain values in, plain values out.
 
+pub mod analytics;
 pub mod arrival;
 pub mod filter;
 pub mod preview;

@@ -16,6 +16,9 @@ use bytes::Bytes;
 use throughline_model::{Event, ProjectId, Session, SessionId, Timestamp, Trace, TraceId};
 use tokio::sync::broadcast;
 
+use crate::domain::analytics::{
+    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+};
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
 use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
@@ -112,6 +115,32 @@ pub trait Store: Send + Sync + 'static {
         to: Option<Timestamp>,
         group: UsageGroup,
     ) -> Result<Vec<UsageRow>, ReadError>;
+
+    /// What the sessions selected say together, by interval.
+    async fn session_statistics(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        interval: Interval,
+    ) -> Result<SessionStatistics, ReadError>;
+
+    /// The steps that the sessions selected took, and how many took those of the `funnel` in their order.
+    async fn journeys(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        by: StepKind,
+        funnel: &[String],
+    ) -> Result<Journeys, ReadError>;
+
+    /// How many of the sessions selected reach a goal, how soon and at what cost.
+    async fn goal(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        goal: &Goal,
+        interval: Interval,
+    ) -> Result<GoalReport, ReadError>;
 
     /// Records as they become part of the store. A slow receiver loses the oldest and is told how many.
     fn subscribe(&self) -> broadcast::Receiver<Arrival>;

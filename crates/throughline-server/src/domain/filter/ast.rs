@@ -104,6 +104,8 @@ pub enum Field {
     Error,
     /// `state:live`
     State,
+    /// `abandoned:` whether it is over and its last turn failed
+    Abandoned,
     /// `cost:` dollars
     Cost,
     /// `tokens:`

@@ -100,6 +100,7 @@ fields! {
     "status" [], Field::Status, Status, WORK, "how a trace or observation ended", "status:error";
     "error" [], Field::Error, Bool, EVERYTHING, "whether anything failed in it", "error:true";
     "state" [], Field::State, State, &[Session], "whether more is to be expected", "state:live";
+    "abandoned" [], Field::Abandoned, Bool, &[Session], "whether it is over and its last turn failed", "abandoned:true";
     "cost" ["totalCost"], Field::Cost, Money, WORK, "cost in dollars", "cost:>0.10";
     "tokens" ["totalTokens"], Field::Tokens, Number, WORK, "all tokens together", "tokens:>=20k";
     "duration" [], Field::Duration, Duration, WORK, "time from start to end", "duration:>2m";

@@ -118,7 +118,7 @@ impl Record for Observation {
             Field::Start => test(FieldValue::Time(self.start_time)),
             Field::End => test(FieldValue::Time(self.end_time)),
             Field::Attribute(key) => json(&self.attributes, key, test),
-            Field::State | Field::Turns | Field::Errors | Field::Metadata(_) => false,
+            Field::State | Field::Abandoned | Field::Turns | Field::Errors | Field::Metadata(_) => false,
         }
     }
 
@@ -142,6 +142,7 @@ impl Record for Event {
             Field::Start | Field::End => test(FieldValue::Time(self.time)),
             Field::Attribute(key) => json(&self.attributes, key, test),
             Field::Model | Field::Provider | Field::Tool | Field::Tag | Field::Status | Field::State => false,
+            Field::Abandoned => false,
             Field::Cost | Field::Tokens | Field::Duration | Field::Turns | Field::Errors => false,
             Field::Metadata(_) => false,
         }
@@ -178,7 +179,7 @@ impl Record for TraceRecord<'_> {
             Field::Start => test(FieldValue::Time(trace.start_time)),
             Field::End => test(FieldValue::Time(trace.end_time)),
             Field::Metadata(key) => json(&trace.metadata, key, test),
-            Field::State | Field::Turns => false,
+            Field::State | Field::Abandoned | Field::Turns => false,
             Field::Name => {
                 text(Some(&trace.name), test) || self.parts().any(|part| part.any_value(field, test))
             }
@@ -197,6 +198,13 @@ impl Record for TraceRecord<'_> {
 }
 
 impl SessionRecord<'_> {
+    /// It is over, and the trace that ended last failed.
+    fn is_abandoned(&self) -> bool {
+        let last =
+            self.traces.iter().map(|record| record.trace).max_by_key(|trace| (trace.end_time, trace.id));
+        self.session.state == SessionState::Ended && last.is_some_and(|trace| trace.status == Status::Error)
+    }
+
     fn parts(&self) -> impl Iterator<Item = &dyn Record> {
         let traces = self.traces.iter().map(|trace| trace as &dyn Record);
         traces.chain(self.events.iter().map(|event| *event as &dyn Record))
@@ -214,6 +222,7 @@ impl Record for SessionRecord<'_> {
             Field::Service => texts(&session.services, test),
             Field::Error => test(FieldValue::Bool(session.error_count > 0)),
             Field::State => test(FieldValue::State(session.state)),
+            Field::Abandoned => test(FieldValue::Bool(self.is_abandoned())),
             Field::Cost => money(session.total_cost, test),
             Field::Tokens => number(session.total_tokens, test),
             Field::Duration => test(FieldValue::Duration(session.end_time.nanos_since(session.start_time))),

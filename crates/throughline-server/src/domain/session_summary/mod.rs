@@ -5,6 +5,7 @@ mod counted;
 mod held;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,12 +13,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use throughline_model::{
-    Actor, Attributes, Event, Money, Scope, Session, SessionId, SessionState, Timestamp, Usage, millis,
+    Actor, Attributes, Event, Money, Scope, Session, SessionId, SessionState, Status, Timestamp, Usage,
+    millis,
 };
 
 use self::activity::Activity;
 use self::counted::Counted;
 use self::held::{Earliest, Held, Latest, Speaker};
+use self::turns::Turns;
+pub use self::turns::{MAX_TURNS, Turn};
 use super::preview;
 use super::trace_summary::TraceSummary;
 
@@ -79,6 +83,11 @@ pub struct SessionSummary {
     scope: Latest<Scope>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     metadata: BTreeMap<String, Held<Value, true>>,
+    #[serde(default)]
+    turns: Turns,
+    /// Whether the trace that ended last failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_failed: Latest<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<Timestamp>,
     /// Traces and events that began after that.
@@ -114,6 +123,8 @@ impl SessionSummary {
             actor: None,
             scope: None,
             metadata: BTreeMap::new(),
+            turns: Turns::default(),
+            last_failed: None,
             ended: None,
             begun_after_end: 0,
         }
@@ -188,6 +199,21 @@ impl SessionSummary {
         self.traces == 0 && self.own_events == 0
     }
 
+    /// Its first turns, in order of start time.
+    pub fn first_turns(&self) -> &[Turn] {
+        self.turns.first()
+    }
+
+    /// Nanoseconds in which something was going on.
+    pub fn active_nanos(&self) -> i64 {
+        self.activity.nanos()
+    }
+
+    /// Whether the trace that ended last failed: if nothing follows, the session was abandoned.
+    pub fn last_turn_failed(&self) -> bool {
+        self.last_failed.as_ref().is_some_and(|held| held.value)
+    }
+
     /// What the API shows at the time `now`.
     pub fn session(&self, now: Timestamp) -> Session {
         let start_time = self.start.as_ref().map_or(now, Held::at);
@@ -255,6 +281,7 @@ impl SessionSummary {
         ] {
             counted.replace(old, new)?;
         }
+        self.turns.replace(old, new)?;
         let by = Speaker::Trace(known.trace.id);
         self.replace_said(&by, new)?;
         let none = Attributes::new();
@@ -313,6 +340,8 @@ impl SessionSummary {
         Held::replace(&mut self.parent, by, start.zip(parent))?;
         let last_output = new.and_then(|new| new.last_output.as_deref());
         Held::replace(&mut self.last_output, by, end.zip(last_output))?;
+        let failed = new.map(|new| new.trace.status == Status::Error);
+        Held::replace(&mut self.last_failed, by, end.zip(failed.as_ref()))?;
         Held::replace(&mut self.actor, by, end.zip(new.and_then(|new| new.actor.as_ref())))?;
         Held::replace(&mut self.scope, by, end.zip(new.and_then(|new| new.scope.as_ref())))
     }

@@ -16,7 +16,7 @@ fn at(minutes: i64) -> Timestamp {
     Timestamp::from_nanos(minutes * MINUTE)
 }
 
-fn trace(n: u8, start: i64, end: i64) -> TraceSummary {
+pub(super) fn trace(n: u8, start: i64, end: i64) -> TraceSummary {
     TraceSummary::new(Trace {
         id: TraceId::from_bytes([n; 16]).unwrap(),
         session_id: Some("s".into()),
@@ -185,6 +185,7 @@ fn any_trace(n: u8) -> impl Strategy<Value = TraceSummary> {
             trace.total_cost = cost.map(|cost| Money::from_picodollars(i128::from(cost) * 1_000_003));
             trace.usage = Usage { output: tokens, cache_read: tokens / 3, ..Usage::default() };
             trace.total_tokens = trace.usage.total();
+            trace.status = if errors > 1 { Status::Error } else { Status::Unset };
             summary
         },
     )
@@ -235,6 +236,8 @@ proptest! {
             for minute in [0, 50, 100, 200] {
                 prop_assert_eq!(running.session(at(minute)), afresh.session(at(minute)));
             }
+            prop_assert_eq!(running.first_turns(), afresh.first_turns());
+            prop_assert_eq!(running.last_turn_failed(), afresh.last_turn_failed());
             prop_assert_eq!(running.is_empty(), traces.is_empty() && events.is_empty());
             let json = serde_json::to_string(&running).unwrap();
             running = serde_json::from_str(&json).unwrap();
@@ -267,5 +270,6 @@ proptest! {
         let all: Vec<TraceSummary> = traces.values().filter_map(TraceRecords::summary).collect();
         let afresh = SessionSummary::afresh(SessionId::from("s"), &all, [], None);
         prop_assert_eq!(running.session(at(0)), afresh.session(at(0)));
+        prop_assert_eq!(running.first_turns(), afresh.first_turns());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tantivy::schema::{BytesOptions, Field, NumericOptions, Schema};
+use tantivy::schema::{BytesOptions, Field, NumericOptions, Schema, TextOptions};
 use tantivy::{Index, TantivyDocument};
 use throughline_model::{Attributes, Money, ProjectId, SessionId, SessionState, TraceId, Usage};
 
@@ -48,12 +48,22 @@ pub(super) struct DerivedFields {
     pub(super) traces: Field,
     /// Whether somebody said that the session is over (1 or 0).
     pub(super) ended: Field,
+    /// Nanoseconds of activity in the session.
+    pub(super) active: Field,
+    /// Whether the session's last turn failed (1 or 0).
+    pub(super) last_failed: Field,
+    /// Of the session's first turns, in their order.
+    pub(super) turn_name: Field,
+    /// Likewise; turns have any number of them.
+    pub(super) turn_tag: Field,
+    pub(super) turn_tokens: Field,
     pub(super) summary: Field,
 }
 
 fn schema() -> (Schema, DerivedFields) {
     let mut schema = Schema::builder();
     let column = || NumericOptions::default().set_fast();
+    let names = || TextOptions::default().set_fast("raw");
     let fields = DerivedFields {
         kind: schema.add_text_field("kind", term()),
         key: schema.add_bytes_field("key", BytesOptions::default().set_indexed()),
@@ -76,6 +86,11 @@ fn schema() -> (Schema, DerivedFields) {
         errors: schema.add_i64_field("errors", column()),
         traces: schema.add_i64_field("traces", column()),
         ended: schema.add_i64_field("ended", column()),
+        active: schema.add_i64_field("active", column()),
+        last_failed: schema.add_i64_field("last_failed", column()),
+        turn_name: schema.add_text_field("turn_name", names()),
+        turn_tag: schema.add_text_field("turn_tag", names()),
+        turn_tokens: schema.add_i64_field("turn_tokens", column()),
         summary: schema.add_bytes_field("summary", BytesOptions::default().set_stored()),
     };
     (schema.build(), fields)
@@ -188,6 +203,17 @@ impl DerivedFields {
         Ok(doc)
     }
 
+    /// What journeys and statistics need.
+    fn turns(&self, doc: &mut TantivyDocument, summary: &SessionSummary) {
+        doc.add_i64(self.active, summary.active_nanos());
+        doc.add_i64(self.last_failed, i64::from(summary.last_turn_failed()));
+        for turn in summary.first_turns() {
+            doc.add_text(self.turn_name, &turn.name);
+            turn.tags.iter().for_each(|tag| doc.add_text(self.turn_tag, tag));
+            doc.add_i64(self.turn_tokens, count(turn.tokens));
+        }
+    }
+
     fn belongs_to(&self, doc: &mut TantivyDocument, project: &ProjectId, session: &SessionId) {
         let key = text_key(project, session.as_str());
         doc.add_u64(self.session_ref, reference(key.as_bytes()));
@@ -231,6 +257,7 @@ impl DerivedFields {
         doc.add_bytes(self.key, &session_term(project, session.id.as_str()));
         doc.add_text(self.id, session.id.as_str());
         doc.add_i64(self.ended, i64::from(session.state == SessionState::Ended));
+        self.turns(&mut doc, summary);
         self.belongs_to(&mut doc, project, &session.id);
         Ok((doc, stored.len()))
     }

@@ -11,6 +11,9 @@ use super::EmbeddedStore;
 use super::reading::Reading;
 use super::snapshot::IndexError;
 use super::span_index::mark;
+use crate::domain::analytics::{
+    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+};
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
 use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
@@ -119,6 +122,38 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<UsageRow>, ReadError> {
         let filter = filter.clone();
         self.read(project, move |reading| reading.usage(&filter, (from, to), group)).await
+    }
+
+    async fn session_statistics(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        interval: Interval,
+    ) -> Result<SessionStatistics, ReadError> {
+        let selection = selection.clone();
+        self.read(project, move |reading| reading.session_statistics(&selection, interval)).await
+    }
+
+    async fn journeys(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        by: StepKind,
+        funnel: &[String],
+    ) -> Result<Journeys, ReadError> {
+        let (selection, funnel) = (selection.clone(), funnel.to_vec());
+        self.read(project, move |reading| reading.journeys(&selection, by, &funnel)).await
+    }
+
+    async fn goal(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        goal: &Goal,
+        interval: Interval,
+    ) -> Result<GoalReport, ReadError> {
+        let (selection, goal) = (selection.clone(), goal.clone());
+        self.read(project, move |reading| reading.goal(&selection, &goal, interval)).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {

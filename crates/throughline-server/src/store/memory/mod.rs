@@ -1,6 +1,7 @@
 //! An engine that keeps every record in a list and computes everything afresh at each read: slow, forgetful and easy
 //! to see through. It is the oracle of the property tests and the store of the doors' own tests.
 
+mod analytics;
 mod snapshot;
 mod usage;
 
@@ -17,6 +18,9 @@ use tokio::sync::broadcast;
 
 use self::snapshot::{Snapshot, is_within};
 use super::{AppendError, ReadError, Store, StoreStatus};
+use crate::domain::analytics::{
+    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+};
 use crate::domain::arrival::{Arrival, ArrivalRecord, Batch, BatchContent};
 use crate::domain::filter::Filter;
 use crate::domain::price::Prices;
@@ -294,6 +298,35 @@ impl Store for MemoryStore {
         group: UsageGroup,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(usage::group(&self.snapshot(project), filter, (from, to), group))
+    }
+
+    async fn session_statistics(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        interval: Interval,
+    ) -> Result<SessionStatistics, ReadError> {
+        Ok(analytics::statistics(&self.snapshot(project), selection, interval))
+    }
+
+    async fn journeys(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        by: StepKind,
+        funnel: &[String],
+    ) -> Result<Journeys, ReadError> {
+        Ok(analytics::journeys(&self.snapshot(project), selection, by, funnel))
+    }
+
+    async fn goal(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        goal: &Goal,
+        interval: Interval,
+    ) -> Result<GoalReport, ReadError> {
+        Ok(analytics::goal(&self.snapshot(project), selection, goal, interval))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {

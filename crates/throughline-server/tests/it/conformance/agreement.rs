@@ -10,7 +10,7 @@ use throughline_server::domain::filter::Target;
 use throughline_server::domain::query::{ListQuery, SortField, UsageGroup};
 
 use super::requests::{Spec, at, event_in, request, span, trace_id};
-use super::{TestStore, all_pages, batch, by, matching};
+use super::{TestStore, all_pages, analytics, batch, by, matching};
 
 /// The engine under test against the one that computes everything afresh.
 pub(crate) async fn any_order_and_any_batches_read_alike(store: &TestStore) {
@@ -222,6 +222,11 @@ async fn compare(a: &TestStore, b: &TestStore, project: &str, context: &str) {
             .await
         };
         assert_eq!(read(a).await, read(b).await, "events, {context}, filter {filter:?}");
+    }
+    for filter in ["", "user:alice", "abandoned:true"] {
+        let filter = matching(filter, Target::Session).filter;
+        let read = async |store: &TestStore| analytics::told(&**store, &project, filter.clone()).await;
+        assert_eq!(read(a).await, read(b).await, "analytics, {context}, filter {filter:?}");
     }
     compare_details(a, b, &project, context).await;
     compare_usage(a, b, &project, context).await;

@@ -1,6 +1,7 @@
 //! What every engine must do, whatever it is made of: one suite, run by each engine with [`conformance!`].
 
 pub(crate) mod agreement;
+pub(crate) mod analytics;
 pub(crate) mod billing;
 pub(crate) mod events;
 pub(crate) mod filters;
@@ -31,6 +32,10 @@ macro_rules! conformance {
     ($engine:ident, $new:expr) => {
         crate::conformance::conformance! { $engine, $new,
             agreement::any_order_and_any_batches_read_alike,
+            analytics::sessions_are_counted_and_spread,
+            analytics::an_abandoned_session_is_over_and_its_last_turn_failed,
+            analytics::journeys_tell_where_sessions_go_and_end,
+            analytics::goals_tell_how_many_reach_them_how_soon_and_at_what_cost,
             billing::an_agent_repeating_its_calls_counts_once,
             billing::failed_calls_leave_cost_alone,
             billing::errors_are_counted_and_the_root_tells_the_status,

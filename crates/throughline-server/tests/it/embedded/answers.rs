@@ -7,6 +7,8 @@ use throughline_server::domain::filter::{Filter, Target};
 use throughline_server::domain::query::{Cursor, ListQuery, Page, Sort, SortField, UsageGroup};
 use throughline_server::store::Store;
 
+use crate::conformance::analytics;
+
 use super::load::{EPOCH, trace_id};
 
 const SORTS: [SortField; 7] = [
@@ -44,7 +46,8 @@ const FILTERS: [&str; 22] = [
     "status:error",
     "attr.note:*u*",
 ];
-const SESSION_FILTERS: [&str; 4] = ["state:live", "state:ended", "turns:>1", "state:idle OR turns:1"];
+const SESSION_FILTERS: [&str; 5] =
+    ["abandoned:true", "state:live", "state:ended", "turns:>1", "state:idle OR turns:1"];
 const OBSERVATION_FILTERS: [&str; 8] = [
     "",
     "model:gpt-4o",
@@ -138,6 +141,10 @@ async fn lists(out: &mut String, store: &dyn Store, project: &ProjectId) {
         pages!(out, some, after => store.events(project, &ListQuery { after: after.clone(), ..some.clone() }));
         let rows = store.usage(project, &Filter::All, from, to, UsageGroup::Name).await.unwrap();
         writeln!(out, "usage {rows:?}").unwrap();
+    }
+    for text in ["", "user:u0", "error:true"] {
+        let told = analytics::told(store, project, filter(text, Target::Session)).await;
+        writeln!(out, "analytics, {text}\n{told}").unwrap();
     }
     for group in
         [UsageGroup::Model, UsageGroup::User, UsageGroup::Service, UsageGroup::Name, UsageGroup::Type]

@@ -7,6 +7,9 @@ use bytes::Bytes;
 use throughline_model::{
     Event, ProjectId, Session, SessionId, SessionState, Timestamp, Trace, TraceId, Usage, millis,
 };
+use throughline_server::domain::analytics::{
+    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+};
 use throughline_server::domain::arrival::{Arrival, Batch};
 use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
 use throughline_server::domain::query::{
@@ -257,6 +260,35 @@ impl Store for Shelf {
         _: UsageGroup,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(Vec::new())
+    }
+
+    async fn session_statistics(
+        &self,
+        _: &ProjectId,
+        _: &Selection,
+        _: Interval,
+    ) -> Result<SessionStatistics, ReadError> {
+        Ok(SessionStatistics::default())
+    }
+
+    async fn journeys(
+        &self,
+        _: &ProjectId,
+        _: &Selection,
+        _: StepKind,
+        _: &[String],
+    ) -> Result<Journeys, ReadError> {
+        Ok(Journeys::default())
+    }
+
+    async fn goal(
+        &self,
+        _: &ProjectId,
+        _: &Selection,
+        _: &Goal,
+        _: Interval,
+    ) -> Result<GoalReport, ReadError> {
+        Ok(GoalReport::default())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {

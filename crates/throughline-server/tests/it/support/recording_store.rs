@@ -10,6 +10,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use throughline_model::{Event, ProjectId, Session, SessionId, Timestamp, Trace, TraceId};
+use throughline_server::domain::analytics::{
+    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+};
 use throughline_server::domain::arrival::{Arrival, Batch, BatchContent};
 use throughline_server::domain::filter::Filter;
 use throughline_server::domain::query::{
@@ -166,6 +169,35 @@ impl Store for RecordingStore {
         _: UsageGroup,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(Vec::new())
+    }
+
+    async fn session_statistics(
+        &self,
+        _: &ProjectId,
+        _: &Selection,
+        _: Interval,
+    ) -> Result<SessionStatistics, ReadError> {
+        Ok(SessionStatistics::default())
+    }
+
+    async fn journeys(
+        &self,
+        _: &ProjectId,
+        _: &Selection,
+        _: StepKind,
+        _: &[String],
+    ) -> Result<Journeys, ReadError> {
+        Ok(Journeys::default())
+    }
+
+    async fn goal(
+        &self,
+        _: &ProjectId,
+        _: &Selection,
+        _: &Goal,
+        _: Interval,
+    ) -> Result<GoalReport, ReadError> {
+        Ok(GoalReport::default())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {

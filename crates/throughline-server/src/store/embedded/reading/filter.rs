@@ -261,10 +261,7 @@ impl Translator<'_> {
             Filter::All => Box::new(AllQuery),
             Filter::And(members) => all_of(each(members)?),
             Filter::Or(members) => any_of(each(members)?),
-            Filter::Not(inner) => Box::new(BooleanQuery::new(vec![
-                (Occur::Must, Box::new(AllQuery) as Box<dyn Query>),
-                (Occur::MustNot, self.filter(inner, within)?),
-            ])),
+            Filter::Not(inner) => but_not(self.filter(inner, within)?),
             Filter::Text(words) => self.words(words),
             Filter::Field { field, comparison, value } if self.is_derived() => {
                 self.derived_field(field, *comparison, value, within)?
@@ -332,6 +329,14 @@ impl Translator<'_> {
                 between(derived.errors, if *yes { (1, i64::MAX) } else { (0, 0) })
             }
             (Field::State, Literal::State(state)) if is_session => self.state(*state),
+            (Field::Abandoned, Literal::Bool(yes)) if is_session => {
+                let over = self.now.as_nanos().saturating_sub(ENDED_NANOS);
+                let columns = ["last_failed", "ended", "end"];
+                let abandoned = Scan::values(columns, move |[failed, ended, end]| {
+                    failed == 1 && (ended == 1 || end <= over)
+                });
+                if *yes { abandoned } else { but_not(abandoned) }
+            }
             (Field::Cost, Literal::Money(money)) => {
                 let (from, to) = range(comparison, money_column(*money));
                 between(derived.cost, (from.max(0), to))
@@ -410,11 +415,7 @@ impl Translator<'_> {
             (Field::Status, Literal::Status(status)) => term(span.status, status.as_str()),
             (Field::Error, Literal::Bool(yes)) => {
                 let errors = term(span.mark, &text_key(self.project, mark::ERROR));
-                if *yes {
-                    return errors;
-                }
-                let all = (Occur::Must, Box::new(AllQuery) as Box<dyn Query>);
-                Box::new(BooleanQuery::new(vec![all, (Occur::MustNot, errors)]))
+                if *yes { errors } else { but_not(errors) }
             }
             (Field::Cost, Literal::Money(money)) => {
                 between(span.cost, range(comparison, money_column(*money)))
@@ -433,7 +434,9 @@ impl Translator<'_> {
             (Field::Start, Literal::Time(time)) => between(span.start, range(comparison, time.as_nanos())),
             (Field::End, Literal::Time(time)) => {
                 let wanted = time.as_nanos();
-                Scan::sum(["start", "duration"], move |end| comparison.holds(end, wanted))
+                Scan::values(["start", "duration"], move |[start, duration]| {
+                    comparison.holds(start.saturating_add(duration), wanted)
+                })
             }
             (Field::Attribute(key), value) => by_attribute(span.attribute, key, comparison, value),
             _ => nothing(),
@@ -454,6 +457,14 @@ impl Translator<'_> {
             TraceId::from_slice(id).is_some_and(|id| pattern.matches(&id.to_string()))
         })
     }
+}
+
+/// Everything else.
+fn but_not(query: Box<dyn Query>) -> Box<dyn Query> {
+    Box::new(BooleanQuery::new(vec![
+        (Occur::Must, Box::new(AllQuery) as Box<dyn Query>),
+        (Occur::MustNot, query),
+    ]))
 }
 
 /// A pattern for a whole term.

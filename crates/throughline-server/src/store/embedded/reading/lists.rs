@@ -7,8 +7,8 @@ use throughline_model::{Event, Money, Session, SessionId, Timestamp, Trace};
 
 use super::filter::{Translator, all_of, between, term};
 use super::top::{Order, Row};
-use super::{Reading, documents};
-use crate::domain::filter::Target;
+use super::{Reading, Times, documents};
+use crate::domain::filter::{Filter, Target};
 use crate::domain::query::{Cursor, ListQuery, Page, SortField, User};
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_summary::TraceSummary;
@@ -24,14 +24,14 @@ impl Reading {
     }
 
     pub(crate) fn sessions(&self, query: &ListQuery) -> Result<Page<Session>, IndexError> {
-        let found = self.derived(Target::Session, query)?;
+        let found = self.listed(Target::Session, query)?;
         self.derived_page(query, &*found, |stored| {
             Ok(serde_json::from_slice::<SessionSummary>(stored)?.session(query.now))
         })
     }
 
     pub(crate) fn traces(&self, query: &ListQuery) -> Result<Page<Trace>, IndexError> {
-        let found = self.derived(Target::Trace, query)?;
+        let found = self.listed(Target::Trace, query)?;
         self.derived_page(query, &*found, |stored| Ok(serde_json::from_slice::<TraceSummary>(stored)?.trace))
     }
 
@@ -62,11 +62,21 @@ impl Reading {
         ])
     }
 
+    fn listed(&self, target: Target, query: &ListQuery) -> Result<Box<dyn Query>, IndexError> {
+        self.derived(target, &query.filter, (query.from, query.to), query.now)
+    }
+
     /// The sessions or traces that match.
-    fn derived(&self, target: Target, query: &ListQuery) -> Result<Box<dyn Query>, IndexError> {
+    pub(super) fn derived(
+        &self,
+        target: Target,
+        filter: &Filter,
+        times: Times,
+        now: Timestamp,
+    ) -> Result<Box<dyn Query>, IndexError> {
         let fields = &self.snapshot.fields.derived;
-        let conditions = in_range(query, fields.start, |from| between(fields.end, (from, i64::MAX)));
-        self.translator(target, query.now).list(&query.filter, conditions)
+        let conditions = in_range(times, fields.start, |from| between(fields.end, (from, i64::MAX)));
+        self.translator(target, now).list(filter, conditions)
     }
 
     fn derived_page<T>(
@@ -98,7 +108,8 @@ impl Reading {
 
     pub(crate) fn events(&self, query: &ListQuery) -> Result<Page<Event>, IndexError> {
         let fields = &self.snapshot.fields.span;
-        let conditions = in_range(query, fields.start, |from| between(fields.start, (from, i64::MAX)));
+        let times = (query.from, query.to);
+        let conditions = in_range(times, fields.start, |from| between(fields.start, (from, i64::MAX)));
         let found = self.translator(Target::Event, query.now).list(&query.filter, conditions)?;
         let after = query.after.as_ref().map(|after| (after.value, text_key(&self.project, &after.id)));
         let order = Order {
@@ -125,7 +136,7 @@ impl Reading {
 
     /// Users with what their sessions say, among the sessions that match.
     pub(crate) fn users(&self, query: &ListQuery) -> Result<Page<User>, IndexError> {
-        let found = self.derived(Target::Session, query)?;
+        let found = self.listed(Target::Session, query)?;
         let mut users: Vec<(Cursor, User)> = self
             .sum_users(&*found)?
             .into_values()
@@ -207,15 +218,15 @@ fn add_user<K: std::hash::Hash + Eq>(users: &mut FxHashMap<K, User>, key: K, mor
 
 /// What was going on in the time asked for: began before its end, and (as `ends_from` says) did not end before it.
 fn in_range(
-    query: &ListQuery,
+    (from, to): Times,
     start: IndexField,
     ends_from: impl Fn(i64) -> Box<dyn Query>,
 ) -> Vec<Box<dyn Query>> {
-    let began = query.to.map(|to| match to.as_nanos().checked_sub(1) {
+    let began = to.map(|to| match to.as_nanos().checked_sub(1) {
         Some(last) => between(start, (i64::MIN, last)),
         None => between(start, (1, 0)),
     });
-    let not_over = query.from.map(|from| ends_from(from.as_nanos()));
+    let not_over = from.map(|from| ends_from(from.as_nanos()));
     began.into_iter().chain(not_over).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Answering questions from one snapshot. Nothing here waits or changes anything.
 
+mod analytics;
 mod filter;
 mod lists;
 mod records;
@@ -12,9 +13,12 @@ use std::sync::Arc;
 
 use tantivy::query::Query;
 use tantivy::{DocAddress, Executor, Searcher};
-use throughline_model::ProjectId;
+use throughline_model::{ProjectId, Timestamp};
 
 use super::snapshot::{IndexError, Snapshot};
+
+/// From when to when: what ended before or began after does not count.
+type Times = (Option<Timestamp>, Option<Timestamp>);
 
 /// One project as one snapshot shows it.
 pub(super) struct Reading {

@@ -78,21 +78,25 @@ impl Scan {
         })
     }
 
-    /// Documents for which the sum of two columns passes `test`.
-    pub(super) fn sum(
-        columns: [&'static str; 2],
-        test: impl Fn(i64) -> bool + Send + Sync + 'static,
+    /// Documents that have a value in each of these columns, and whose values pass `test`.
+    pub(super) fn values<const N: usize>(
+        columns: [&'static str; N],
+        test: impl Fn([i64; N]) -> bool + Send + Sync + 'static,
     ) -> Box<dyn Query> {
-        Self::query("sum", move |segment| {
+        Self::query("values", move |segment| {
             let mut found = BitSet::with_max_value(segment.max_doc());
-            let column = |name| segment.fast_fields().column_opt::<i64>(name);
-            if let (Some(a), Some(b)) = (column(columns[0])?, column(columns[1])?) {
-                for doc in 0..segment.max_doc() {
-                    if let (Some(a), Some(b)) = (a.first(doc), b.first(doc))
-                        && test(a.saturating_add(b))
-                    {
-                        found.insert(doc);
-                    }
+            let mut opened: Vec<Column<i64>> = Vec::with_capacity(N);
+            for name in columns {
+                let Some(column) = segment.fast_fields().column_opt(name)? else { return Ok(found) };
+                opened.push(column);
+            }
+            for doc in 0..segment.max_doc() {
+                let mut values = [0; N];
+                let read = |(value, column): (&mut i64, &Column<i64>)| {
+                    column.first(doc).map(|found| *value = found).is_some()
+                };
+                if values.iter_mut().zip(&opened).all(read) && test(values) {
+                    found.insert(doc);
                 }
             }
             Ok(found)

@@ -6,14 +6,11 @@ use tantivy::query::{EnableScoring, Weight};
 use tantivy::{DocId, SegmentReader, TantivyError};
 use throughline_model::{Money, Timestamp, Usage, millis};
 
-use super::Reading;
+use super::{Reading, Times};
 use crate::domain::filter::{Filter, Target};
 use crate::domain::query::{UsageGroup, UsageRow};
 use crate::store::embedded::snapshot::IndexError;
 use crate::store::embedded::span_index::USAGE_COLUMNS;
-
-/// From when to when: what ended before or began after does not count.
-type Times = (Option<Timestamp>, Option<Timestamp>);
 
 #[derive(Debug, Clone, Default)]
 struct Group {

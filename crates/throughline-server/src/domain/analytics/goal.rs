@@ -1,0 +1,121 @@
+//! Goals: what a session is hoped to reach, how many do, how soon and at what cost.
+
+use std::collections::BTreeMap;
+
+use throughline_model::Timestamp;
+
+use super::statistics::{COSTS, DURATIONS};
+use super::{Distribution, Interval};
+use crate::domain::filter::{Filter, FilterError, Target};
+
+/// What a session is hoped to reach: it does if the filter finds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goal {
+    pub name: String,
+    /// The filter as written.
+    pub text: String,
+    pub filter: Filter,
+    /// The same asked of each trace, which tells the turn that reached the goal; not everything can be.
+    pub turn: Option<Filter>,
+}
+
+/// A goal whose filter cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("goal {name:?}: {error}")]
+pub struct InvalidGoal {
+    pub name: String,
+    pub error: FilterError,
+}
+
+/// How the sessions selected fare.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GoalReport {
+    pub sessions: u64,
+    pub reached: u64,
+    /// Nanoseconds from a session's start to the end of the turn that reached the goal.
+    pub time: Distribution,
+    /// Picodollars up to and with that turn, where known.
+    pub cost: Distribution,
+    /// Turns up to and with that turn.
+    pub turns: Distribution,
+    pub series: Vec<GoalPoint>,
+}
+
+/// The sessions of one interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoalPoint {
+    pub time: Timestamp,
+    pub sessions: u64,
+    pub reached: u64,
+}
+
+impl Goal {
+    /// `text` is a filter for sessions.
+    pub fn parse(name: &str, text: &str, now: Timestamp) -> Result<Self, InvalidGoal> {
+        let filter = Filter::parse(text, &[Target::Session], now)
+            .map_err(|error| InvalidGoal { name: name.to_owned(), error })?;
+        let turn = Filter::parse(text, &[Target::Trace], now).ok();
+        Ok(Self { name: name.to_owned(), text: text.to_owned(), filter, turn })
+    }
+}
+
+/// Takes sessions in.
+#[derive(Debug)]
+pub struct GoalGatherer {
+    interval: Interval,
+    time: Vec<i64>,
+    cost: Vec<i64>,
+    turns: Vec<i64>,
+    series: BTreeMap<Timestamp, (u64, u64)>,
+}
+
+impl GoalGatherer {
+    pub fn new(interval: Interval) -> Self {
+        Self { interval, time: Vec::new(), cost: Vec::new(), turns: Vec::new(), series: BTreeMap::new() }
+    }
+
+    /// A session that counts at `time`.
+    pub fn count(&mut self, time: Timestamp) {
+        self.series.entry(self.interval.floor(time)).or_default().0 += 1;
+    }
+
+    /// One of those counted reached the goal.
+    pub fn count_reached(&mut self, time: Timestamp) {
+        self.series.entry(self.interval.floor(time)).or_default().1 += 1;
+    }
+
+    /// A turn reached the goal, so many nanoseconds after its session began, as so-manieth turn, at this cost in
+    /// picodollars.
+    pub fn reached(&mut self, after: i64, turns: u64, cost: Option<i64>) {
+        self.time.push(after);
+        self.turns.push(i64::try_from(turns).unwrap_or(i64::MAX));
+        self.cost.extend(cost);
+    }
+
+    pub fn finish(self) -> GoalReport {
+        const TURNS: [i64; 11] = [1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 51];
+        let point = |(time, (sessions, reached))| GoalPoint { time, sessions, reached };
+        GoalReport {
+            sessions: self.series.values().map(|(sessions, _)| sessions).sum(),
+            reached: self.series.values().map(|(_, reached)| reached).sum(),
+            time: Distribution::of(self.time, &DURATIONS),
+            cost: Distribution::of(self.cost, &COSTS),
+            turns: Distribution::of(self.turns, &TURNS),
+            series: self.series.into_iter().map(point).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_session_has_tells_no_turn() {
+        let now = Timestamp::default();
+        assert!(Goal::parse("bought", "tag:conversion", now).unwrap().turn.is_some());
+        assert!(Goal::parse("talked", "turns:>3", now).unwrap().turn.is_none());
+        let error = Goal::parse("typo", "tga:conversion", now).unwrap_err();
+        assert!(error.to_string().starts_with("goal \"typo\": "), "{error}");
+    }
+}

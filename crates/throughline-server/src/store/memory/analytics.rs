@@ -1,0 +1,106 @@
+//! What many sessions say together, from each of them.
+
+use throughline_model::{Money, Session, SessionState};
+
+use super::snapshot::{Snapshot, add, is_within};
+use crate::domain::analytics::{
+    Goal, GoalGatherer, GoalReport, Interval, Journeys, PathGatherer, PathTotals, Selection, SessionFacts,
+    SessionStatistics, StatisticsGatherer, StepKind,
+};
+use crate::domain::filter::Filter;
+use crate::domain::session_summary::SessionSummary;
+
+pub(super) fn statistics(
+    snapshot: &Snapshot,
+    selection: &Selection,
+    interval: Interval,
+) -> SessionStatistics {
+    let mut gatherer = StatisticsGatherer::new(interval);
+    for (summary, session) in selected(snapshot, selection) {
+        let tokens = summary.first_turns().iter().map(|turn| i64::try_from(turn.tokens).unwrap_or(i64::MAX));
+        gatherer.add(&facts(summary, &session, selection), tokens);
+    }
+    gatherer.finish()
+}
+
+pub(super) fn journeys(
+    snapshot: &Snapshot,
+    selection: &Selection,
+    by: StepKind,
+    funnel: &[String],
+) -> Journeys {
+    let mut gatherer = PathGatherer::default();
+    for (summary, session) in selected(snapshot, selection) {
+        let turns = summary.first_turns();
+        let steps: Vec<String> = match by {
+            StepKind::Name => turns.iter().map(|turn| turn.name.clone()).collect(),
+            StepKind::Tag => turns.iter().flat_map(|turn| turn.tags.clone()).collect(),
+        };
+        gatherer.add(PathGatherer::path(steps), &PathTotals::of(&facts(summary, &session, selection)));
+    }
+    gatherer.finish(funnel)
+}
+
+pub(super) fn goal(
+    snapshot: &Snapshot,
+    selection: &Selection,
+    goal: &Goal,
+    interval: Interval,
+) -> GoalReport {
+    let mut gatherer = GoalGatherer::new(interval);
+    for (_, session) in selected(snapshot, selection) {
+        let time = selection.counts_at(session.start_time);
+        gatherer.count(time);
+        if !goal.filter.matches(&snapshot.session_record(&session)) {
+            continue;
+        }
+        gatherer.count_reached(time);
+        if let Some(turn) = &goal.turn {
+            reached(snapshot, &session, turn, &mut gatherer);
+        }
+    }
+    gatherer.finish()
+}
+
+/// Notes the first turn of the session that matches.
+fn reached(snapshot: &Snapshot, session: &Session, filter: &Filter, gatherer: &mut GoalGatherer) {
+    let matching =
+        snapshot.traces_in(&session.id).filter(|whole| filter.matches(&snapshot.trace_record(whole)));
+    let times = matching.map(|whole| (whole.summary.trace.start_time, whole.summary.trace.end_time));
+    let Some((start, end)) = times.min() else { return };
+    let (mut turns, mut cost) = (0, None);
+    for whole in snapshot.traces_in(&session.id).filter(|whole| whole.summary.trace.start_time <= start) {
+        turns += 1;
+        cost = add(cost, whole.summary.trace.total_cost);
+    }
+    gatherer.reached(end.nanos_since(session.start_time), turns, cost.map(picodollars));
+}
+
+fn selected<'a>(
+    snapshot: &'a Snapshot,
+    selection: &'a Selection,
+) -> impl Iterator<Item = (&'a SessionSummary, Session)> {
+    let sessions = snapshot.sessions.values().map(|summary| (summary, summary.session(selection.now)));
+    sessions.filter(|(_, session)| {
+        is_within((session.start_time, session.end_time), selection.from, selection.to)
+            && selection.filter.matches(&snapshot.session_record(session))
+    })
+}
+
+fn facts(summary: &SessionSummary, session: &Session, selection: &Selection) -> SessionFacts {
+    let is_over = session.state == SessionState::Ended;
+    SessionFacts {
+        time: selection.counts_at(session.start_time),
+        duration: session.end_time.nanos_since(session.start_time),
+        active: summary.active_nanos(),
+        turns: session.trace_count,
+        tokens: session.total_tokens,
+        cost: session.total_cost.map(picodollars),
+        errors: session.error_count,
+        abandoned: is_over && summary.last_turn_failed(),
+    }
+}
+
+fn picodollars(cost: Money) -> i64 {
+    i64::try_from(cost.picodollars()).unwrap_or(i64::MAX)
+}
