@@ -1,6 +1,6 @@
 // The keyboard: / to filter, j and k to move, Enter to open, g then a letter to go, ? for help.
 
-const GO = { s: "/sessions", t: "/traces", e: "/events", l: "/live" };
+const GO = { s: "/sessions", t: "/traces", e: "/events", a: "/analytics", l: "/live" };
 let going = 0;
 
 function isTyping(target) {

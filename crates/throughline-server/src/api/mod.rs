@@ -3,6 +3,7 @@
 //! One file per resource, with its handler, query and response. [`routes()`] is the table of them; each route's path
 //! and documentation stand on its handler, and [`openapi`] is made of the same table, so neither can miss one.
 
+mod analytics;
 mod cursor;
 mod errors;
 mod events;
@@ -16,7 +17,6 @@ mod sessions;
 mod stream;
 mod timeline;
 mod traces;
-mod usage;
 mod users;
 
 use axum::Router;
@@ -47,7 +47,7 @@ fn table() -> OpenApiRouter<State> {
         .routes(routes!(traces::get_trace))
         .routes(routes!(events::list_events))
         .routes(routes!(users::list_users))
-        .routes(routes!(usage::get_usage))
+        .merge(analytics::table())
         .routes(routes!(stream::stream))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

@@ -54,16 +54,25 @@ pub(super) fn refuse(parameter: &str, value: &str, allowed: &str) -> Error {
 
 /// Reads `filter` for a list of `targets`; errors say where in it.
 pub(super) fn filter(text: Option<&String>, targets: &[Target], state: &State) -> Result<Filter, Error> {
-    let text = given(text).unwrap_or_default();
+    filter_named("filter", given(text).unwrap_or_default(), targets, state)
+}
+
+/// Reads a parameter that is a filter but goes by another name.
+pub(super) fn filter_named(
+    parameter: &str,
+    text: &str,
+    targets: &[Target],
+    state: &State,
+) -> Result<Filter, Error> {
     Filter::parse(text, targets, state.clock.now()).map_err(|error| {
         let FilterError { position, length, message, hint, .. } = error;
         let refusal = Error::bad_request(match &hint {
-            Some(hint) => format!("filter: {message} ({hint})"),
-            None => format!("filter: {message}"),
+            Some(hint) => format!("{parameter}: {message} ({hint})"),
+            None => format!("{parameter}: {message}"),
         });
         refusal
             .code("invalid_filter")
-            .with("parameter", "filter")
+            .with("parameter", parameter)
             .with("position", position)
             .with("length", length)
     })

@@ -47,7 +47,8 @@ pub(super) async fn list_sessions(
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<Session>>, Error> {
     let request = SESSIONS.request(&params, &state)?;
-    let page = state.store.sessions(&project, &request.query).await?;
+    let mut page = state.store.sessions(&project, &request.query).await?;
+    state.note_goals(&project, &mut page.rows).await?;
     Ok(Json(request.answer(page)))
 }
 
@@ -160,8 +161,10 @@ async fn command(
 /// The session, or the error that says that there is none.
 pub(super) async fn known(state: &State, project: &ProjectId, id: &SessionId) -> Result<Session, Error> {
     let session = state.store.session(project, id, state.clock.now()).await?;
-    session.ok_or_else(|| {
+    let mut session = session.ok_or_else(|| {
         let shown: String = id.as_str().chars().take(100).collect();
         Error::not_found(format!("there is no session {shown:?}")).code("unknown_session")
-    })
+    })?;
+    state.note_goals(project, std::slice::from_mut(&mut session)).await?;
+    Ok(session)
 }

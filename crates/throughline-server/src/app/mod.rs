@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use throughline_model::Timestamp;
 use tokio::task::JoinHandle;
 
 use crate::api;
-use crate::config::Config;
+use crate::config::{AnalyticsConfig, Config};
 use crate::dashboard;
+use crate::domain::analytics::{Goal, InvalidGoal};
 use crate::http::{Clock, Closer, Guard, Limits, Metrics, Outside, State, finish};
 use crate::ingest::{self, Room};
 use crate::store::Store;
@@ -30,6 +32,8 @@ pub enum StartError {
     PortTaken { address: SocketAddr, key: &'static str, flag: &'static str },
     #[error("cannot listen on {address} ({key}): {source}")]
     Listen { address: SocketAddr, key: &'static str, source: std::io::Error },
+    #[error("analytics.goals: {0}")]
+    Goal(#[from] InvalidGoal),
     #[error("cannot open the store in {path}: {reason}")]
     Store { path: String, reason: String },
 }
@@ -58,6 +62,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
 
 /// Serves what `store` keeps.
 pub async fn start_with(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Result<Running, StartError> {
+    let goals = goals(&config.analytics, clock.now())?;
     let closer = Closer::new();
     let state = State {
         store: store.clone(),
@@ -65,6 +70,7 @@ pub async fn start_with(config: &Config, store: Arc<dyn Store>, clock: Clock) ->
         metrics: Arc::new(Metrics::default()),
         limits: limits(config),
         closing: closer.subscribe(),
+        goals,
     };
     let listen = &config.listen;
     // Both ports first: a server that has only one of them would look as if it worked.
@@ -94,6 +100,14 @@ fn doors(room: &Room) -> Router<State> {
 
 fn pages_and_api(room: &Room) -> Router<State> {
     doors(room).merge(dashboard::routes()).merge(api::routes())
+}
+
+fn goals(config: &AnalyticsConfig, now: Timestamp) -> Result<Arc<[Goal]>, StartError> {
+    Ok(config
+        .goals
+        .iter()
+        .map(|goal| Goal::parse(&goal.name, &goal.filter, now))
+        .collect::<Result<_, _>>()?)
 }
 
 fn limits(config: &Config) -> Limits {

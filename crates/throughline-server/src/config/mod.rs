@@ -3,6 +3,7 @@
 //! [`SETTINGS`] is the one list of them: `--help`, the names of variables, the file's keys and the messages about
 //! wrong ones all come from it. This is the only room that reads the environment.
 
+mod analytics;
 mod file;
 mod limits;
 mod listen;
@@ -13,6 +14,7 @@ mod values;
 
 use std::path::PathBuf;
 
+pub use analytics::{AnalyticsConfig, GoalConfig};
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
@@ -29,6 +31,7 @@ pub struct Config {
     pub listen: ListenConfig,
     pub store: StoreConfig,
     pub limits: LimitsConfig,
+    pub analytics: AnalyticsConfig,
     pub log: LogConfig,
 }
 
@@ -39,6 +42,7 @@ impl Config {
             listen: ListenConfig::from_values(values)?,
             store: StoreConfig::from_values(values)?,
             limits: LimitsConfig::from_values(values)?,
+            analytics: AnalyticsConfig::from_values(values)?,
             log: LogConfig::from_values(values)?,
         })
     }

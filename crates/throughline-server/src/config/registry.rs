@@ -108,6 +108,15 @@ pub const SETTINGS: &[Setting] = &[
         audience: Audience::Server,
     },
     Setting {
+        key: "analytics.goals",
+        flag: "analytics-goals",
+        value_name: "GOALS",
+        default: "",
+        help: "What sessions are hoped to reach: `NAME = FILTER`, several separated by semicolons or lines, such as \
+               `bought = tag:conversion; helped = name:goodbye -error:true`. None by default",
+        audience: Audience::Server,
+    },
+    Setting {
         key: "log.level",
         flag: "log-level",
         value_name: "LEVEL",

@@ -17,6 +17,7 @@ const CSS: &str = concat!(
     include_str!("../../assets/lists.css"),
     include_str!("../../assets/session.css"),
     include_str!("../../assets/trace.css"),
+    include_str!("../../assets/analytics.css"),
 );
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";

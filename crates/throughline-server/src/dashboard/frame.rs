@@ -19,6 +19,7 @@ pub(super) enum Section {
     Sessions,
     Traces,
     Events,
+    Analytics,
     Live,
     Elsewhere,
 }
@@ -109,11 +110,12 @@ impl Frame {
     }
 
     /// The navigation: address, name, whether the page belongs there.
-    pub(super) fn sections(&self) -> [(&'static str, &'static str, bool); 4] {
+    pub(super) fn sections(&self) -> [(&'static str, &'static str, bool); 5] {
         [
             ("/sessions", "Sessions", Section::Sessions),
             ("/traces", "Traces", Section::Traces),
             ("/events", "Events", Section::Events),
+            ("/analytics", "Analytics", Section::Analytics),
             ("/live", "Live", Section::Live),
         ]
         .map(|(href, name, section)| (href, name, section == self.section))

@@ -1,10 +1,11 @@
-//! The pages: sessions, one session, one trace, events, live. Every state of every page is an address, and every page
+//! The pages: sessions, one session, one trace, events, analytics, live. Every state of every page is an address, and every page
 //! is complete without JavaScript, except that the live page needs it.
 //!
 //! A page is a struct and the template of the same name; what it shows is worked out in plain values before the
 //! template sees it. Texts from outside reach the browser only through askama's escaping.
 
 mod address;
+mod analytics;
 mod assets;
 mod column;
 mod conversation;
@@ -52,6 +53,9 @@ pub fn routes() -> Router<http::State> {
         .route("/traces", get(traces_page::traces))
         .route("/traces/{id}", get(trace_page::trace))
         .route("/events", get(events_page::events))
+        .route("/analytics", get(analytics::overview))
+        .route("/analytics/goals", get(analytics::goals))
+        .route("/analytics/journeys", get(analytics::journeys))
         .route("/live", get(live_page::live))
         .route("/theme", post(theme::choose))
         .route("/assets/{version}/{name}", get(assets::asset))

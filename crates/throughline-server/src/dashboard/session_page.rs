@@ -119,9 +119,10 @@ pub(super) async fn session(
     let now = state.clock.now();
     let id = SessionId::from(id);
     let session = state.store.session(&project, &id, now).await?;
-    let session = session.ok_or_else(|| {
+    let mut session = session.ok_or_else(|| {
         Error::not_found(format!("no session has the id {}", notation::line(id.as_str(), 120)))
     })?;
+    state.note_goals(&project, std::slice::from_mut(&mut session)).await?;
     let reader = Reader { state: &state, project: &project, session: &session, now };
     let overview = Overview::read(&reader, &parameters).await?;
     let mut page = SessionPage::new(&session, &overview, &parameters, &visit, now);

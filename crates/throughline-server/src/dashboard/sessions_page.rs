@@ -100,6 +100,8 @@ struct Row {
     /// What is said in its place if there is none.
     nothing_said: String,
     environment: String,
+    /// What it has reached.
+    goals: Vec<String>,
     tags: Vec<Tag>,
     more_tags: usize,
     user: String,
@@ -133,13 +135,14 @@ pub(super) async fn sessions(
     let range = Range::read(&parameters.range, &parameters.from, &parameters.to, now);
     let finder = finder.with_range(&range, &parameters.from, &parameters.to, &address);
     let sort = list_place::read_sort(&parameters.sort, USUAL_ORDER);
-    let page = if finder.is_wrong() {
+    let mut page = if finder.is_wrong() {
         Page { rows: Vec::new(), next: None }
     } else {
         let after = list_place::read_cursor(&parameters.after);
         let query = ListQuery { filter, from: range.from, to: range.to, sort, limit: ROWS, after, now };
         state.store.sessions(&project, &query).await?
     };
+    state.note_goals(&project, &mut page.rows).await?;
     let status = if finder.is_wrong() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let everything = parameters.filter.trim().is_empty() && range.is_all() && parameters.after.is_empty();
     let without_session = everything && page.rows.is_empty() && any_trace(&state, &project, now).await?;
@@ -234,6 +237,7 @@ impl Row {
                 .as_deref()
                 .map(|name| notation::line(name, 40))
                 .unwrap_or_default(),
+            goals: session.goals.iter().map(|goal| notation::line(goal, 40)).collect(),
             tags: session.tags.iter().take(Self::TAGS).map(tag).collect(),
             more_tags: session.tags.len().saturating_sub(Self::TAGS),
             user: notation::line(user, 80),

@@ -1,8 +1,14 @@
 //! What handlers are given.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::store::Store;
+use throughline_model::{ProjectId, Session, SessionId};
+
+use crate::domain::analytics::Goal;
+use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern};
+use crate::domain::query::{ListQuery, Sort, SortField};
+use crate::store::{ReadError, Store};
 
 use super::{Clock, Closing, Metrics};
 
@@ -14,6 +20,40 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
     pub closing: Closing,
+    /// What sessions are hoped to reach.
+    pub goals: Arc<[Goal]>,
+}
+
+impl State {
+    /// Says of each session which goals it has reached.
+    pub async fn note_goals(&self, project: &ProjectId, sessions: &mut [Session]) -> Result<(), ReadError> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let these = |session: &Session| {
+            let id = Pattern::exact(session.id.as_str());
+            Filter::field(Field::Session, Comparison::Equal, Literal::Text(id))
+        };
+        let these = Filter::any_of(sessions.iter().map(these));
+        for goal in &*self.goals {
+            let query = ListQuery {
+                filter: Filter::all_of([these.clone(), goal.at(now).filter]),
+                from: None,
+                to: None,
+                sort: Sort { by: SortField::StartTime, descending: false },
+                limit: sessions.len(),
+                after: None,
+                now,
+            };
+            let reached = self.store.sessions(project, &query).await?.rows;
+            let reached: HashSet<&SessionId> = reached.iter().map(|session| &session.id).collect();
+            for session in sessions.iter_mut().filter(|session| reached.contains(&session.id)) {
+                session.goals.push(goal.name.clone());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Caps on what one request may bring.

@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::settings::ForServer;
 use super::{logging, serve};
 use crate::app::{self, Addresses};
-use crate::config::{Config, Engine, Origin, Values};
+use crate::config::{AnalyticsConfig, Config, Engine, GoalConfig, Origin, Values};
 
 /// Run a server that feeds itself the conversations of an imaginary bicycle shop: some days of the past first, then
 /// live. Everything goes in over OTLP, as an application's would.
@@ -54,6 +54,9 @@ pub(super) fn run(values: &Values, options: &Options) -> Result<(), Failure> {
     if let (_, Origin::Default(_)) = values.given("store.path") {
         config.store.path = temporary.path().join("data");
     }
+    if config.analytics.goals.is_empty() {
+        config.analytics = goals();
+    }
     let scripts =
         script::all().map_err(|error| Failure::new(format!("the demo's scripts are broken: {error}")))?;
     serve::until_stopped(&config, |Addresses { http, .. }| {
@@ -61,6 +64,12 @@ pub(super) fn run(values: &Values, options: &Options) -> Result<(), Failure> {
         let (options, kept) = (options.clone(), kept(&config, temporary.path()));
         std::thread::spawn(move || play(feed, &options, &format!("http://{http}"), &kept));
     })
+}
+
+/// What the demo's people want.
+fn goals() -> AnalyticsConfig {
+    let goal = |name: &str, filter: &str| GoalConfig { name: name.to_owned(), filter: filter.to_owned() };
+    AnalyticsConfig { goals: vec![goal("bought", "tag:conversion"), goal("resolved", "tag:resolved")] }
 }
 
 fn kept(config: &Config, temporary: &Path) -> String {

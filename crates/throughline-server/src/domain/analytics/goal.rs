@@ -52,10 +52,28 @@ pub struct GoalPoint {
 impl Goal {
     /// `text` is a filter for sessions.
     pub fn parse(name: &str, text: &str, now: Timestamp) -> Result<Self, InvalidGoal> {
-        let filter = Filter::parse(text, &[Target::Session], now)
-            .map_err(|error| InvalidGoal { name: name.to_owned(), error })?;
+        let filter = Filter::parse(text, &[Target::Session], now);
+        let invalid = |error| InvalidGoal { name: name.to_owned(), error };
+        filter.map(|filter| Self::new(name, text, filter, now)).map_err(invalid)
+    }
+
+    /// The goal to reach what `filter` finds, which is what `text` says of sessions.
+    pub fn new(name: &str, text: &str, filter: Filter, now: Timestamp) -> Self {
         let turn = Filter::parse(text, &[Target::Trace], now).ok();
-        Ok(Self { name: name.to_owned(), text: text.to_owned(), filter, turn })
+        Self { name: name.to_owned(), text: text.to_owned(), filter, turn }
+    }
+
+    /// The same goal at another time, on which its filter may depend (`start:>-2h`).
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Self {
+        Self::parse(&self.name, &self.text, now).unwrap_or_else(|_| self.clone())
+    }
+}
+
+impl GoalReport {
+    /// The share of sessions that reach the goal; `None` of no sessions.
+    pub fn completion_rate(&self) -> Option<f64> {
+        (self.sessions > 0).then(|| self.reached as f64 / self.sessions as f64)
     }
 }
 

@@ -12,10 +12,10 @@ pub enum Interval {
 }
 
 impl Interval {
-    /// Hours for up to three days, else days.
+    /// Hours for up to four days, else days.
     pub fn fitting(from: Option<Timestamp>, to: Timestamp) -> Self {
         match from {
-            Some(from) if to.nanos_since(from) <= 72 * HOUR => Self::Hour,
+            Some(from) if to.nanos_since(from) <= 96 * HOUR => Self::Hour,
             _ => Self::Day,
         }
     }

@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 8;
 pub enum StepKind {
     /// A trace, by its name.
     Name,
-    /// A tag of a trace; one without tags is no step.
+    /// A tag of a trace, where it first occurs in the session.
     Tag,
 }
 
@@ -163,6 +163,11 @@ impl PathGatherer {
     }
 }
 
+/// Reads the steps of a funnel as people write them: `browse > cart > pay`.
+pub fn read_funnel(text: &str) -> Vec<String> {
+    text.split('>').map(str::trim).filter(|step| !step.is_empty()).map(str::to_owned).collect()
+}
+
 /// How many steps of the funnel a path takes, in their order, whatever is between.
 fn reached(path: &[String], funnel: &[String]) -> usize {
     let mut wanted = funnel.iter();
@@ -182,7 +187,7 @@ fn reached(path: &[String], funnel: &[String]) -> usize {
 struct Node<'a> {
     sessions: u64,
     ended: u64,
-    next: BTreeMap<&'a str, Node<'a>>,
+    next: BTreeMap<&'a str, Self>,
 }
 
 impl<'a> Node<'a> {

@@ -11,7 +11,9 @@ use throughline_model::Timestamp;
 pub use self::distribution::{Bar, Distribution};
 pub use self::goal::{Goal, GoalGatherer, GoalPoint, GoalReport, InvalidGoal};
 pub use self::interval::Interval;
-pub use self::journey::{Branch, FunnelStep, Journeys, Path, PathGatherer, PathTotals, StepKind};
+pub use self::journey::{
+    Branch, FunnelStep, Journeys, Path, PathGatherer, PathTotals, StepKind, read_funnel,
+};
 pub use self::statistics::{Point, SessionFacts, SessionStatistics, StatisticsGatherer, TurnTokens};
 
 use super::filter::Filter;

@@ -204,6 +204,17 @@ impl SessionSummary {
         self.turns.first()
     }
 
+    /// The tags of its first turns, each where it first occurs.
+    pub fn first_tags(&self) -> Vec<&str> {
+        let mut tags = Vec::new();
+        for tag in self.turns.first().iter().flat_map(|turn| &turn.tags) {
+            if !tags.contains(&tag.as_str()) {
+                tags.push(tag.as_str());
+            }
+        }
+        tags
+    }
+
     /// Nanoseconds in which something was going on.
     pub fn active_nanos(&self) -> i64 {
         self.activity.nanos()

@@ -54,7 +54,7 @@ pub(super) struct DerivedFields {
     pub(super) last_failed: Field,
     /// Of the session's first turns, in their order.
     pub(super) turn_name: Field,
-    /// Likewise; turns have any number of them.
+    /// Likewise, each where it first occurs.
     pub(super) turn_tag: Field,
     pub(super) turn_tokens: Field,
     pub(super) summary: Field,
@@ -209,8 +209,10 @@ impl DerivedFields {
         doc.add_i64(self.last_failed, i64::from(summary.last_turn_failed()));
         for turn in summary.first_turns() {
             doc.add_text(self.turn_name, &turn.name);
-            turn.tags.iter().for_each(|tag| doc.add_text(self.turn_tag, tag));
             doc.add_i64(self.turn_tokens, count(turn.tokens));
+        }
+        for tag in summary.first_tags() {
+            doc.add_text(self.turn_tag, tag);
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn journeys(
         let turns = summary.first_turns();
         let steps: Vec<String> = match by {
             StepKind::Name => turns.iter().map(|turn| turn.name.clone()).collect(),
-            StepKind::Tag => turns.iter().flat_map(|turn| turn.tags.clone()).collect(),
+            StepKind::Tag => summary.first_tags().into_iter().map(str::to_owned).collect(),
         };
         gatherer.add(PathGatherer::path(steps), &PathTotals::of(&facts(summary, &session, selection)));
     }

@@ -67,7 +67,9 @@ async fn a_session_comes_with_its_traces() {
   "errorCount": 1,
   "eventCount": 2,
   "flags": [],
-  "goals": [],
+  "goals": [
+    "refunded"
+  ],
   "id": "chat/1",
   "lastOutput": "Done.",
   "metadata": {},

@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 use serde_json::Value;
 use throughline_model::{Event, ProjectId, Timestamp};
+use throughline_server::domain::analytics::Goal;
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::price::Prices;
 use throughline_server::http::{Clock, Closer, Limits, Metrics, Outside, State, finish};
@@ -51,6 +52,7 @@ impl Served {
             metrics: Arc::new(Metrics::default()),
             limits: Limits::default(),
             closing: closer.subscribe(),
+            goals: Arc::new([Goal::parse("refunded", "name:refund*", time(NOW)).unwrap()]),
         };
         let outside = Outside { guard: None, error_page: None };
         Self { store, router: finish(throughline_server::api::routes(), state, outside), closer }

@@ -1,5 +1,6 @@
 //! The pages as they come over HTTP.
 
+mod analytics;
 pub(crate) mod shelf;
 pub(crate) mod story;
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use throughline_model::{Money, Usage};
 use utoipa::{IntoParams, ToSchema};
 
-use super::errors::{InvalidRequest, ReadFailed};
-use super::list;
-use super::params::{self, Params};
+use crate::api::errors::{InvalidRequest, ReadFailed};
+use crate::api::list;
+use crate::api::params::{self, Params};
 use crate::domain::filter::Target;
 use crate::domain::query::{self, UsageGroup};
 use crate::http::{Error, Project, State};
@@ -25,7 +25,7 @@ const GROUPS: &[(&str, UsageGroup)] = &[
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct UsageParams {
+pub(in crate::api) struct UsageParams {
     /// What to group by: `model` (if not given), `user`, `service`, `name` or `type`.
     group: Option<String>,
     /// Which observations: see "Filter language" above.
@@ -38,7 +38,7 @@ pub(super) struct UsageParams {
 
 /// Usage by group.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UsageReport {
+pub(in crate::api) struct UsageReport {
     /// One row per group, most tokens first.
     data: Vec<UsageRow>,
 }
@@ -92,7 +92,7 @@ impl From<query::UsageRow> for UsageRow {
     params(UsageParams),
     responses((status = 200, description = "Usage by group", body = UsageReport), InvalidRequest, ReadFailed)
 )]
-pub(super) async fn get_usage(
+pub(in crate::api) async fn get_usage(
     Extract(state): Extract<State>,
     Project(project): Project,
     Params(params): Params<UsageParams>,
