@@ -1,5 +1,6 @@
 //! The door's check of a request: what is well-formed and sound passes untouched, what is not is cut out and counted.
 
+use super::json::fitting_from_json;
 use super::schema::{Kind, Message};
 use super::wire::{self, Fields, Malformed, Wire, WireError};
 use crate::{SpanId, Timestamp, TraceId};
@@ -60,6 +61,51 @@ pub fn check_traces(body: &[u8], now: Timestamp) -> Result<Checked, Malformed> {
 /// ```
 pub fn check_logs(body: &[u8], now: Timestamp) -> Result<Checked, Malformed> {
     Check { signal: Signal::Logs, latest: latest(now), now }.run(body)
+}
+
+/// Checks an OTLP/JSON `ExportTraceServiceRequest` as [`check_traces`] does; the body is protobuf.
+///
+/// A span with a value of the wrong type is cut out like any other that is not sound.
+///
+/// # Errors
+/// When the text is not JSON, or not of a request's shape around its spans; the error says why and where.
+///
+/// ```
+/// use throughline_model::{Timestamp, otlp};
+///
+/// let now: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
+/// let json = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":{}}]}]}]}"#;
+/// let checked = otlp::check_traces_json(json, now).unwrap();
+/// assert_eq!((checked.accepted, checked.rejected), (0, 1));
+/// let reason = "expected a text, got an object, at resourceSpans[0].scopeSpans[0].spans[0].name";
+/// assert_eq!(checked.first_reason.unwrap(), reason);
+/// ```
+pub fn check_traces_json(json: &[u8], now: Timestamp) -> Result<Checked, Malformed> {
+    check_json(json, now, Message::TracesData, check_traces)
+}
+
+/// Checks an OTLP/JSON `ExportLogsServiceRequest` as [`check_logs`] does; the body is protobuf.
+///
+/// # Errors
+/// When the text is not JSON, or not of a request's shape around its records; the error says why and where.
+pub fn check_logs_json(json: &[u8], now: Timestamp) -> Result<Checked, Malformed> {
+    check_json(json, now, Message::LogsData, check_logs)
+}
+
+fn check_json(
+    json: &[u8],
+    now: Timestamp,
+    message: Message,
+    check: fn(&[u8], Timestamp) -> Result<Checked, Malformed>,
+) -> Result<Checked, Malformed> {
+    let (body, cut_out) = fitting_from_json(json, message)?;
+    let checked = check(&body, now)?;
+    Ok(Checked {
+        rejected: checked.rejected + cut_out.count,
+        first_reason: cut_out.first_reason.or(checked.first_reason),
+        body: Some(checked.body.unwrap_or(body)),
+        ..checked
+    })
 }
 
 fn latest(now: Timestamp) -> u64 {

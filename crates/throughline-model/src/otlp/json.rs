@@ -32,7 +32,7 @@ use super::wire::{self, Fields, Malformed, Wire, WireError};
 /// assert_eq!(error.to_string(), "expected an array, got a number, at resourceSpans[0].scopeSpans");
 /// ```
 pub fn traces_from_json(json: &[u8]) -> Result<Vec<u8>, Malformed> {
-    from_json(json, Message::TracesData)
+    from_json(json, Message::TracesData, &mut Misfits::Refused)
 }
 
 /// An OTLP/JSON `ExportLogsServiceRequest` as protobuf bytes.
@@ -40,7 +40,7 @@ pub fn traces_from_json(json: &[u8]) -> Result<Vec<u8>, Malformed> {
 /// # Errors
 /// When the text is not JSON, or not of this shape; the error says what is wrong and where.
 pub fn logs_from_json(json: &[u8]) -> Result<Vec<u8>, Malformed> {
-    from_json(json, Message::LogsData)
+    from_json(json, Message::LogsData, &mut Misfits::Refused)
 }
 
 /// A protobuf `TracesData` (or `ExportTraceServiceRequest`) as OTLP/JSON.
@@ -59,7 +59,30 @@ pub fn logs_to_json(body: &[u8]) -> Result<Value, Malformed> {
     to_json(body, Message::LogsData).map(Value::Object).map_err(|error| error.within(body))
 }
 
-fn from_json(json: &[u8], message: Message) -> Result<Vec<u8>, Malformed> {
+/// The same as protobuf bytes without the spans or records that are not of the right shape.
+pub(super) fn fitting_from_json(json: &[u8], message: Message) -> Result<(Vec<u8>, CutOut), Malformed> {
+    let mut misfits = Misfits::CutOut(CutOut::default());
+    let body = from_json(json, message, &mut misfits)?;
+    let Misfits::CutOut(cut_out) = misfits else { return Ok((body, CutOut::default())) };
+    Ok((body, cut_out))
+}
+
+/// What was left out.
+#[derive(Default)]
+pub(super) struct CutOut {
+    pub(super) count: u64,
+    pub(super) first_reason: Option<String>,
+}
+
+/// What becomes of a span or record that is not of the right shape.
+enum Misfits {
+    /// It fails the whole request.
+    Refused,
+    /// It is left out, and counted.
+    CutOut(CutOut),
+}
+
+fn from_json(json: &[u8], message: Message, misfits: &mut Misfits) -> Result<Vec<u8>, Malformed> {
     // Clients that mean "no text" where their JSON library gives up on half a surrogate pair send invalid UTF-8.
     let text = wire::text(json);
     let tree = Json::parse(text.as_bytes()).map_err(|error| {
@@ -69,7 +92,7 @@ fn from_json(json: &[u8], message: Message) -> Result<Vec<u8>, Malformed> {
         Malformed::new(format!("not valid JSON: {reason}"), place)
     })?;
     let mut out = Vec::with_capacity(json.len());
-    put_message(message, &tree, &Place::Top, &mut out)?;
+    put_message(message, &tree, &Place::Top, misfits, &mut out)?;
     Ok(out)
 }
 
@@ -112,6 +135,7 @@ fn put_message(
     message: Message,
     json: &Json<'_>,
     place: &Place<'_>,
+    misfits: &mut Misfits,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
     let entries = match json {
@@ -127,11 +151,11 @@ fn put_message(
             (_, Json::Null) => {}
             (Format::Repeated, Json::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    put_field(field, kind, item, &Place::Item(&place, index), out)?;
+                    put_field(field, kind, item, &Place::Item(&place, index), misfits, out)?;
                 }
             }
             (Format::Repeated, other) => return Err(place.expected("an array", other)),
-            (_, value) => put_field(field, kind, value, &place, out)?,
+            (_, value) => put_field(field, kind, value, &place, misfits, out)?,
         }
     }
     Ok(())
@@ -142,14 +166,21 @@ fn put_field(
     kind: Kind,
     json: &Json<'_>,
     place: &Place<'_>,
+    misfits: &mut Misfits,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
     let number = field.number;
     match kind {
         Kind::Message(message) => {
             let mut inner = Vec::new();
-            put_message(message, json, place, &mut inner)?;
-            wire::put_bytes(out, number, &inner);
+            match (put_message(message, json, place, misfits, &mut inner), misfits) {
+                (Ok(()), _) => wire::put_bytes(out, number, &inner),
+                (Err(error), Misfits::CutOut(cut_out)) if message.is_record() => {
+                    cut_out.count += 1;
+                    cut_out.first_reason.get_or_insert_with(|| error.to_string());
+                }
+                (Err(error), _) => return Err(error),
+            }
         }
         Kind::Text => match json {
             Json::Text(text) => wire::put_bytes(out, number, text.as_bytes()),

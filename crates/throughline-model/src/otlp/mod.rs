@@ -1,10 +1,11 @@
 //! OpenTelemetry's protocol, read into our words.
 //!
 //! ```text
-//! body ── traces_from_json ─┐
-//! body ─────────────────────┴─ check_traces ── each_span ── RawSpan ── facts() ── observation()
-//!                                                              └─ write_single()
-//! body ── logs_from_json, check_logs ── each_log ── Event, or a one-span body for each_span
+//! JSON ── check_traces_json ─┐
+//! body ── check_traces ──────┴─ each_span ── RawSpan ── facts() ── observation()
+//!                                               └─ write_single()
+//! JSON ── check_logs_json ─┐
+//! body ── check_logs ──────┴─ each_log ── Event, or a one-span body for each_span
 //! ```
 //!
 //! [`wire`] walks protobuf bytes without copying; [`SpanFacts`] is what one span says once the conventions of all
@@ -36,7 +37,7 @@ mod synthetic;
 mod usage;
 mod value;
 
-pub use check::{Checked, check_logs, check_traces};
+pub use check::{Checked, check_logs, check_logs_json, check_traces, check_traces_json};
 pub use event::events_to_logs;
 pub use facts::{AttributeValue, SpanFacts};
 pub use json::{logs_from_json, logs_to_json, traces_from_json, traces_to_json};

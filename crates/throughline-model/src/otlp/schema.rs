@@ -32,6 +32,13 @@ pub(super) enum Message {
     LogRecord,
 }
 
+impl Message {
+    /// Whether this is what requests are made to carry: a single bad one does not spoil the rest.
+    pub(super) fn is_record(self) -> bool {
+        matches!(self, Self::Span | Self::LogRecord)
+    }
+}
+
 /// What a field holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {

@@ -4,7 +4,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::{Value, json};
-use throughline_model::otlp::{check_logs, check_traces, each_span, traces_from_json, wire};
+use throughline_model::otlp::{
+    check_logs, check_logs_json, check_traces, check_traces_json, each_span, traces_from_json, wire,
+};
 
 use crate::support::{NOW, now, request, span};
 
@@ -265,6 +267,34 @@ fn bad_ids_in_json_cost_one_span_and_bad_shapes_name_the_place() {
         let checked = check_traces(&body, now()).unwrap();
         assert_eq!((checked.accepted, checked.rejected), (1, 1), "{bad}");
     }
+    for (member, value, reason) in [
+        (
+            "startTimeUnixNano",
+            json!("soon"),
+            "expected an integer, got \"soon\", at {span}.startTimeUnixNano",
+        ),
+        ("name", json!(["a"]), "expected a text, got an array, at {span}.name"),
+        ("attributes", json!({"key": "k"}), "expected an array, got an object, at {span}.attributes"),
+        (
+            "events",
+            json!([{"attributes": [7]}]),
+            "expected an object, got a number, at {span}.events[0].attributes[0]",
+        ),
+        ("status", json!(true), "expected an object, got a boolean, at {span}.status"),
+    ] {
+        let mut bad = span("0000000000000002");
+        bad[member] = value;
+        let spans = json!([span("0000000000000001"), bad, span("0000000000000003"), 7]);
+        let json = json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).to_string();
+        let checked = check_traces_json(json.as_bytes(), now()).unwrap();
+        assert_eq!((checked.accepted, checked.rejected), (2, 2), "{member}");
+        let reason = reason.replace("{span}", "resourceSpans[0].scopeSpans[0].spans[1]");
+        assert_eq!(checked.first_reason, Some(reason));
+        assert!(traces_from_json(json.as_bytes()).is_err(), "nothing is left out unsaid");
+    }
+    let logs = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"eventName": "tick"}, {"severityNumber": []}]}]}]});
+    let checked = check_logs_json(logs.to_string().as_bytes(), now()).unwrap();
+    assert_eq!((checked.accepted, checked.rejected), (1, 1));
     for (json, reason) in [
         ("", "not valid JSON: EOF while parsing a value, at line 1 column 0"),
         ("{\"resourceSpans\":[}", "not valid JSON: expected value, at line 1 column 19"),

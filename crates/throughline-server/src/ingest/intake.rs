@@ -85,18 +85,15 @@ fn decode(
     bytes: Bytes,
     now: Timestamp,
 ) -> Result<(Option<BatchContent>, Outcome), Error> {
-    let check = match signal {
-        Signal::Traces => otlp::check_traces,
-        Signal::Logs => otlp::check_logs,
-        Signal::Metrics => {
+    let check = match (signal, format) {
+        (Signal::Traces, Format::Protobuf) => otlp::check_traces,
+        (Signal::Traces, _) => otlp::check_traces_json,
+        (Signal::Logs, Format::Protobuf) => otlp::check_logs,
+        (Signal::Logs, _) => otlp::check_logs_json,
+        (Signal::Metrics, _) => {
             let accepted = metric_points(format, &bytes)?;
             return Ok((None, Outcome { accepted, ..Outcome::default() }));
         }
-    };
-    let bytes = match (signal, format) {
-        (_, Format::Protobuf) => bytes,
-        (Signal::Logs, _) => otlp::logs_from_json(&bytes).map_err(malformed)?.into(),
-        (_, _) => otlp::traces_from_json(&bytes).map_err(malformed)?.into(),
     };
     let checked = check(&bytes, now).map_err(malformed)?;
     let outcome = Outcome {

@@ -49,15 +49,17 @@ async fn json_is_taken_and_answered_in_json() {
          "startTimeUnixNano": "1795262390000000000", "endTimeUnixNano": 1_795_262_391_000_000_000_u64,
          "attributes": [{"key": "n", "value": {"intValue": "7"}}]},
         {"traceId": "zz", "spanId": "b7ad6b7169203332", "name": "bad",
-         "startTimeUnixNano": "1795262390000000000", "endTimeUnixNano": "1795262391000000000"}
+         "startTimeUnixNano": "1795262390000000000", "endTimeUnixNano": "1795262391000000000"},
+        {"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203333", "name": {"not": "a text"}}
     ]}]}]});
     for content_type in ["application/json", "Application/JSON; charset=UTF-8"] {
         let request = server.post("/v1/traces").header("content-type", content_type);
         let reply = request.body(body.to_string()).send().await;
         assert_eq!((reply.status.as_u16(), reply.header("content-type")), (200, "application/json"));
         let partial = &reply.json()["partialSuccess"];
-        assert_eq!(partial["rejectedSpans"], "1");
-        assert!(partial["errorMessage"].as_str().unwrap().contains("trace id"), "{partial}");
+        assert_eq!(partial["rejectedSpans"], "2");
+        let reason = "expected a text, got an object, at resourceSpans[0].scopeSpans[0].spans[2].name";
+        assert!(partial["errorMessage"].as_str().unwrap().contains(reason), "{partial}");
         let spans = store.take_spans();
         assert_eq!(spans.len(), 1);
         assert_eq!(spans[0].attributes[0].value.as_ref().unwrap().value, Some(Value::IntValue(7)));

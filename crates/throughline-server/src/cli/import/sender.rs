@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 use serde::Deserialize;
 use throughline_model::Timestamp;
+use throughline_model::otlp::wire::Malformed;
 use throughline_model::otlp::{self, Checked};
 use ureq::http::header::RETRY_AFTER;
 
@@ -32,6 +33,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// A cap on answers; a batch of bad events is told one by one.
 const LARGEST_ANSWER: u64 = 64 << 20;
+
+/// Cuts out of a request what the server would not take.
+type Check = fn(&[u8], Timestamp) -> Result<Checked, Malformed>;
 
 /// What became of everything.
 #[derive(Debug, Default)]
@@ -92,23 +96,11 @@ impl Sender {
                 if self.event_bytes >= BATCH { self.flush() } else { Ok(()) }
             }
             Item::OtlpJson { signal, json, place } => {
-                let bytes = match signal {
-                    Signal::Traces => otlp::traces_from_json(json.as_bytes()),
-                    Signal::Logs => otlp::logs_from_json(json.as_bytes()),
-                    Signal::Metrics => {
-                        self.tally.metrics += 1;
-                        return Ok(());
-                    }
-                };
-                match bytes {
-                    Ok(bytes) => self.otlp(signal, &bytes, &place),
-                    Err(error) => {
-                        self.skip(1, &place, &error.to_string());
-                        Ok(())
-                    }
-                }
+                self.otlp(signal, json.as_bytes(), (otlp::check_traces_json, otlp::check_logs_json), &place)
             }
-            Item::Protobuf { signal, bytes, place } => self.otlp(signal, &bytes, &place),
+            Item::Protobuf { signal, bytes, place } => {
+                self.otlp(signal, &bytes, (otlp::check_traces, otlp::check_logs), &place)
+            }
             Item::Unknown { place, reason } => {
                 self.skip(1, &place, &reason);
                 Ok(())
@@ -142,10 +134,16 @@ impl Sender {
     }
 
     /// Checks here what the server would check, so that what is cut out can be told with its place.
-    fn otlp(&mut self, signal: Signal, bytes: &[u8], place: &str) -> Result<(), Failure> {
+    fn otlp(
+        &mut self,
+        signal: Signal,
+        bytes: &[u8],
+        (check_traces, check_logs): (Check, Check),
+        place: &str,
+    ) -> Result<(), Failure> {
         let checked = match signal {
-            Signal::Traces => otlp::check_traces(bytes, self.now),
-            Signal::Logs => otlp::check_logs(bytes, self.now),
+            Signal::Traces => check_traces(bytes, self.now),
+            Signal::Logs => check_logs(bytes, self.now),
             Signal::Metrics => {
                 self.tally.metrics += 1;
                 return Ok(());
