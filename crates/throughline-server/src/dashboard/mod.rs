@@ -15,6 +15,7 @@ mod events_page;
 mod finder;
 mod frame;
 mod history;
+mod layer;
 mod list_place;
 mod live_page;
 mod message;

@@ -5,6 +5,7 @@ use throughline_model::{Event, Observation, Timestamp, Trace, Usage};
 
 use super::conversation;
 use super::event_list::{self, EventRow, Fact, Failure};
+use super::layer::Layer;
 use super::message::{Body, Message, Room};
 use super::notation::{self, When};
 use super::passage::{self, JsonText};
@@ -239,6 +240,7 @@ fn observation_facts(observation: &Observation, now: Timestamp) -> Vec<Fact> {
     if let Some(cost) = cost.or(given) {
         facts.push(Fact::new("Cost", cost));
     }
+    facts.extend(Layer::of(observation).facts(observation));
     if let Some(service) = &observation.service {
         facts.push(Fact::new("Service", text(service)));
     }

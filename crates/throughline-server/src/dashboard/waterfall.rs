@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use throughline_model::{Event, Observation};
 
 use super::address::Address;
+use super::layer::{self, Layer, Mark};
 use super::notation::{self, When};
 use super::time_scale::{Tick, TimeScale};
 use super::tree::{Node, Record};
@@ -34,6 +35,8 @@ pub(super) struct Row {
     pub name: String,
     /// Model, tool or the like.
     pub detail: String,
+    /// What became of an error, or that it was cut off: class and words.
+    pub marks: Vec<Mark>,
     /// Class of the indent.
     pub indent: usize,
     pub shape: Shape,
@@ -48,8 +51,17 @@ pub(super) struct Row {
 /// How a record lies on the axis; coordinates are percentages.
 #[derive(Debug, Clone)]
 pub(super) enum Shape {
-    Bar { x: String, width: String, first_token: Option<String> },
-    Diamond { x: String, level: &'static str },
+    /// With the stretches in which a layer itself was at work, in place and width; empty means all of it.
+    Bar {
+        x: String,
+        width: String,
+        first_token: Option<String>,
+        own: Vec<(String, String)>,
+    },
+    Diamond {
+        x: String,
+        level: &'static str,
+    },
 }
 
 /// Opens or closes what is below a row.
@@ -152,7 +164,7 @@ fn draw_row(node: &Node<'_>, plan: &Plan<'_>) -> Row {
         Record::Event(event) => event_row(event, plan),
     };
     row.indent = node.depth.min(MAX_INDENT);
-    row.error = node.record.is_error();
+    row.error = node.record.is_error() && !row.marks.iter().any(Mark::is_handled);
     row.selected = plan.selected == Some(id.as_str());
     row.toggle = (plan.foldable && node.descendants > 0).then(|| toggle(node, &id, plan));
     row
@@ -175,24 +187,35 @@ fn observation_row(observation: &Observation, plan: &Plan<'_>) -> Row {
         let at = observation.start_time.plus_nanos((ms * 1e6) as i64).min(observation.end_time);
         notation::percentage(plan.scale.position(at))
     });
-    let name = notation::line(&observation.name, 200);
+    let (name, kind) = layer::name(observation);
+    let name = notation::line(name, 200);
     let duration = notation::duration(observation.duration);
-    let summary = format!(
+    let layer = Layer::of(observation);
+    let mut summary = format!(
         "{name}: {} for {duration}, from {}",
-        observation.kind.as_str(),
+        kind.unwrap_or(observation.kind.as_str()),
         When::new(observation.start_time, plan.now).clock
     );
+    if let Some(own) = layer.own {
+        summary.push_str(&format!("; {} of it its own", notation::duration(own)));
+    }
+    let place = |(from, to): (Timestamp, Timestamp)| {
+        let (from, to) = (plan.scale.position(from), plan.scale.position(to));
+        (notation::percentage(from.min(0.997)), notation::percentage((to - from).max(0.003)))
+    };
     Row {
         anchor: format!("o-{}", observation.id),
         href: plan.address.clone().with("observation", observation.id.to_string()).at("record").to_string(),
         kind: observation.kind.as_str(),
-        detail: observation_detail(observation, &name),
+        detail: observation_detail(observation, &layer, &name),
+        marks: layer::marks(observation),
         name: if name.is_empty() { "(no name)".to_owned() } else { name },
         indent: 0,
         shape: Shape::Bar {
             x: notation::percentage(start.min(0.997)),
             width: notation::percentage((end - start).max(0.003)),
             first_token,
+            own: layer.own_stretches(observation).into_iter().map(place).collect(),
         },
         duration,
         summary,
@@ -202,12 +225,15 @@ fn observation_row(observation: &Observation, plan: &Plan<'_>) -> Row {
     }
 }
 
-/// What a row says beside its name: the model, or the tool if the name does not tell it; then tokens.
-fn observation_detail(observation: &Observation, name: &str) -> String {
+/// What a row says beside its name: the model, or the tool if the name does not tell it; then tokens, or a layer's own
+/// time.
+fn observation_detail(observation: &Observation, layer: &Layer, name: &str) -> String {
     let tool = observation.tool.as_ref().and_then(|tool| tool.name.as_deref());
     let what = [observation.model.as_deref(), tool].into_iter().flatten().find(|what| !name.contains(what));
     let tokens = observation.total_tokens.filter(|n| *n > 0).map(|n| format!("{} tok", notation::compact(n)));
-    let parts: Vec<String> = what.map(|what| notation::line(what, 60)).into_iter().chain(tokens).collect();
+    let own = layer.own.map(|own| format!("{} own", notation::duration(own)));
+    let what = what.or(layer::name(observation).1).map(|what| notation::line(what, 60));
+    let parts: Vec<String> = what.into_iter().chain(tokens).chain(own).collect();
     parts.join(" · ")
 }
 
@@ -220,6 +246,7 @@ fn event_row(event: &Event, plan: &Plan<'_>) -> Row {
         kind: "log",
         summary: format!("{name}: {level} event at {}", When::new(event.time, plan.now).clock),
         detail: String::new(),
+        marks: Vec::new(),
         name: if name.is_empty() { "(no name)".to_owned() } else { name },
         indent: 0,
         shape: Shape::Diamond { x: notation::percentage(plan.scale.position(event.time)), level },

@@ -18,6 +18,7 @@ mod otlp_grpc;
 mod otlp_http;
 mod pages;
 mod process;
+mod router;
 mod sdk;
 mod support;
 mod tidy;

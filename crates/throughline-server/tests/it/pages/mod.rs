@@ -21,7 +21,7 @@ async fn server(story: Story) -> TestServer {
     TestServer::with_store(Arc::new(Shelf::new(story.traces, story.events)), &[]).await
 }
 
-async fn page(server: &TestServer, path: &str) -> (StatusCode, String) {
+pub(crate) async fn page(server: &TestServer, path: &str) -> (StatusCode, String) {
     let reply = server.get(path).header("accept", "text/html").send().await;
     (reply.status, text(&reply))
 }
