@@ -48,6 +48,12 @@ impl Callsite {
         if cached >> RULE_BITS == config { Self::decode(cached) } else { self.find_rule(config, find) }
     }
 
+    /// Whether configuration number `config` is known to have the rule that drops everything of this name.
+    #[inline]
+    pub(crate) fn is_never(&self, config: u64) -> bool {
+        self.cache.load(Ordering::Relaxed) == config << RULE_BITS | Rule::Never as u64
+    }
+
     #[cold]
     fn find_rule(&self, config: u64, find: impl FnOnce() -> Rule) -> Rule {
         let rule = find();

@@ -347,6 +347,11 @@ pub fn decide(emitter: &impl Emitter, level: Level, site: &'static Callsite) -> 
 #[inline]
 fn decide_with(emitter: &impl Emitter, level: Level, site: &'static Callsite) -> Option<Kept> {
     let core = emitter.telemetry().core();
+    // First, since it answers by itself: a name that is dropped whatever its level.
+    if site.is_never(core.number) {
+        core.counters.count_sampled_out(core.number);
+        return None;
+    }
     if !core.level_is_enabled(level) {
         return None;
     }

@@ -98,19 +98,21 @@ pub(crate) struct Tally {
 }
 
 /// Sampled-out events are the cheapest: a thread counts so many by itself before it shares the count.
-const STEP: u64 = 64;
+const STEP: u64 = 1 << STEP_BITS;
+const STEP_BITS: u32 = 6;
 
 thread_local! {
-    /// The telemetry that the count is of, and the count.
-    static SAMPLED_OUT: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    /// The number of the telemetry that the count is of, and below it, in `STEP_BITS`, the count.
+    static SAMPLED_OUT: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Tally {
     #[inline]
     pub(crate) fn count_sampled_out(&self, number: u64) {
-        let (of, count) = SAMPLED_OUT.get();
-        if of == number && count + 1 < STEP {
-            SAMPLED_OUT.set((of, count + 1));
+        let next = SAMPLED_OUT.get() + 1;
+        // The last of a step carries into the number, so that one comparison finds both reasons to share.
+        if next >> STEP_BITS == number {
+            SAMPLED_OUT.set(next);
         } else {
             self.share_sampled_out(number);
         }
@@ -118,13 +120,13 @@ impl Tally {
 
     #[cold]
     fn share_sampled_out(&self, number: u64) {
-        let (of, count) = SAMPLED_OUT.get();
+        let last = SAMPLED_OUT.get();
         // What another telemetry left here is less than a step of its own.
-        let own = if of == number { count + 1 } else { 1 };
+        let own = if last >> STEP_BITS == number { STEP } else { 1 };
         if own == STEP {
             self.sampled_out.fetch_add(STEP, Ordering::Relaxed);
         }
-        SAMPLED_OUT.set((number, own % STEP));
+        SAMPLED_OUT.set(number << STEP_BITS | own % STEP);
     }
 
     pub(crate) fn count_collected(&self, events: u64, dropped: u64) {

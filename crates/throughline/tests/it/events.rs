@@ -268,6 +268,21 @@ fn nothing_is_evaluated_unless_the_event_is_kept() {
 }
 
 #[test]
+fn sampling_counts_what_it_leaves_out_and_not_what_is_below_the_level() {
+    let never = |level| {
+        build(|builder| builder.sampling(Sampling::keep_all().never(["*.heartbeat"])).min_level(level)).0
+    };
+    let (all, severe) = (never(Level::Debug), never(Level::Error));
+    for _ in 0..640 {
+        // One call site for both, so that what it remembers of one is in the way of the other.
+        [&all, &severe].iter().for_each(|telemetry| emit!(telemetry, "db.heartbeat"));
+    }
+    (0..640).for_each(|_| emit!(all, "cache.heartbeat"));
+    let left_out = [all, severe].map(|telemetry| telemetry.counters().sampled_out);
+    assert_eq!(left_out, [1280, 0]);
+}
+
+#[test]
 fn a_session_is_sampled_whole_if_asked_for() {
     let (telemetry, memory) = build(|builder| {
         builder.environment("production").sampling(Sampling::default().info(0.5).per_session())
