@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 /// Calls in one timed chunk, and chunks between two drains: fewer calls than any peer's queue holds.
@@ -17,12 +18,24 @@ pub(crate) const BURST: usize = CHUNK * CHUNKS;
 pub(crate) struct CountingAllocator;
 
 static COUNTING: AtomicBool = AtomicBool::new(false);
+static ALL_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 thread_local! { static ALLOCATIONS: Cell<u64> = const { Cell::new(0) } }
 
 fn count() {
     if COUNTING.load(Relaxed) {
+        ALL_ALLOCATIONS.fetch_add(1, Relaxed);
         ALLOCATIONS.try_with(|count| count.set(count.get() + 1)).ok();
     }
+}
+
+/// Allocations of this thread and of all threads while `f` runs.
+fn allocations(f: impl FnOnce()) -> (f64, f64) {
+    ALLOCATIONS.set(0);
+    ALL_ALLOCATIONS.store(0, Relaxed);
+    COUNTING.store(true, Relaxed);
+    f();
+    COUNTING.store(false, Relaxed);
+    (ALLOCATIONS.get() as f64, ALL_ALLOCATIONS.load(Relaxed) as f64)
 }
 
 // SAFETY: everything is left to the system's allocator.
@@ -62,9 +75,10 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    fn report(op: &str, label: &str, nanos: &mut [f64], allocations: f64, cpu: f64) {
+    fn report(op: &str, label: &str, nanos: &mut [f64], allocations: (f64, f64), cpu: f64) {
         let (median, p90) = (quantile(nanos, 0.5), quantile(nanos, 0.9));
-        println!("{op}\t{label}\t{median:.4}\t{p90:.4}\t{allocations:.2}\t{cpu:.1}");
+        let (own, all) = allocations;
+        println!("{op}\t{label}\t{median:.4}\t{p90:.4}\t{own:.4}\t{all:.4}\t{cpu:.1}");
     }
 
     /// Something with nothing to drain: the mean of many short batches of eight calls each.
@@ -82,11 +96,8 @@ impl Lab {
         while timed(rounds, f) < 40_000.0 && rounds < 1 << 22 {
             rounds *= 2;
         }
-        ALLOCATIONS.set(0);
-        COUNTING.store(true, Relaxed);
-        (0..1000).for_each(|_| f());
-        COUNTING.store(false, Relaxed);
-        let allocations = ALLOCATIONS.get() as f64 / (1000 * calls) as f64;
+        let (own, all) = allocations(|| (0..1000).for_each(|_| f()));
+        let allocations = (own / (1000 * calls) as f64, all / (1000 * calls) as f64);
         let (started, cpu, mut nanos) = (Instant::now(), cpu_nanos(), Vec::new());
         while nanos.len() < 20 || started.elapsed() < self.slice {
             nanos.push(timed(rounds, f) / (rounds * calls) as f64);
@@ -98,29 +109,101 @@ impl Lab {
     /// `body` is called for chunks of so many calls and timed; `drain` is not. The processor time is that of all
     /// threads, draining included.
     pub(crate) fn burst(&self, op: &str, label: &str, mut body: impl FnMut(usize), mut drain: impl FnMut()) {
-        let clock = quantile(&mut (0..2000).map(|_| timed(0, &mut || ())).collect::<Vec<_>>(), 0.5);
+        let clock = clock_cost();
         for _ in 0..5 {
             (0..CHUNKS).for_each(|_| body(CHUNK));
             drain();
         }
-        ALLOCATIONS.set(0);
-        COUNTING.store(true, Relaxed);
-        (0..CHUNKS).for_each(|_| body(CHUNK));
-        COUNTING.store(false, Relaxed);
-        let allocations = ALLOCATIONS.get() as f64 / BURST as f64;
+        let (own, _) = allocations(|| (0..CHUNKS).for_each(|_| body(CHUNK)));
         drain();
+        let (_, all) = allocations(|| {
+            (0..CHUNKS).for_each(|_| body(CHUNK));
+            drain();
+        });
+        let allocations = (own / BURST as f64, all / BURST as f64);
         let (started, cpu, mut nanos) = (Instant::now(), cpu_nanos(), Vec::new());
         while nanos.len() < 15 * CHUNKS || started.elapsed() < self.slice * 2 {
-            for _ in 0..CHUNKS {
-                let started = Instant::now();
-                body(CHUNK);
-                nanos.push((started.elapsed().as_nanos() as f64 - clock).max(0.0) / CHUNK as f64);
-            }
+            nanos.extend((0..CHUNKS).map(|_| chunk(&mut body, clock)));
             drain();
         }
         let cpu = (cpu_nanos() - cpu) as f64 / (nanos.len() * CHUNK) as f64;
         Self::report(op, label, &mut nanos, allocations, cpu);
     }
+
+    /// The same from two threads that start each burst at the same moment; per call of a thread.
+    pub(crate) fn burst_on_two_threads(
+        &self,
+        op: &str,
+        label: &str,
+        body: impl Fn(usize) + Sync,
+        mut drain: impl FnMut(),
+    ) {
+        let (clock, started, mut nanos) = (clock_cost(), Instant::now(), Vec::new());
+        let (go, over) = (Barrier::new(3), AtomicBool::new(false));
+        let (ready, done) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+        std::thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    loop {
+                        go.wait();
+                        if over.load(Relaxed) {
+                            return;
+                        }
+                        // A barrier lets its threads go one after the other; this brings them together.
+                        ready.fetch_add(1, Relaxed);
+                        while ready.load(Relaxed) % 2 != 0 {
+                            std::hint::spin_loop();
+                        }
+                        let mine: Vec<f64> = (0..CHUNKS).map(|_| chunk(&mut |n| body(n), clock)).collect();
+                        done.lock().expect("no thread panics").extend(mine);
+                        go.wait();
+                    }
+                });
+            }
+            while nanos.len() < 60 * CHUNKS || started.elapsed() < self.slice * 2 {
+                go.wait();
+                go.wait();
+                nanos.append(&mut done.lock().expect("no thread panics"));
+                drain();
+            }
+            over.store(true, Relaxed);
+            go.wait();
+        });
+        Self::report(op, label, &mut nanos, (f64::NAN, f64::NAN), f64::NAN);
+    }
+
+    /// Calls that are refused, timed: `fill` brings it to that and says whether it is there.
+    pub(crate) fn refused(
+        &self,
+        op: &str,
+        label: &str,
+        mut fill: impl FnMut() -> bool,
+        mut body: impl FnMut(usize),
+    ) {
+        let (clock, started, mut nanos) = (clock_cost(), Instant::now(), Vec::new());
+        while nanos.len() < 200 || started.elapsed() < self.slice {
+            let before = fill();
+            let took = chunk(&mut body, clock);
+            // Only what was refused from the first call to the last.
+            if before && fill() {
+                nanos.push(took);
+            }
+        }
+        let (own, all) = allocations(|| body(CHUNK));
+        Self::report(op, label, &mut nanos, (own / CHUNK as f64, all / CHUNK as f64), f64::NAN);
+    }
+}
+
+/// What looking at the clock twice costs.
+fn clock_cost() -> f64 {
+    quantile(&mut (0..2000).map(|_| timed(0, &mut || ())).collect::<Vec<_>>(), 0.5)
+}
+
+/// Nanoseconds for one of a chunk's calls.
+fn chunk(body: &mut impl FnMut(usize), clock: f64) -> f64 {
+    let started = Instant::now();
+    body(CHUNK);
+    (started.elapsed().as_nanos() as f64 - clock).max(0.0) / CHUNK as f64
 }
 
 #[inline]

@@ -9,6 +9,7 @@
 //! are about. `cpu` is the whole process's time per call, background threads included.
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "it prints a table of measurements")]
 
+mod bars;
 mod channels;
 mod lab;
 mod ours;
@@ -28,44 +29,18 @@ const CASES: &[Case] = &[
     ("off", ours::off),
     ("on", ours::on),
     ("poll", ours::poll),
+    ("two-threads", ours::two_threads),
+    ("overload", ours::overload),
     ("idle", channels::idle),
+    ("idle-least", channels::idle_least),
     ("busy", channels::busy),
     ("tracing-none", peers::tracing_none),
     ("tracing-level", peers::tracing_level),
     ("tracing-dynamic", peers::tracing_dynamic),
     ("tracing-sampler", peers::tracing_sampler),
     ("fastrace", peers::fastrace_on),
+    ("tracing-span", peers::tracing_span),
     ("polls", peers::polls),
-];
-
-/// The design's bars: what, whose row, beside whose row, at most so many times.
-const BARS: &[(&str, &str, &str, &str, f64)] = &[
-    ("event off", "throughline, no transport", "event off", "tracing, no subscriber", 1.0),
-    ("event filtered", "throughline, transports want warn", "event filtered", "tracing, LevelFilter", 1.5),
-    (
-        "event sampled out",
-        "throughline, by chance",
-        "event sampled out",
-        "tracing, a dynamic filter that draws",
-        0.5,
-    ),
-    ("event", "throughline, to a counting transport", "event", "fastrace, add_event in a root", 0.33),
-    ("event in a session", "throughline", "event", "throughline, to a counting transport", 1.1),
-    ("poll", "throughline, in a session", "poll", "tokio, task_local scope", 1.0),
-    (
-        "call, nobody listens",
-        "throughline-channel, trace_sync",
-        "call, nobody listens",
-        "floor: untraced",
-        1.05,
-    ),
-    (
-        "publish, one subscriber",
-        "throughline-channel",
-        "publish, one subscriber",
-        "floor: pointer load and call",
-        2.0,
-    ),
 ];
 
 #[derive(Default)]
@@ -74,7 +49,9 @@ struct Row {
     label: String,
     medians: Vec<f64>,
     p90s: Vec<f64>,
-    allocations: String,
+    /// Of the calling thread, and of all threads.
+    allocations: f64,
+    all_allocations: f64,
     cpus: Vec<f64>,
 }
 
@@ -82,6 +59,10 @@ fn middle(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
+}
+
+fn range(values: &[f64]) -> (f64, f64) {
+    (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max))
 }
 
 fn main() {
@@ -95,7 +76,7 @@ fn main() {
     let rounds = arguments.first().map_or(7, |rounds| rounds.parse().expect("a number of rounds"));
     let rows = measure(rounds);
     print_rows(rounds, &rows);
-    print_bars(&rows);
+    bars::print(&rows);
 }
 
 fn measure(rounds: usize) -> Vec<Row> {
@@ -106,7 +87,7 @@ fn measure(rounds: usize) -> Vec<Row> {
         let output = run.expect("this program can run itself");
         assert!(output.status.success(), "{case} failed");
         for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let [op, label, median, p90, allocations, cpu] = line.split('\t').collect::<Vec<_>>()[..] else {
+            let [op, label, median, p90, own, all, cpu] = line.split('\t').collect::<Vec<_>>()[..] else {
                 continue;
             };
             let at = rows.iter().position(|row| row.op == op && row.label == label).unwrap_or_else(|| {
@@ -117,7 +98,7 @@ fn measure(rounds: usize) -> Vec<Row> {
             rows[at].medians.push(number(median));
             rows[at].p90s.push(number(p90));
             rows[at].cpus.push(number(cpu));
-            allocations.clone_into(&mut rows[at].allocations);
+            (rows[at].allocations, rows[at].all_allocations) = (number(own), number(all));
         }
     }
     rows.sort_by(|a, b| a.op.cmp(&b.op));
@@ -125,24 +106,18 @@ fn measure(rounds: usize) -> Vec<Row> {
 }
 
 fn print_rows(rounds: usize, rows: &[Row]) {
-    println!("Medians of {rounds} rounds, nanoseconds.\n");
-    println!("| what | who | ns | p90 | rounds | allocations | cpu |\n|---|---|--:|--:|--:|--:|--:|");
+    println!(
+        "Medians of {rounds} rounds, nanoseconds. Allocations of the calling thread, then of all threads.\n"
+    );
+    println!(
+        "| what | who | ns | p90 | rounds | allocations | all | cpu |\n|---|---|--:|--:|--:|--:|--:|--:|"
+    );
     for row in rows {
-        let low = row.medians.iter().copied().fold(f64::MAX, f64::min);
-        let high = row.medians.iter().copied().fold(0.0, f64::max);
+        let (low, high) = range(&row.medians);
         let (ns, p90, cpu) = (middle(&row.medians), middle(&row.p90s), middle(&row.cpus));
-        let (op, label, allocations) = (&row.op, &row.label, &row.allocations);
-        println!("| {op} | {label} | {ns:.2} | {p90:.2} | {low:.2}..{high:.2} | {allocations} | {cpu:.0} |");
-    }
-}
-
-fn print_bars(rows: &[Row]) {
-    println!("\n| bar | ratio | at most | |\n|---|--:|--:|---|");
-    let find = |op: &str, label: &str| rows.iter().find(|row| row.op == op && row.label == label);
-    for (op, ours, peer_op, peer, at_most) in BARS {
-        let (Some(own), Some(other)) = (find(op, ours), find(peer_op, peer)) else { continue };
-        let ratio = middle(&own.medians) / middle(&other.medians);
-        let verdict = if ratio <= *at_most { "held" } else { "missed" };
-        println!("| {op}: {ours} / {peer} | {ratio:.2} | {at_most} | {verdict} |");
+        let Row { op, label, allocations, all_allocations, .. } = row;
+        println!(
+            "| {op} | {label} | {ns:.2} | {p90:.2} | {low:.2}..{high:.2} | {allocations:.2} | {all_allocations:.2} | {cpu:.0} |"
+        );
     }
 }

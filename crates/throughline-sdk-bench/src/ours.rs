@@ -1,10 +1,11 @@
 //! The SDK.
 
+use std::cell::Cell;
 use std::hint::black_box;
 
 use throughline::testing::Memory;
 use throughline::transport::{Delivery, Item, SendError, Transport};
-use throughline::{Builder, Level, Redaction, Sampling, Telemetry, emit};
+use throughline::{Builder, Level, Redaction, Sampling, Telemetry, emit, try_emit};
 
 use crate::eight_times;
 use crate::lab::{BURST, Forever, Lab, Order, Sink, order, poll_once};
@@ -84,13 +85,18 @@ pub(crate) fn on(lab: &Lab) {
         .attribute("ctx.request.id", "req_abc")
         .attribute("ctx.request.method", "POST")
         .start();
-    let in_session = |n| session.enter(|| burst(&order, n, |order| shipped!(telemetry, order)));
-    lab.burst("event in a session", "throughline", in_session, || drain(&telemetry));
+    session.enter(|| lab.burst("event in a session", "throughline", event, || drain(&telemetry)));
     let unredacted = build(builder().redaction(Redaction::none()).transport(Counting));
     let event = |n| burst(&order, n, |order| shipped!(unredacted, order));
     lab.burst("event", "throughline, without redaction", event, || drain(&unredacted));
+    spans(lab, &telemetry, &order, || drain(&telemetry));
+}
+
+fn spans(lab: &Lab, telemetry: &Telemetry, order: &Order, mut drain: impl FnMut()) {
+    let bare = |n| burst(order, n, |_| drop(telemetry.trace("order.ship").start()));
+    lab.burst("bare span", "throughline", bare, &mut drain);
     let span = |n| {
-        burst(&order, n, |order| {
+        burst(order, n, |order| {
             let span = telemetry.trace("order.ship").attribute("ctx.order.id", &order.id);
             drop(
                 span.attribute("ctx.order.total", order.total)
@@ -99,7 +105,36 @@ pub(crate) fn on(lab: &Lab) {
             );
         });
     };
-    lab.burst("span", "throughline, three attributes", span, || drain(&telemetry));
+    lab.burst("span", "throughline, three attributes", span, drain);
+}
+
+pub(crate) fn two_threads(lab: &Lab) {
+    let (order, telemetry) = (order(), build(builder().transport(Counting)));
+    let event = |n| burst(&order, n, |order| shipped!(telemetry, order));
+    lab.burst_on_two_threads("event, two threads", "throughline", event, || {
+        telemetry.flush(std::time::Duration::from_secs(5));
+        SINK.wait(2 * BURST);
+    });
+}
+
+/// Faster than the collector follows: the buffer is full most of the time.
+pub(crate) fn overload(lab: &Lab) {
+    let (order, telemetry) = (order(), build(builder().transport(Counting)));
+    let emitted = Cell::new(0);
+    let count = |n: usize| emitted.set(emitted.get() + n as u64);
+    let is_full = || {
+        count(1);
+        try_emit!(telemetry, "order.shipped").is_err()
+    };
+    let fill = || (0..20_000).any(|_| is_full());
+    let event = |n| {
+        count(n);
+        burst(&order, n, |order| shipped!(telemetry, order));
+    };
+    lab.refused("event dropped, buffer full", "throughline", fill, event);
+    let report = telemetry.shutdown(std::time::Duration::from_secs(5));
+    let accounted_for = report.transports[0].delivered + report.lost();
+    assert_eq!(accounted_for, emitted.get(), "a drop that was not counted: {report:?}");
 }
 
 pub(crate) fn poll(lab: &Lab) {
@@ -108,7 +143,9 @@ pub(crate) fn poll(lab: &Lab) {
     lab.hot("poll", "throughline, in a session", || poll_once(future.as_mut()));
     let mut future = Box::pin(telemetry.session().actor("user", "usr_123").run(Forever));
     lab.hot("poll", "throughline, SessionBuilder::run", || poll_once(future.as_mut()));
-    let start =
-        || drop(telemetry.session().actor("user", "usr_123").scope("organization", "org_456").start());
+    let start = || {
+        let session = telemetry.session().actor("user", "usr_123").scope("organization", "org_456");
+        drop(session.attribute("ctx.request.id", "req_abc").attribute("ctx.request.method", "POST").start());
+    };
     lab.hot("session start", "throughline", start);
 }

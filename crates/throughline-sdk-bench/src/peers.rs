@@ -99,18 +99,45 @@ pub(crate) fn fastrace_on(lab: &Lab) {
             f();
         }
     };
-    let event = |n| {
-        in_root(n, &|| {
-            LocalSpan::add_event(Event::new("order.shipped").with_properties(|| properties(&order)))
-        })
-    };
+    let add = || LocalSpan::add_event(Event::new("order.shipped").with_properties(|| properties(&order)));
+    let event = |n| in_root(n, &add);
     lab.burst("event", "fastrace, add_event in a root", event, drain);
+    lab.burst_on_two_threads("event, two threads", "fastrace", event, || {
+        fastrace::flush();
+        SPANS.wait(2 * (BURST + BURST / 100));
+    });
+    let bare = |n| in_root(n, &|| drop(LocalSpan::enter_with_local_parent("order.ship")));
+    lab.burst("bare span", "fastrace, LocalSpan", bare, drain);
+    let free = |n: usize| {
+        for _ in 0..n {
+            drop(Span::root("order.ship", SpanContext::random()).with_properties(|| properties(&order)));
+        }
+    };
+    lab.burst("span", "fastrace, Span, five attributes", free, || {
+        fastrace::flush();
+        SPANS.wait(BURST);
+    });
     let span = |n| {
         in_root(n, &|| {
             drop(LocalSpan::enter_with_local_parent("order.ship").with_properties(|| properties(&order)))
         })
     };
     lab.burst("span", "fastrace, LocalSpan, five attributes", span, drain);
+}
+
+/// What others open where we open a session: a span whose fields are rendered for the lines inside it.
+pub(crate) fn tracing_span(lab: &Lab) {
+    tracing_subscriber::fmt().json().with_writer(std::io::sink).init();
+    lab.hot("session start", "tracing, fmt JSON span", || {
+        drop(black_box(tracing::info_span!(
+            "request",
+            session.id = "sess_0190163d8694739b95abc0270a5e3d13",
+            actor.id = "usr_123",
+            scope.id = "org_456",
+            ctx.request.id = "req_abc",
+            ctx.request.method = "POST",
+        )));
+    });
 }
 
 pub(crate) fn polls(lab: &Lab) {
