@@ -126,7 +126,7 @@ impl Tally {
         if own == STEP {
             self.sampled_out.fetch_add(STEP, Ordering::Relaxed);
         }
-        SAMPLED_OUT.set(number << STEP_BITS | own % STEP);
+        SAMPLED_OUT.set((number << STEP_BITS) | (own % STEP));
     }
 
     pub(crate) fn count_collected(&self, events: u64, dropped: u64) {
