@@ -10,6 +10,7 @@ mod clients;
 mod config;
 mod conformance;
 mod crash;
+mod demo;
 mod embedded;
 mod events;
 mod guard;

@@ -1,5 +1,6 @@
 //! The real binary as a child process, on ports of its own.
 
+use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A running `throughline serve`; killed when dropped.
+/// A running `throughline serve` or `demo`; killed when dropped.
 pub(crate) struct ServerProcess {
     child: Child,
     pub(crate) http: SocketAddr,
@@ -17,11 +18,15 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// Starts on these addresses and waits until it is ready.
     pub(crate) fn start(data_dir: &Path, http: SocketAddr, grpc: SocketAddr) -> Self {
+        Self::run("serve", http, grpc, &["--store-path".as_ref(), data_dir.as_os_str()])
+    }
+
+    /// Runs a command that serves, and waits until it is ready.
+    pub(crate) fn run(command: &str, http: SocketAddr, grpc: SocketAddr, arguments: &[&OsStr]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_throughline"))
-            .arg("serve")
+            .arg(command)
             .args(["--listen-http", &http.to_string(), "--listen-grpc", &grpc.to_string()])
-            .arg("--store-path")
-            .arg(data_dir)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

@@ -1,5 +1,7 @@
 //! Who takes part, and in what.
 
+use std::sync::Arc;
+
 use super::script::{Blanks, Script};
 
 /// A customer of the demo's shop.
@@ -32,9 +34,12 @@ const PRODUCTS: [&str; 7] =
 
 const CHANNELS: [&str; 3] = ["web", "mobile", "email"];
 
+/// Where the shop's services run.
+pub(super) const ENVIRONMENTS: [&str; 2] = ["production", "staging"];
+
 /// One session's part: which script, for whom, with what in the blanks.
-pub(super) struct Casting<'a> {
-    pub(super) script: &'a Script,
+pub(super) struct Casting {
+    pub(super) script: Arc<Script>,
     pub(super) person: &'static Person,
     pub(super) blanks: Blanks,
     pub(super) environment: &'static str,
@@ -42,7 +47,7 @@ pub(super) struct Casting<'a> {
 }
 
 /// Draws a part: scripts by their weight, one session in twelve in staging.
-pub(super) fn cast<'a>(scripts: &'a [Script], rng: &mut fastrand::Rng) -> Option<Casting<'a>> {
+pub(super) fn cast(scripts: &[Arc<Script>], rng: &mut fastrand::Rng) -> Option<Casting> {
     let total: u32 = scripts.iter().map(|script| script.weight).sum();
     let mut draw = rng.u32(..total.max(1));
     let script = scripts.iter().find(|script| {
@@ -59,6 +64,7 @@ pub(super) fn cast<'a>(scripts: &'a [Script], rng: &mut fastrand::Rng) -> Option
         amount: rng.u32(180..2400),
         number: rng.u32(1000..9999),
     };
-    let environment = if rng.u8(..12) == 0 { "staging" } else { "production" };
+    let environment = ENVIRONMENTS[usize::from(rng.u8(..12) == 0)];
+    let script = script.clone();
     Some(Casting { script, person, blanks, environment, channel: CHANNELS[rng.usize(..CHANNELS.len())] })
 }

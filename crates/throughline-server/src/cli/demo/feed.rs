@@ -1,89 +1,108 @@
-//! Sends what is played to a running server, as clients do: traces over OTLP/HTTP, events as JSON.
+//! Plays sessions in applications whose telemetry goes to a running server, over OTLP.
 
-use std::collections::BinaryHeap;
-use std::thread;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
-use throughline_model::{Event, Timestamp};
+use throughline::transport::{Delivery, Otlp};
+use throughline::{Report, Sampling, Telemetry};
+use throughline_model::Timestamp;
+use tokio::task::JoinSet;
 
-use super::cast::cast;
-use super::scene::{Cue, Sent, play};
+use super::cast::{Casting, ENVIRONMENTS, cast};
+use super::scene::play;
 use super::script::Script;
 use crate::http::Clock;
 
-/// How many cues one request of the backlog carries.
-const CUES_PER_REQUEST: usize = 400;
-/// How long live cues are gathered before they are sent, as an SDK's batch would be.
+const VERSION: &str = "2026.11.2";
+/// After so many sessions of the past it is waited until they are with the server.
+const SESSIONS_PER_FLUSH: u32 = 10;
+/// A server that takes longer than this to catch up is stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long live telemetry is gathered before it is sent.
 const BATCH: Duration = Duration::from_millis(300);
 /// Mean time from one live session's start to the next.
 const BETWEEN_SESSIONS_SECONDS: f64 = 5.0;
-const RETRIES: u32 = 10;
 
-/// A player of scripts with a server to send to.
+/// A player of scripts.
 pub(super) struct Feed {
-    agent: ureq::Agent,
-    server: String,
-    scripts: Vec<Script>,
+    applications: HashMap<(String, &'static str), Telemetry>,
+    scripts: Vec<Arc<Script>>,
     rng: fastrand::Rng,
     clock: Clock,
+    playing: JoinSet<()>,
 }
 
 impl Feed {
-    pub(super) fn new(server: String, scripts: Vec<Script>, seed: u64, clock: Clock) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(30)))
-            .build()
-            .new_agent();
-        Self { agent, server, scripts, rng: fastrand::Rng::with_seed(seed), clock }
+    /// One application for each service and environment, all of which send to `server`.
+    pub(super) fn new(
+        server: &str,
+        scripts: Vec<Arc<Script>>,
+        seed: u64,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let mut applications = HashMap::new();
+        for (script, environment) in
+            scripts.iter().flat_map(|script| ENVIRONMENTS.map(|environment| (script, environment)))
+        {
+            if let Entry::Vacant(place) = applications.entry((script.service.clone(), environment)) {
+                let telemetry = telemetry(server, &script.service, environment)?;
+                place.insert(telemetry);
+            }
+        }
+        let rng = fastrand::Rng::with_seed(seed);
+        Ok(Self { applications, scripts, rng, clock, playing: JoinSet::new() })
     }
 
-    /// Sends `sessions` that began within the last `span`, more of them by day than by night. `progress` hears
-    /// how many have been sent.
-    pub(super) fn backlog(
+    /// Plays `sessions` that began within the last `span`, more of them by day than by night; those that are not over
+    /// by now go on live. `progress` hears how many have been sent.
+    pub(super) async fn backlog(
         &mut self,
         sessions: u32,
         span: Duration,
         progress: impl Fn(u32),
     ) -> anyhow::Result<()> {
         let now = self.clock.now();
-        let mut pending = Vec::new();
-        for number in 0..sessions {
+        for number in 1..=sessions {
             let start = self.start_in_the_past(now, span);
-            let Some(casting) = cast(&self.scripts, &mut self.rng) else { break };
-            pending.extend(play(&casting, start, &mut self.rng).into_iter().filter(|cue| cue.at <= now));
-            if pending.len() >= CUES_PER_REQUEST {
-                self.send(std::mem::take(&mut pending))?;
+            self.begin(start);
+            if number % SESSIONS_PER_FLUSH == 0 || number == sessions {
+                // The sessions' turn: what lies in the past they do without a pause.
+                tokio::task::yield_now().await;
+                self.delivered()?;
                 progress(number);
             }
         }
-        self.send(pending)?;
-        progress(sessions);
         Ok(())
     }
 
-    /// Plays new sessions in real time until the server goes away.
-    pub(super) fn live(&mut self) -> anyhow::Result<()> {
-        let mut due = BinaryHeap::new();
-        let mut next_session = self.clock.now();
+    /// Plays new sessions in real time, for ever.
+    pub(super) async fn live(&mut self) {
         loop {
-            let now = self.clock.now();
-            if now >= next_session {
-                let Some(casting) = cast(&self.scripts, &mut self.rng) else { return Ok(()) };
-                due.extend(play(&casting, now, &mut self.rng).into_iter().map(ByTime));
-                let gap = -self.rng.f64().max(1e-6).ln() * BETWEEN_SESSIONS_SECONDS;
-                next_session = now.plus_nanos((gap * 1e9) as i64);
-            }
-            let mut ready = Vec::new();
-            while due.peek().is_some_and(|ByTime(cue)| cue.at <= now) {
-                ready.extend(due.pop().map(|ByTime(cue)| cue));
-            }
-            self.send(ready)?;
-            thread::sleep(BATCH);
+            let gap = -self.rng.f64().max(1e-6).ln() * BETWEEN_SESSIONS_SECONDS;
+            tokio::time::sleep(Duration::from_secs_f64(gap)).await;
+            self.begin(self.clock.now());
+            while self.playing.try_join_next().is_some() {}
         }
+    }
+
+    fn begin(&mut self, start: Timestamp) {
+        let Some(casting) = cast(&self.scripts, &mut self.rng) else { return };
+        let Casting { script, environment, .. } = &casting;
+        let Some(telemetry) = self.applications.get(&(script.service.clone(), *environment)) else { return };
+        let session = play(casting, telemetry.clone(), self.clock.clone(), start, self.rng.fork());
+        self.playing.spawn(session);
+    }
+
+    /// Waits until the server has what was played so far.
+    fn delivered(&self) -> anyhow::Result<()> {
+        for telemetry in self.applications.values() {
+            let report = telemetry.flush(PATIENCE);
+            anyhow::ensure!(report.complete && report.lost() == 0, "{}", reason(&report));
+        }
+        Ok(())
     }
 
     fn start_in_the_past(&mut self, now: Timestamp, span: Duration) -> Timestamp {
@@ -98,73 +117,19 @@ impl Feed {
             }
         }
     }
-
-    fn send(&self, cues: Vec<Cue>) -> anyhow::Result<()> {
-        let mut traces = ExportTraceServiceRequest::default();
-        let mut events: Vec<Event> = Vec::new();
-        for cue in cues {
-            match cue.what {
-                Sent::Spans(spans) => traces.resource_spans.push(*spans),
-                Sent::Event(event) => events.push(*event),
-            }
-        }
-        if !traces.resource_spans.is_empty() {
-            self.post("/v1/traces", "application/x-protobuf", &traces.encode_to_vec())?;
-        }
-        if !events.is_empty() {
-            self.post("/api/v1/events", "application/json", &serde_json::to_vec(&events)?)?;
-        }
-        Ok(())
-    }
-
-    /// Posts, waiting for as long as a busy server asks.
-    fn post(&self, path: &str, content_type: &str, body: &[u8]) -> anyhow::Result<()> {
-        let url = format!("{}{path}", self.server);
-        for _ in 0..RETRIES {
-            let mut response = self
-                .agent
-                .post(&url)
-                .content_type(content_type)
-                .send(body)
-                .with_context(|| format!("cannot post to {url}"))?;
-            match response.status().as_u16() {
-                200..=299 => return Ok(()),
-                429 | 503 => {
-                    let wait = response
-                        .headers()
-                        .get("retry-after")
-                        .and_then(|value| value.to_str().ok()?.parse().ok());
-                    thread::sleep(Duration::from_secs(wait.unwrap_or(1)));
-                }
-                status => {
-                    let answer = response.body_mut().read_to_string().unwrap_or_default();
-                    anyhow::bail!("{url} answered {status}: {answer}");
-                }
-            }
-        }
-        anyhow::bail!("{url} was still busy after {RETRIES} tries")
-    }
 }
 
-/// Orders cues so that the heap's greatest is due first.
-struct ByTime(Cue);
-
-impl Ord for ByTime {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.0.at.cmp(&self.0.at)
-    }
+fn telemetry(server: &str, service: &str, environment: &str) -> anyhow::Result<Telemetry> {
+    Telemetry::builder(service)
+        .environment(environment)
+        .version(VERSION)
+        .sampling(Sampling::keep_all())
+        .transport_with(Otlp::new(server), Delivery::default().max_delay(BATCH))
+        .build()
+        .with_context(|| format!("cannot set up the telemetry of {service}"))
 }
 
-impl PartialOrd for ByTime {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
+fn reason(report: &Report) -> String {
+    let error = report.transports.iter().find_map(|transport| transport.last_error.as_deref());
+    format!("{} of what was played did not arrive: {}", report.lost(), error.unwrap_or("too slow"))
 }
-
-impl PartialEq for ByTime {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for ByTime {}

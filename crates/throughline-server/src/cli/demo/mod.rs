@@ -1,21 +1,22 @@
 //! `throughline demo`: a server that feeds itself.
 //!
-//! A script (`scripts.toml`) is cast (`cast`), played out in time (`scene`) and sent over the wire (`feed`), so that
-//! what the dashboard shows has come in through the same doors as anybody's data.
+//! A script (`scripts.toml`) is cast (`cast`) and played out in time (`scene`) by applications that use the SDK and send
+//! over the wire (`feed`), so that what the dashboard shows has come in through the same doors as anybody's data.
 
 mod cast;
 mod feed;
 mod scene;
 mod script;
-mod span;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::feed::Feed;
+use self::script::Script;
 use super::failure::Failure;
 use super::settings::ForServer;
 use super::{logging, serve};
@@ -23,7 +24,7 @@ use crate::app::{self, Addresses};
 use crate::config::{AnalyticsConfig, Config, Engine, GoalConfig, Origin, Values};
 
 /// Run a server that feeds itself the conversations of an imaginary bicycle shop: some days of the past first, then
-/// live. Everything goes in over OTLP, as an application's would.
+/// live. Everything goes in through the SDK over OTLP, as an application's would.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     #[command(flatten)]
@@ -60,9 +61,12 @@ pub(super) fn run(values: &Values, options: &Options) -> Result<(), Failure> {
     let scripts =
         script::all().map_err(|error| Failure::new(format!("the demo's scripts are broken: {error}")))?;
     serve::until_stopped(&config, |Addresses { http, .. }| {
-        let feed = Feed::new(format!("http://{http}"), scripts, options.seed, app::system_clock());
         let (options, kept) = (options.clone(), kept(&config, temporary.path()));
-        std::thread::spawn(move || play(feed, &options, &format!("http://{http}"), &kept));
+        std::thread::spawn(move || {
+            if let Err(error) = play(scripts, &options, &format!("http://{http}"), &kept) {
+                tracing::error!("the demo stopped: {error:#}");
+            }
+        });
     })
 }
 
@@ -82,26 +86,26 @@ fn kept(config: &Config, temporary: &Path) -> String {
     }
 }
 
-/// The past, then the present, until the server goes away.
-fn play(mut feed: Feed, options: &Options, server: &str, kept: &str) {
+/// The past, then the present, until the program ends.
+fn play(scripts: Vec<Arc<Script>>, options: &Options, server: &str, kept: &str) -> anyhow::Result<()> {
     let bar = ProgressBar::new(u64::from(options.sessions));
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} sessions") {
         bar.set_style(style);
     }
     bar.set_message("Sending the past");
     let past = Duration::from_secs(u64::from(options.days) * 86_400);
-    let played = feed.backlog(options.sessions, past, |sent| bar.set_position(u64::from(sent)));
-    bar.finish_and_clear();
-    if let Err(error) = played {
-        tracing::error!("the demo stopped sending: {error:#}");
-        return;
-    }
-    println!(
-        "{} sessions of the past {} days are in, new ones begin every few seconds.\n\n  Open {server}\n\n{kept} Ctrl-C stops.",
-        options.sessions, options.days
-    );
-    if let Err(error) = feed.live() {
-        // The usual reason: the server was told to stop while something was on its way.
-        tracing::debug!("the demo stopped sending: {error:#}");
-    }
+    let mut feed = Feed::new(server, scripts, options.seed, app::system_clock())?;
+    // A runtime of its own: what the demo's applications do costs the server's requests nothing but the processor.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(async {
+        let played = feed.backlog(options.sessions, past, |sent| bar.set_position(u64::from(sent))).await;
+        bar.finish_and_clear();
+        played?;
+        println!(
+            "{} sessions of the past {} days are in, new ones begin every few seconds.\n\n  Open {server}\n\n{kept} Ctrl-C stops.",
+            options.sessions, options.days
+        );
+        feed.live().await;
+        Ok(())
+    })
 }

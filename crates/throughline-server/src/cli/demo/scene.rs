@@ -1,59 +1,54 @@
-//! A script played out in time: every span and event of one session, each with the moment at which an SDK would
-//! have sent it.
+//! A script played out in time, through the SDK, as the application that it imitates would use it.
 
-use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use serde_json::{Value, json};
-use throughline_model::{
-    Actor, Attributes, Event, EventId, Level, Scope, SessionId, SpanId, Timestamp, TraceId,
-};
+use throughline::{ErrorInfo, Observation, ObservationBuilder, ObservationType, Telemetry, Usage, emit};
+use throughline_model::Timestamp;
 
 use super::cast::Casting;
-use super::script::{Step, Turn};
-use super::span::{SpanBuilder, resource_spans};
+use super::script::{Failure, Step, Turn};
+use crate::http::Clock;
 
 const SECOND: i64 = 1_000_000_000;
 
-/// Something to send once its time has come.
-pub(super) struct Cue {
-    pub(super) at: Timestamp,
-    pub(super) what: Sent,
+/// Plays a whole session that begins at `start`. What lies in the past is played at once, the rest when its time comes.
+pub(super) async fn play(
+    casting: Casting,
+    telemetry: Telemetry,
+    clock: Clock,
+    start: Timestamp,
+    rng: fastrand::Rng,
+) {
+    let Casting { script, person, channel, .. } = &casting;
+    let session = telemetry
+        .session()
+        .id(format!("conv_{:012x}", fastrand::u64(..1 << 48)))
+        .actor("user", person.id)
+        .actor_tag("plan", person.plan)
+        .scope("organization", "org_northwind")
+        .attribute("ctx.channel", *channel);
+    let mut stage =
+        Stage { casting: &casting, telemetry: &telemetry, clock, rng, now: start, history: Vec::new() };
+    session
+        .run(async {
+            stage.wait(0).await;
+            emit!(telemetry, "conversation.started", time: stage.now, "ctx.customer.city" => person.city);
+            for (number, turn) in script.turns.iter().enumerate() {
+                let reading = if number == 0 { stage.nanos(0.2, 1.0) } else { stage.pause_between_turns() };
+                stage.wait(reading).await;
+                stage.turn(turn, number + 1).await;
+            }
+        })
+        .await;
 }
 
-pub(super) enum Sent {
-    Spans(Box<ResourceSpans>),
-    Event(Box<Event>),
-}
-
-/// Plays a whole session from `start`; cues come in the order in which they are due within each turn.
-pub(super) fn play(casting: &Casting<'_>, start: Timestamp, rng: &mut fastrand::Rng) -> Vec<Cue> {
-    let session = format!("conv_{:012x}", rng.u64(..1 << 48));
-    let mut stage = Stage { casting, session, rng, now: start, history: Vec::new(), cues: Vec::new() };
-    stage.event("conversation.started", Level::Info, None, &json!({ "ctx.channel": casting.channel }));
-    for (number, turn) in casting.script.turns.iter().enumerate() {
-        let reading = if number == 0 { stage.seconds(0.2, 1.0) } else { stage.pause_between_turns() };
-        stage.now = stage.now.plus_nanos(reading);
-        stage.turn(turn, number);
-    }
-    stage.cues
-}
-
-struct Stage<'a, 'r> {
-    casting: &'a Casting<'a>,
-    session: String,
-    rng: &'r mut fastrand::Rng,
+struct Stage<'a> {
+    casting: &'a Casting,
+    telemetry: &'a Telemetry,
+    clock: Clock,
+    rng: fastrand::Rng,
     now: Timestamp,
     /// What was said so far, as `gen_ai.input.messages` has it.
     history: Vec<Value>,
-    cues: Vec<Cue>,
-}
-
-/// A turn being played: its ids, and what its model calls are given.
-struct Scene {
-    trace: TraceId,
-    root: SpanId,
-    start: Timestamp,
-    user: String,
-    tags: Vec<String>,
 }
 
 /// One call of the model.
@@ -61,268 +56,204 @@ struct ModelCall<'t> {
     output: Value,
     words_out: u64,
     thought: Option<&'t str>,
-    failure: Option<(&'t str, &'t str)>,
+    failure: Option<&'t Failure>,
 }
 
-impl Stage<'_, '_> {
-    fn turn(&mut self, turn: &Turn, number: usize) {
-        let blanks = &self.casting.blanks;
-        let scene = Scene {
-            trace: self.trace_id(),
-            root: self.span_id(),
-            start: self.now,
-            user: blanks.fill(&turn.user),
-            tags: self.casting.script.tags.iter().chain(&turn.tags).cloned().collect(),
-        };
-        self.history.push(text_message("user", &scene.user));
+impl Stage<'_> {
+    async fn turn(&mut self, turn: &Turn, number: usize) {
+        let Casting { script, person, channel, blanks, .. } = self.casting;
+        let (user, answer) = (blanks.fill(&turn.user), turn.answer.as_deref().map(|text| blanks.fill(text)));
+        let root = self
+            .telemetry
+            .trace(&script.name)
+            .kind(ObservationType::Chain)
+            .start_time(self.now)
+            .input(user.as_str())
+            .tags(script.tags.iter().chain(&turn.tags))
+            .attribute("throughline.metadata.channel", *channel)
+            .attribute("throughline.metadata.plan", person.plan)
+            .attribute("throughline.metadata.turn", number as u64)
+            .start();
+        self.history.push(text_message("user", &user));
+        root.follow(self.answer(turn, answer.as_deref())).await;
+        let before_end = self.nanos(0.002, 0.03);
+        self.wait(before_end).await;
+        if let Some(answer) = answer {
+            root.set_output(answer);
+        }
+        if let Some(failure) = &turn.fails {
+            root.set_error(error(failure));
+            root.enter(|| {
+                emit!(self.telemetry, error, "conversation.turn_failed", error: error(failure), time: self.now,
+                    "ctx.turn" => number as u64);
+            });
+        }
+        root.end_at(self.now);
+        if turn.tags.iter().any(|tag| tag == "conversion") {
+            emit!(self.telemetry, "goal.reached", time: self.now, "ctx.goal" => "conversion");
+        }
+    }
+
+    /// What the application does between a message and its answer.
+    async fn answer(&mut self, turn: &Turn, answer: Option<&str>) {
         let mut thought = None;
         for step in &turn.steps {
             match step {
                 Step::Think { think } => thought = Some(think.as_str()),
-                step => self.step(&scene, step, thought.take()),
+                step => self.step(step, thought.take()).await,
             }
         }
-        let answer = turn.answer.as_deref().map(|answer| self.casting.blanks.fill(answer));
-        let failure = turn.fails.as_ref().map(|fails| (fails.error.as_str(), fails.message.as_str()));
-        let output = answer.as_deref().map_or(Value::Null, |answer| text_message("assistant", answer));
-        let words_out = answer.as_deref().map_or(0, words);
-        self.model_call(&scene, &ModelCall { output: output.clone(), words_out, thought, failure });
+        let output = answer.map_or(Value::Null, |answer| text_message("assistant", answer));
+        let words_out = answer.map_or(0, words);
+        let failure = turn.fails.as_ref();
+        self.model_call(ModelCall { output: output.clone(), words_out, thought, failure }).await;
         if !output.is_null() {
             self.history.push(output);
         }
-        self.end_turn(&scene, answer.as_deref(), failure, number);
-        if turn.tags.iter().any(|tag| tag == "conversion") {
-            self.event("goal.reached", Level::Info, None, &json!({ "ctx.goal": "conversion" }));
-        }
     }
 
-    fn end_turn(
-        &mut self,
-        scene: &Scene,
-        answer: Option<&str>,
-        failure: Option<(&str, &str)>,
-        number: usize,
-    ) {
-        let end = self.now.plus_nanos(self.seconds(0.002, 0.03));
-        let casting = self.casting;
-        let metadata = json!({ "channel": casting.channel, "plan": casting.person.plan, "turn": number + 1 });
-        let mut root = SpanBuilder::new(scene.trace, scene.root, None, &casting.script.name)
-            .during(scene.start, end)
-            .text("gen_ai.operation.name", "invoke_workflow")
-            .text("session.id", &self.session)
-            .text("user.id", casting.person.id)
-            .texts("tag.tags", &scene.tags)
-            .text("metadata", metadata.to_string())
-            .text("input.value", &scene.user);
-        if let Some(answer) = answer {
-            root = root.text("output.value", answer);
-        }
-        if let Some((error, message)) = failure {
-            root = root.failed(error, message);
-        }
-        self.now = end;
-        self.send(root);
-        if let Some((error, message)) = failure {
-            let error = throughline_model::ErrorInfo {
-                name: error.into(),
-                message: message.into(),
-                ..Default::default()
-            };
-            self.event(
-                "conversation.turn_failed",
-                Level::Error,
-                Some((scene.trace, error)),
-                &json!({ "ctx.turn": number + 1 }),
-            );
-        }
-    }
-
-    fn step(&mut self, scene: &Scene, step: &Step, thought: Option<&str>) {
+    async fn step(&mut self, step: &Step, thought: Option<&str>) {
         match step {
             Step::Think { .. } => {}
             Step::Embed { embed } => {
-                let took = self.seconds(0.03, 0.12);
-                let span = self
-                    .child(scene, "embeddings text-embedding-3-small", took)
-                    .text("gen_ai.operation.name", "embeddings")
-                    .text("gen_ai.provider.name", "openai")
-                    .text("gen_ai.request.model", "text-embedding-3-small")
-                    .text("input.value", embed)
-                    .int("gen_ai.usage.input_tokens", tokens(words(embed)));
-                self.send(span);
+                let embedding = self
+                    .begin(ObservationType::Embedding, "embeddings text-embedding-3-small")
+                    .await
+                    .provider("openai")
+                    .model("text-embedding-3-small")
+                    .input(embed.as_str())
+                    .start();
+                let took = self.nanos(0.03, 0.12);
+                self.wait(took).await;
+                embedding.set_usage(Usage { input_uncached: tokens(words(embed)), ..Usage::default() });
+                embedding.end_at(self.now);
             }
             Step::Retrieve { retrieve, documents } => {
-                let took = self.seconds(0.06, 0.4);
-                let found: Vec<Value> = documents.iter().map(|text| json!({ "content": text })).collect();
-                let span = self
-                    .child(scene, "retrieve", took)
-                    .text("gen_ai.operation.name", "retrieval")
-                    .text("input.value", retrieve)
-                    .text("output.value", Value::from(found).to_string());
-                self.send(span);
+                let found = documents.iter().map(|text| json!({ "content": text })).collect::<Vec<_>>();
+                let took = self.nanos(0.06, 0.4);
+                self.retrieve(retrieve, took, Ok(found.into())).await;
             }
-            Step::RetrieveFails { retrieve_fails, error, message } => {
-                let took = self.seconds(0.5, 1.5);
-                let span = self
-                    .child(scene, "retrieve", took)
-                    .text("gen_ai.operation.name", "retrieval")
-                    .text("input.value", retrieve_fails)
-                    .failed(error, message);
-                self.send(span);
+            Step::RetrieveFails { retrieve_fails, failure } => {
+                let took = self.nanos(0.5, 1.5);
+                self.retrieve(retrieve_fails, took, Err(failure)).await;
             }
             Step::Tool { tool, arguments, result } => {
-                self.tool(scene, (tool, arguments), Ok(result), thought)
+                let result = self.casting.blanks.fill(result);
+                self.tool(tool, arguments, Ok(result), thought).await;
             }
-            Step::ToolFails { tool_fails, arguments, error, message } => {
-                self.tool(scene, (tool_fails, arguments), Err((error, message)), thought);
+            Step::ToolFails { tool_fails, arguments, failure } => {
+                self.tool(tool_fails, arguments, Err(failure), thought).await;
             }
         }
     }
 
+    async fn retrieve(&mut self, query: &str, took: i64, outcome: Result<Value, &Failure>) {
+        let retrieval = self.begin(ObservationType::Retriever, "retrieve").await.input(query).start();
+        self.wait(took).await;
+        self.end(&retrieval, outcome);
+    }
+
     /// The model asks for a tool, the tool runs, and both join the history.
-    fn tool(
+    async fn tool(
         &mut self,
-        scene: &Scene,
-        (name, arguments): (&str, &str),
-        outcome: Result<&String, (&String, &String)>,
+        name: &str,
+        arguments: &str,
+        outcome: Result<String, &Failure>,
         thought: Option<&str>,
     ) {
         let call_id = format!("call_{:08x}", self.rng.u32(..));
-        let arguments = self.casting.blanks.fill(arguments);
-        let parsed = serde_json::from_str(&arguments).unwrap_or_else(|_| Value::from(arguments.as_str()));
+        let arguments = parsed(&self.casting.blanks.fill(arguments));
         let asked = json!({ "role": "assistant", "finish_reason": "tool_call",
-            "parts": [{ "type": "tool_call", "id": call_id, "name": name, "arguments": parsed }] });
-        self.model_call(scene, &ModelCall { output: asked.clone(), words_out: 18, thought, failure: None });
+            "parts": [{ "type": "tool_call", "id": call_id, "name": name, "arguments": arguments }] });
+        self.model_call(ModelCall { output: asked.clone(), words_out: 18, thought, failure: None }).await;
         self.history.push(asked);
 
-        let took = self.seconds(0.05, if outcome.is_err() { 5.0 } else { 0.9 });
-        let span = self
-            .child(scene, format!("execute_tool {name}"), took)
-            .text("gen_ai.operation.name", "execute_tool")
-            .text("gen_ai.tool.name", name)
-            .text("gen_ai.tool.call.id", &call_id)
-            .text("gen_ai.tool.call.arguments", &arguments);
-        let (span, response) = match outcome {
-            Ok(result) => {
-                let result = self.casting.blanks.fill(result);
-                (span.text("gen_ai.tool.call.result", &result), result)
-            }
-            Err((error, message)) => (span.failed(error, message), format!("{error}: {message}")),
+        let tool = self
+            .begin(ObservationType::Tool, &format!("execute_tool {name}"))
+            .await
+            .attribute("gen_ai.tool.name", name)
+            .attribute("gen_ai.tool.call.id", &call_id)
+            .input(arguments)
+            .start();
+        let took = self.nanos(0.05, if outcome.is_err() { 5.0 } else { 0.9 });
+        self.wait(took).await;
+        let response = match &outcome {
+            Ok(result) => result.clone(),
+            Err(Failure { error, message }) => format!("{error}: {message}"),
         };
-        self.send(span);
+        self.end(&tool, outcome.map(|result| parsed(&result)));
         self.history.push(json!({ "role": "tool",
             "parts": [{ "type": "tool_call_response", "id": call_id, "response": response }] }));
     }
 
-    fn model_call(&mut self, scene: &Scene, call: &ModelCall<'_>) {
+    async fn model_call(&mut self, call: ModelCall<'_>) {
         let script = &self.casting.script;
-        let first_token = self.seconds(0.25, 1.1);
-        let writing = i64::try_from(call.words_out).unwrap_or(0) * SECOND / 60;
-        let thinking =
-            call.thought.map_or(0, |thought| i64::try_from(words(thought)).unwrap_or(0) * SECOND / 25);
-        let took =
-            if call.failure.is_some() { self.seconds(0.1, 0.7) } else { first_token + thinking + writing };
-        let history = Value::from(self.history.clone()).to_string();
-        let prompt = 620 + tokens(words(&script.system) + words(&history));
-        let span = self
-            .child(scene, format!("chat {}", script.model), took)
-            .text("gen_ai.operation.name", "chat")
-            .text("gen_ai.provider.name", provider(&script.model))
-            .text("gen_ai.request.model", &script.model)
-            .float("gen_ai.request.temperature", 0.3)
-            .int("gen_ai.request.max_tokens", 1024)
-            .text(
-                "gen_ai.system_instructions",
-                json!([{ "type": "text", "content": script.system }]).to_string(),
-            )
-            .text("gen_ai.input.messages", history);
-        let span = match call.failure {
-            Some((error, message)) => span.failed(error, message),
-            None => {
-                let reasoning = call.thought.map_or(0, |thought| tokens(words(thought)) * 6);
-                let cached = if self.history.len() > 1 { prompt * 3 / 4 / 64 * 64 } else { 0 };
-                span.text("gen_ai.response.model", &script.model)
-                    .text(
-                        "gen_ai.output.messages",
-                        json!([with_thought(&call.output, call.thought)]).to_string(),
-                    )
-                    .float("gen_ai.response.time_to_first_chunk", first_token as f64 / 1e9)
-                    .int("gen_ai.usage.input_tokens", prompt)
-                    .int("gen_ai.usage.cache_read.input_tokens", cached)
-                    .int("gen_ai.usage.output_tokens", tokens(call.words_out) + reasoning)
-                    .int("gen_ai.usage.reasoning.output_tokens", reasoning)
-            }
-        };
-        self.send(span);
+        let system = json!([{ "type": "text", "content": script.system }]);
+        let history = Value::from(self.history.clone());
+        let prompt = 620 + tokens(words(&script.system) + words(&history.to_string()));
+        let generation = self
+            .begin(ObservationType::Generation, &format!("chat {}", script.model))
+            .await
+            .provider(provider(&script.model))
+            .model(&script.model)
+            .parameter("temperature", 0.3)
+            .parameter("max_tokens", 1024)
+            .attribute("gen_ai.system_instructions", throughline::json(&system))
+            .input(history)
+            .start();
+        if let Some(failure) = call.failure {
+            let took = self.nanos(0.1, 0.7);
+            self.wait(took).await;
+            return self.end(&generation, Err(failure));
+        }
+        let (first_token, thinking) = (self.nanos(0.25, 1.1), call.thought.map_or(0, words));
+        self.wait(first_token).await;
+        generation.first_token_at(self.now);
+        self.wait(seconds_for(thinking, 25) + seconds_for(call.words_out, 60)).await;
+        let cached = if self.history.len() > 1 { prompt * 3 / 4 / 64 * 64 } else { 0 };
+        generation.set_model(&script.model);
+        generation.set_usage(Usage {
+            input_uncached: prompt - cached,
+            cache_read: cached,
+            output: tokens(call.words_out),
+            reasoning: tokens(thinking) * 6,
+            ..Usage::default()
+        });
+        self.end(&generation, Ok(json!([with_thought(call.output, call.thought)])));
     }
 
-    /// A child of the turn's root that takes so long from now; afterwards it is then.
-    fn child(&mut self, scene: &Scene, name: impl Into<String>, took: i64) -> SpanBuilder {
-        let start = self.now.plus_nanos(self.seconds(0.001, 0.02));
-        self.now = start.plus_nanos(took);
-        SpanBuilder::new(scene.trace, self.span_id(), Some(scene.root), name).during(start, self.now)
+    /// A part of what the application is at, about to start.
+    async fn begin(&mut self, kind: ObservationType, name: &str) -> ObservationBuilder {
+        let idle = self.nanos(0.001, 0.02);
+        self.wait(idle).await;
+        self.telemetry.observation(kind, name).start_time(self.now)
     }
 
-    fn send(&mut self, span: SpanBuilder) {
-        let at = span.end();
-        let script = &self.casting.script;
-        let spans =
-            resource_spans(&script.service, "2026.11.2", self.casting.environment, vec![span.build()]);
-        self.cues.push(Cue { at, what: Sent::Spans(Box::new(spans)) });
+    fn end(&self, observation: &Observation, outcome: Result<Value, &Failure>) {
+        match outcome {
+            Ok(output) => observation.set_output(output),
+            Err(failure) => observation.set_error(error(failure)),
+        }
+        observation.end_at(self.now);
     }
 
-    fn event(
-        &mut self,
-        name: &str,
-        level: Level,
-        failed: Option<(TraceId, throughline_model::ErrorInfo)>,
-        attributes: &Value,
-    ) {
-        let person = self.casting.person;
-        let (trace_id, error) = failed.unzip();
-        let event = Event {
-            id: EventId::from(format!("evt_{:016x}", self.rng.u64(..))),
-            name: name.to_owned(),
-            time: self.now,
-            level,
-            service: self.casting.script.service.clone(),
-            environment: self.casting.environment.to_owned(),
-            version: Some("2026.11.2".to_owned()),
-            session_id: Some(SessionId::from(self.session.as_str())),
-            trace_id,
-            span_id: None,
-            actor: Some(Actor {
-                kind: "user".to_owned(),
-                id: Some(person.id.to_owned()),
-                tags: tags("plan", person.plan),
-            }),
-            scope: Some(Scope {
-                kind: "organization".into(),
-                id: "org_northwind".into(),
-                tags: Attributes::new(),
-            }),
-            attributes: attributes.as_object().cloned().unwrap_or_default(),
-            error,
-            source: None,
-        };
-        self.cues.push(Cue { at: self.now, what: Sent::Event(Box::new(event)) });
+    /// So many nanoseconds later.
+    async fn wait(&mut self, nanos: i64) {
+        self.now = self.now.plus_nanos(nanos);
+        let ahead = self.now.nanos_since(self.clock.now());
+        if let Ok(ahead @ 1..) = u64::try_from(ahead) {
+            tokio::time::sleep(std::time::Duration::from_nanos(ahead)).await;
+        }
     }
 
     /// Mostly a few seconds of reading and typing; now and then somebody goes for lunch.
     fn pause_between_turns(&mut self) -> i64 {
-        if self.rng.u8(..14) == 0 { self.seconds(400.0, 1500.0) } else { self.seconds(4.0, 45.0) }
+        if self.rng.u8(..14) == 0 { self.nanos(400.0, 1500.0) } else { self.nanos(4.0, 45.0) }
     }
 
-    fn seconds(&mut self, least: f64, most: f64) -> i64 {
+    /// Between so many seconds, rather fewer than more.
+    fn nanos(&mut self, least: f64, most: f64) -> i64 {
         ((least + (most - least) * self.rng.f64() * self.rng.f64()) * 1e9) as i64
-    }
-
-    fn trace_id(&mut self) -> TraceId {
-        TraceId::from_bytes((self.rng.u128(1..)).to_be_bytes()).unwrap_or_default()
-    }
-
-    fn span_id(&mut self) -> SpanId {
-        SpanId::from_bytes(self.rng.u64(1..).to_be_bytes()).unwrap_or_default()
     }
 }
 
@@ -330,16 +261,20 @@ fn text_message(role: &str, text: &str) -> Value {
     json!({ "role": role, "parts": [{ "type": "text", "content": text }] })
 }
 
-fn with_thought(output: &Value, thought: Option<&str>) -> Value {
-    let mut output = output.clone();
+fn with_thought(mut output: Value, thought: Option<&str>) -> Value {
     if let (Some(thought), Some(parts)) = (thought, output.get_mut("parts").and_then(Value::as_array_mut)) {
         parts.insert(0, json!({ "type": "reasoning", "content": thought }));
     }
     output
 }
 
-fn tags(key: &str, value: &str) -> Attributes {
-    Attributes::from_iter([(key.to_owned(), Value::from(value))])
+fn error(Failure { error, message }: &Failure) -> ErrorInfo {
+    ErrorInfo { name: error.clone(), message: message.clone(), ..ErrorInfo::default() }
+}
+
+/// JSON, or else a text.
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
 fn provider(model: &str) -> &'static str {
@@ -359,50 +294,63 @@ fn tokens(words: u64) -> u64 {
     (words * 4).div_ceil(3)
 }
 
+/// Nanoseconds for so many words at so many a second.
+fn seconds_for(words: u64, a_second: i64) -> i64 {
+    i64::try_from(words).unwrap_or(0) * SECOND / a_second
+}
+
 #[cfg(test)]
 mod tests {
-    use opentelemetry_proto::tonic::trace::v1::Span;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use throughline::testing::Memory;
 
     use super::*;
-    use crate::cli::demo::{cast, script};
+    use crate::cli::demo::cast::cast;
+    use crate::cli::demo::script;
 
-    const START: Timestamp = Timestamp::from_nanos(1_795_000_000_000_000_000);
+    const START: Timestamp = Timestamp::from_nanos(1_750_000_000_000_000_000);
 
-    fn spans(cues: &[Cue]) -> Vec<(Timestamp, &Span)> {
-        let spans = cues.iter().filter_map(|cue| match &cue.what {
-            Sent::Spans(spans) => Some((cue.at, &spans.scope_spans[0].spans[0])),
-            Sent::Event(_) => None,
-        });
-        spans.collect()
+    /// What the session leaves when all of it lies in the past.
+    fn played(scripts: &[Arc<script::Script>], seed: u64) -> Memory {
+        let memory = Memory::new();
+        let telemetry = Telemetry::builder("demo").environment("test").transport(memory.clone()).build();
+        let telemetry = telemetry.unwrap();
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let casting = cast(scripts, &mut rng).unwrap();
+        let session = play(casting, telemetry.clone(), crate::app::system_clock(), START, rng);
+        // Nothing to wait for, so no timer is needed.
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(session);
+        assert!(telemetry.flush(Duration::from_secs(20)).complete);
+        memory
     }
 
     #[test]
-    fn every_script_plays_and_sends_each_span_when_it_ends() {
-        let scripts = script::all().unwrap();
-        for only in scripts.chunks(1) {
-            let casting = cast::cast(only, &mut fastrand::Rng::with_seed(3)).unwrap();
-            let cues = play(&casting, START, &mut fastrand::Rng::with_seed(3));
-            let spans = spans(&cues);
-            let roots = spans.iter().filter(|(_, span)| span.parent_span_id.is_empty());
-            assert_eq!(roots.count(), only[0].turns.len(), "one trace for each turn of {}", only[0].name);
-            for (at, span) in spans {
-                assert_eq!(at.as_nanos().unsigned_abs(), span.end_time_unix_nano);
-                assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
-                let names_session = span.attributes.iter().any(|attribute| attribute.key == "session.id");
-                assert_eq!(names_session, span.parent_span_id.is_empty(), "only roots name the session");
+    fn every_script_is_one_session_with_a_trace_for_each_turn() {
+        for only in script::all().unwrap().chunks(1) {
+            let memory = played(only, 3);
+            let (spans, events) = (memory.spans(), memory.events());
+            let roots: Vec<_> = spans.iter().filter(|span| span.parent_id.is_none()).collect();
+            assert_eq!(roots.len(), only[0].turns.len(), "{}", only[0].name);
+            let session = events[0].session_id.clone().unwrap();
+            assert_eq!((events[0].name.as_str(), events[0].time), ("conversation.started", START));
+            for span in &spans {
+                assert_eq!(span.session.as_ref().unwrap().session_id, session);
+                assert!(START <= span.start_time && span.start_time <= span.end_time);
+                let root = roots.iter().find(|root| root.trace_id == span.trace_id).unwrap();
+                assert!(root.start_time <= span.start_time && span.end_time <= root.end_time);
+                assert!(span.parent_id.is_none_or(|parent| parent == root.span_id));
             }
-            assert!(cues.iter().all(|cue| cue.at >= START));
+            assert!(events.iter().all(|event| event.session_id.as_ref() == Some(&session)));
         }
     }
 
     #[test]
     fn no_blank_is_left_open() {
         let scripts = script::all().unwrap();
-        let mut rng = fastrand::Rng::with_seed(5);
-        for _ in 0..60 {
-            let casting = cast::cast(&scripts, &mut rng).unwrap();
-            let cues = play(&casting, START, &mut rng);
-            for (_, span) in spans(&cues) {
+        for seed in 0..60 {
+            for span in played(&scripts, seed).spans() {
                 let text = format!("{span:?}");
                 for blank in ["{name}", "{city}", "{product}", "{order}", "{amount}", "{number}"] {
                     assert!(!text.contains(blank), "{blank} in {text}");

@@ -1,5 +1,7 @@
 //! The conversations the demo plays, read from `scripts.toml`.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 /// One conversation as written.
@@ -46,9 +48,9 @@ pub(super) enum Step {
     Think { think: String },
     Embed { embed: String },
     Retrieve { retrieve: String, documents: Vec<String> },
-    RetrieveFails { retrieve_fails: String, error: String, message: String },
+    RetrieveFails { retrieve_fails: String, failure: Failure },
     Tool { tool: String, arguments: String, result: String },
-    ToolFails { tool_fails: String, arguments: String, error: String, message: String },
+    ToolFails { tool_fails: String, arguments: String, failure: Failure },
 }
 
 /// What the blanks of one session's script are filled with.
@@ -80,6 +82,6 @@ struct Scripts {
 }
 
 /// The scripts that ship with the binary.
-pub(super) fn all() -> Result<Vec<Script>, toml::de::Error> {
-    Ok(toml::from_str::<Scripts>(include_str!("scripts.toml"))?.script)
+pub(super) fn all() -> Result<Vec<Arc<Script>>, toml::de::Error> {
+    Ok(toml::from_str::<Scripts>(include_str!("scripts.toml"))?.script.into_iter().map(Arc::new).collect())
 }
