@@ -27,6 +27,11 @@ impl Address {
         Self::page(&format!("{folder}/{}", utf8_percent_encode(id, KEPT)))
     }
 
+    /// A part of the page that an address without parameters leads to.
+    pub(super) fn of_part(whole: &Self, name: &str) -> Self {
+        Self::page(&format!("{}/{name}", whole.path))
+    }
+
     pub(super) fn session(id: &str) -> Self {
         Self::of("/sessions", id)
     }

@@ -18,12 +18,13 @@ const CSS: &str = concat!(
     include_str!("../../assets/session.css"),
     include_str!("../../assets/trace.css"),
     include_str!("../../assets/analytics.css"),
+    include_str!("../../assets/replay.css"),
 );
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, type, content.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 11] = [
     ("app.css", "text/css; charset=utf-8", CSS),
     ("app.js", JAVASCRIPT, include_str!("../../assets/app.js")),
     ("copy.js", JAVASCRIPT, include_str!("../../assets/copy.js")),
@@ -31,6 +32,7 @@ const FILES: [(&str, &str, &str); 10] = [
     ("live.js", JAVASCRIPT, include_str!("../../assets/live.js")),
     ("logo.svg", "image/svg+xml", include_str!("../../assets/logo.svg")),
     ("menus.js", JAVASCRIPT, include_str!("../../assets/menus.js")),
+    ("replay.js", JAVASCRIPT, include_str!("../../assets/replay.js")),
     ("swap.js", JAVASCRIPT, include_str!("../../assets/swap.js")),
     ("theme.js", JAVASCRIPT, include_str!("../../assets/theme.js")),
     ("times.js", JAVASCRIPT, include_str!("../../assets/times.js")),

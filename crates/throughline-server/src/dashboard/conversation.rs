@@ -13,7 +13,7 @@ use throughline_model::{Observation, ObservationType};
 use super::address::Address;
 use super::event_list::Failure;
 use super::history::{History, fingerprint};
-use super::message::{Message, Room, piece};
+use super::message::{Message, Moment, Room, piece};
 use super::notation;
 use super::passage;
 use crate::domain::query::TraceDetail;
@@ -30,6 +30,7 @@ pub(super) enum Entry {
     Failed {
         failure: Failure,
         href: String,
+        moment: Moment,
     },
     /// So many entries are left out.
     More {
@@ -96,18 +97,30 @@ struct Teller<'a> {
     told: bool,
     /// The tools that were called, by the id of the call.
     tools: HashMap<String, String>,
+    /// When what is told now was said.
+    moment: Moment,
     /// The last answer's text, which what surrounds the call may repeat.
     answer: String,
 }
 
 impl<'a> Teller<'a> {
     fn new(history: &'a mut History, room: &'a mut Room) -> Self {
-        Self { history, room, entries: Vec::new(), told: false, tools: HashMap::new(), answer: String::new() }
+        Self {
+            history,
+            room,
+            entries: Vec::new(),
+            told: false,
+            tools: HashMap::new(),
+            moment: Moment::default(),
+            answer: String::new(),
+        }
     }
 
     fn generation(&mut self, call: &Observation) {
         let href = observation_href(call);
+        self.moment = Moment::at(call.start_time);
         self.input(&message::conversation(call.input.as_ref(), None), &href);
+        self.moment = Moment::given_by(call);
         let mut output = message::conversation(None, call.output.as_ref());
         output.retain(|said| !is_blank(said));
         for said in &output {
@@ -119,9 +132,11 @@ impl<'a> Teller<'a> {
             self.answer = text;
             self.history.add(fingerprint(said));
             self.message(said, figures(call, said), &href);
+            // Told once, however many messages there are.
+            (self.moment.tokens, self.moment.cost) = (0, None);
         }
         if let Some(failure) = failure(call) {
-            self.entries.push(Entry::Failed { failure, href });
+            self.entries.push(Entry::Failed { failure, href, moment: Moment::at(call.end_time) });
         }
     }
 
@@ -153,6 +168,7 @@ impl<'a> Teller<'a> {
 
     fn tool(&mut self, call: &Observation) {
         let href = observation_href(call);
+        self.moment = Moment::given_by(call);
         let tool = call.tool.as_ref();
         let name = tool.and_then(|tool| tool.name.clone()).unwrap_or_else(|| call.name.clone());
         let id = tool.and_then(|tool| tool.call_id.clone());
@@ -180,14 +196,16 @@ impl<'a> Teller<'a> {
             self.message(&said, vec![notation::duration(call.duration)], &href);
         }
         if let Some(failure) = failure(call) {
-            self.entries.push(Entry::Failed { failure, href });
+            self.entries.push(Entry::Failed { failure, href, moment: Moment::at(call.end_time) });
         }
     }
 
     /// A trace without model calls that say anything: its own input and output.
     fn whole_trace(&mut self, detail: &TraceDetail) {
         let href = Address::trace(detail.trace.id).to_string();
+        self.moment = Moment::at(detail.trace.start_time);
         self.input(&message::conversation(detail.trace.input.as_ref(), None), &href);
+        self.moment = Moment { to: detail.trace.end_time, ..Moment::at(detail.trace.start_time) };
         for said in message::conversation(None, detail.trace.output.as_ref()) {
             self.message(&said, Vec::new(), &href);
         }
@@ -198,7 +216,8 @@ impl<'a> Teller<'a> {
                 && !told.contains(&failure.message)
             {
                 told.push(failure.message.clone());
-                self.entries.push(Entry::Failed { failure, href: observation_href(observation) });
+                let moment = Moment::at(observation.end_time);
+                self.entries.push(Entry::Failed { failure, href: observation_href(observation), moment });
             }
         }
     }
@@ -214,7 +233,8 @@ impl<'a> Teller<'a> {
             let name = if let Part::ToolResult { id, .. } = part { tool(id.as_ref()) } else { None };
             piece(part, &said.role, name.map(String::as_str), self.room)
         });
-        let message = Message::new(said, pieces.collect(), figures, href);
+        let mut message = Message::new(said, pieces.collect(), figures, href);
+        message.moment = Some(self.moment.clone());
         if !message.pieces.is_empty() {
             self.told = true;
             self.entries.push(Entry::Message(message));

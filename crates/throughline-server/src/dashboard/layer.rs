@@ -112,7 +112,7 @@ fn cancelled(observation: &Observation) -> String {
 }
 
 /// A layer's name without its kind in front, and its kind.
-pub(super) fn name<'o>(observation: &'o Observation) -> (&'o str, Option<&'o str>) {
+pub(super) fn name(observation: &Observation) -> (&str, Option<&str>) {
     let kind = text(observation, "layer.kind").filter(|_| observation.kind == ObservationType::Layer);
     let short = kind.and_then(|kind| observation.name.strip_prefix(kind)?.strip_prefix(' '));
     short.map_or((observation.name.as_str(), None), |short| (short, kind))

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use throughline_model::message::{Message as Said, Part};
+use throughline_model::{Money, Observation, Timestamp};
 
 use super::notation;
 use super::passage::{self, JsonText, Passage};
@@ -16,7 +17,36 @@ pub(super) struct Message {
     pub figures: Vec<String>,
     /// The observation it comes from.
     pub href: String,
+    /// When it was said, as far as an observation tells.
+    pub moment: Option<Moment>,
     pub pieces: Vec<Piece>,
+}
+
+/// When something was said, from its first word to its last, and what it took.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Moment {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub tokens: u64,
+    pub cost: Option<Money>,
+}
+
+impl Moment {
+    /// Nothing takes time here.
+    pub(super) fn at(time: Timestamp) -> Self {
+        Self { from: time, to: time, tokens: 0, cost: None }
+    }
+
+    /// What a call gives, from its first token on if that is known.
+    pub(super) fn given_by(call: &Observation) -> Self {
+        let first = call.time_to_first_token.filter(|ms| ms.is_finite() && *ms > 0.0).unwrap_or_default();
+        Self {
+            from: call.start_time.plus_nanos((first * 1e6) as i64).min(call.end_time),
+            to: call.end_time,
+            tokens: call.total_tokens.unwrap_or_default(),
+            cost: call.cost.or(call.given_cost),
+        }
+    }
 }
 
 /// A piece of a message.
@@ -51,7 +81,7 @@ impl Message {
             .filter(|_| role != "tool")
             .map(|name| format!(" {}", notation::line(name, 60)));
         let who = format!("{}{}", notation::line(who, 40), name.unwrap_or_default());
-        Self { role, who, figures, href: href.to_owned(), pieces }
+        Self { role, who, figures, href: href.to_owned(), moment: None, pieces }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The pages: sessions, one session, one trace, events, analytics, live. Every state of every page is an address, and every page
+//! The pages: sessions, one session and its replay, one trace, events, analytics, live. Every state of every page is an address, and every page
 //! is complete without JavaScript, except that the live page needs it.
 //!
 //! A page is a struct and the template of the same name; what it shows is worked out in plain values before the
@@ -22,6 +22,7 @@ mod message;
 mod notation;
 mod passage;
 mod record_panel;
+mod replay_page;
 #[cfg(test)]
 mod sample;
 mod session_header;
@@ -51,6 +52,7 @@ pub fn routes() -> Router<http::State> {
         .route("/", get(async || Redirect::to("/sessions")))
         .route("/sessions", get(sessions_page::sessions))
         .route("/sessions/{id}", get(session_page::session))
+        .route("/sessions/{id}/replay", get(replay_page::replay))
         .route("/traces", get(traces_page::traces))
         .route("/traces/{id}", get(trace_page::trace))
         .route("/events", get(events_page::events))

@@ -99,6 +99,7 @@ struct SessionPage {
     next_events: Option<String>,
     json: JsonText,
     json_href: String,
+    replay_href: String,
 }
 
 struct Tab {
@@ -226,6 +227,7 @@ impl SessionPage {
             events: Vec::new(),
             next_events: None,
             json: JsonText::default(),
+            replay_href: Address::of_part(&Address::session(session.id.as_str()), "replay").to_string(),
             json_href: Address::of("/api/v1/sessions", session.id.as_str()).to_string(),
         }
     }

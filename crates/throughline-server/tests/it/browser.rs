@@ -164,6 +164,7 @@ async fn everything(browser: &Browser, server: &TestServer, shelf: &Shelf) {
     later_turns_come_when_scrolled_to(browser, server).await;
     light_and_dark(browser, server).await;
     arrivals_are_shown_live(browser, server, shelf).await;
+    a_session_is_played_again(browser, server).await;
     assert_eq!(browser.complaints().await, [""; 0]);
     narrow_and_wide(browser, server).await;
     assert_eq!(browser.complaints().await, [""; 0]);
@@ -293,6 +294,39 @@ async fn arrivals_are_shown_live(browser: &Browser, server: &TestServer, shelf: 
     );
 }
 
+async fn a_session_is_played_again(browser: &Browser, server: &TestServer) {
+    const SHOWN: &str = "document.querySelectorAll('.frame:not([hidden])').length";
+    let path = "/sessions/conversation-long/replay";
+    browser.open(server, &format!("{path}?t=0")).await;
+    let all = browser.run("return document.querySelectorAll('.frame').length").await.as_u64().unwrap();
+    let first = browser.run(&format!("return {SHOWN}")).await.as_u64().unwrap();
+    assert!(first < all && all > 20, "{first} of {all} frames at the beginning");
+    browser.press("\u{e014}\u{e014}\u{e014}").await;
+    browser
+        .until(&format!(
+            "return {SHOWN} > {first} && Number(new URL(location.href).searchParams.get('t')) > 0"
+        ))
+        .await;
+    // The address leads back to the same moment.
+    let (shown, here) =
+        (browser.run(&format!("return {SHOWN}")).await, browser.client.current_url().await.unwrap());
+    browser.client.goto(here.as_str()).await.unwrap();
+    browser.until(&format!("return {SHOWN} === {shown}")).await;
+    browser.press("\u{e012}").await;
+    browser.until(&format!("return {SHOWN} < {shown}")).await;
+    // Played at its fastest it goes on by itself, and stops when told.
+    browser.run("document.querySelector('[data-do=speed]').value = '20'").await;
+    browser.press(" ").await;
+    browser.until(&format!("return {SHOWN} > {shown} + 4")).await;
+    browser.press(" ").await;
+    browser.until("return document.querySelector('[data-do=play]').textContent === 'Play'").await;
+    browser.run("const seek = document.querySelector('[data-do=seek]'); seek.value = 1000; seek.dispatchEvent(new Event('input'))").await;
+    browser.until(&format!("return {SHOWN} === {all}")).await;
+    let said = browser.run("return document.querySelector('[data-show=time]').textContent").await;
+    let (at, of) = said.as_str().unwrap().split_once(" / ").unwrap();
+    assert_eq!(at, of);
+}
+
 async fn narrow_and_wide(browser: &Browser, server: &TestServer) {
     let nasty = "/sessions/%22%3E%3Cscript%3Ealert%28%27id%27%29%3C%2Fscript%3E%2F..%2Fx%3Fy%23z";
     let trace = "/traces/4b4b4b4b4b4b4b4bffffffffffffffff";
@@ -308,6 +342,10 @@ async fn narrow_and_wide(browser: &Browser, server: &TestServer) {
         "/traces",
         "/events",
         "/live",
+        "/sessions/conversation-1002/replay",
+        "/analytics",
+        "/analytics/goals?goal=error:false",
+        "/analytics/journeys",
     ];
     for width in [380, 2560] {
         browser.client.set_window_size(width, 900).await.unwrap();

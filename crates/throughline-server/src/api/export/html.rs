@@ -1,6 +1,12 @@
-//! The conversation as a page, complete in itself: no scripts, nothing loaded.
+//! The conversation as a page, complete in itself, that plays it again: nothing is loaded, and nothing but the player
+//! runs. Without scripts it is simply read.
+
+use std::sync::LazyLock;
 
 use askama::Template;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest, Sha256};
 use throughline_model::{Session, Timestamp};
 
 use super::Export;
@@ -13,7 +19,27 @@ struct Head<'a> {
     session: &'a Session,
     title: &'a str,
     facts: Vec<(&'static str, String)>,
+    /// What the page may do.
+    policy: &'static str,
+    /// Milliseconds.
+    length: String,
 }
+
+#[derive(Template)]
+#[template(path = "export/foot.html")]
+struct Foot {
+    time: String,
+    script: &'static str,
+}
+
+/// The same that plays sessions on the dashboard.
+const PLAYER: &str = include_str!("../../../assets/replay.js");
+
+/// Allows the player by its hash, and nothing else.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = BASE64_STANDARD.encode(Sha256::digest(PLAYER));
+    format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'")
+});
 
 #[derive(Template)]
 #[template(path = "export/turn.html")]
@@ -21,22 +47,42 @@ struct TurnSection<'a> {
     number: usize,
     turn: &'a Turn,
     time: String,
+    /// When the session began.
+    begin: Timestamp,
+}
+
+impl TurnSection<'_> {
+    /// Milliseconds after the beginning.
+    fn after(&self, time: &Timestamp) -> String {
+        offset(self.begin, *time)
+    }
+}
+
+fn offset(begin: Timestamp, time: Timestamp) -> String {
+    format!("{:.1}", time.nanos_since(begin).max(0) as f64 / 1e6)
 }
 
 pub(super) async fn write(export: &Export, sink: &mut Sink) -> Result<(), Stop> {
     let session = &export.session;
     let title = session.title.as_deref().unwrap_or(session.id.as_str());
-    sink.write(render(&Head { session, title, facts: facts(session) })?).await?;
+    let begin = session.start_time;
+    let head = Head {
+        session,
+        title,
+        facts: facts(session),
+        policy: &POLICY,
+        length: offset(begin, session.end_time),
+    };
+    sink.write(render(&head)?).await?;
     let mut traces = export.traces();
     let mut number = 0;
     while let Some(detail) = traces.next().await? {
         number += 1;
         let turn = Turn::of(&detail, number == 1);
-        let section = TurnSection { number, time: minute(turn.start_time), turn: &turn };
+        let section = TurnSection { number, time: minute(turn.start_time), turn: &turn, begin };
         sink.write(render(&section)?).await?;
     }
-    let exported = format!("<footer>Exported from Throughline, {}</footer>", minute(export.now));
-    sink.write(format!("{exported}\n</main>\n</body>\n</html>\n")).await
+    sink.write(render(&Foot { time: minute(export.now), script: PLAYER })?).await
 }
 
 fn render(template: &impl Template) -> Result<String, Stop> {

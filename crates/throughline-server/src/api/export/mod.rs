@@ -51,7 +51,8 @@ pub(super) struct ExportParams {
     /// `json` (if not given): `{"session":{},"traces":[{"observations":[],"events":[]}],"events":[]}`. `ndjson`: one
     /// object per line, the session first, then traces, observations and events in order of time, told apart by `kind`.
     /// `otlp`: the spans as they were received, an OpenTelemetry `TracesData` message, ready to be sent to any OTLP
-    /// endpoint. `chat`: what was said in each turn. `html`: a page to read, complete in itself.
+    /// endpoint. `chat`: what was said in each turn. `html`: a page that plays the conversation again, complete
+    /// in itself.
     format: Option<String>,
     /// Only with `format=otlp`: `protobuf` (if not given) or `json`.
     encoding: Option<String>,

@@ -14,6 +14,8 @@ pub(super) struct Turn {
     pub(super) trace_id: TraceId,
     pub(super) name: String,
     pub(super) start_time: Timestamp,
+    #[serde(skip)]
+    pub(super) end_time: Timestamp,
     pub(super) messages: Vec<Line>,
     /// What failed in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -30,6 +32,9 @@ pub(super) struct Line {
     pub(super) content: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tool_calls: Vec<Call>,
+    /// From when to when it was said.
+    #[serde(skip)]
+    pub(super) times: (Timestamp, Timestamp),
 }
 
 /// A tool asked for, or called.
@@ -48,7 +53,9 @@ impl Turn {
         let asked = said(trace.input.as_ref(), "user", |input| conversation(input, None));
         let answered = said(trace.output.as_ref(), "assistant", |output| conversation(None, output));
         let begin = if is_first { 0 } else { last_question(&asked) };
-        let mut messages: Vec<Line> = asked[begin..].iter().filter_map(Line::of).collect();
+        let start = (trace.start_time, trace.start_time);
+        let mut messages: Vec<Line> =
+            asked[begin..].iter().filter_map(|message| Line::of(message, start)).collect();
         let tools = observations.iter().filter(|observation| observation.kind == ObservationType::Tool);
         messages.extend(tools.map(|tool| {
             let facts = tool.tool.clone().unwrap_or_default();
@@ -60,9 +67,11 @@ impl Turn {
                 content: result.as_ref().map(plain).unwrap_or_default(),
                 tool_calls: vec![Call { name: name.clone(), arguments }],
                 name: Some(name),
+                times: (tool.start_time, tool.end_time),
             }
         }));
-        messages.extend(answered.iter().filter_map(Line::of));
+        let answering = (last_call(detail), trace.end_time);
+        messages.extend(answered.iter().filter_map(|message| Line::of(message, answering)));
         let failed = observations.iter().filter(|observation| observation.is_error());
         let mut errors: Vec<String> = Vec::new();
         for message in failed.filter_map(|failed| {
@@ -73,8 +82,26 @@ impl Turn {
                 errors.push(message);
             }
         }
-        Self { trace_id: trace.id, name: trace.name.clone(), start_time: trace.start_time, messages, errors }
+        Self {
+            trace_id: trace.id,
+            name: trace.name.clone(),
+            start_time: trace.start_time,
+            end_time: trace.end_time,
+            messages,
+            errors,
+        }
     }
+}
+
+/// When the last model call of the trace began to answer.
+fn last_call(detail: &TraceDetail) -> Timestamp {
+    let calls = detail.observations.iter().filter(|call| call.kind == ObservationType::Generation);
+    let last = calls.max_by_key(|call| call.end_time);
+    last.map_or(detail.trace.start_time, |call| {
+        let first_token =
+            call.time_to_first_token.filter(|ms| ms.is_finite() && *ms > 0.0).unwrap_or_default();
+        call.start_time.plus_nanos((first_token * 1e6) as i64).min(call.end_time)
+    })
 }
 
 /// The messages in an input or output; what is no message known to us is one by whoever would have said it.
@@ -98,7 +125,7 @@ fn last_question(messages: &[Message]) -> usize {
 
 impl Line {
     /// The message as a line; what is neither said nor called leaves none.
-    fn of(message: &Message) -> Option<Self> {
+    fn of(message: &Message, times: (Timestamp, Timestamp)) -> Option<Self> {
         let mut content: Vec<String> = Vec::new();
         let mut tool_calls = Vec::new();
         for part in &message.parts {
@@ -120,6 +147,7 @@ impl Line {
             name,
             content,
             tool_calls,
+            times,
         })
     }
 }

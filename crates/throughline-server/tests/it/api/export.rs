@@ -1,11 +1,14 @@
 //! Exports, in every format.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::Method;
 use http_body_util::BodyExt;
 use insta::assert_snapshot;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::served::{Served, shop_event, span, text};
 
@@ -106,7 +109,7 @@ async fn chat_tells_what_was_said() {
 }
 
 #[tokio::test]
-async fn html_is_a_page_in_which_nothing_runs() {
+async fn html_is_a_page_in_which_nothing_but_the_player_runs() {
     let served = Served::with_shop().await;
     let answer = served.get(&format!("{SHOP}?format=html")).await;
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
@@ -117,7 +120,17 @@ async fn html_is_a_page_in_which_nothing_runs() {
     let page = answer.text();
     assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
     assert!(page.contains("I want a refund") && page.contains("card expired"));
-    assert!(!page.contains("<script") && page.contains("&#60;script&#62;"), "{page}");
+    assert!(page.contains("&#60;script&#62;"), "{page}");
+    // One script, and that by its hash.
+    assert_eq!(page.matches("<script").count(), 1);
+    let script = page.split_once("<script type=\"module\">").unwrap().1.split_once("</script>").unwrap().0;
+    let hash = BASE64_STANDARD.encode(Sha256::digest(script));
+    let policy = format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'");
+    assert!(unescaped(page).contains(&format!("content=\"{policy}\"")), "{page}");
+}
+
+fn unescaped(html: &str) -> String {
+    html.replace("&#39;", "'").replace("&#x27;", "'")
 }
 
 #[tokio::test]
