@@ -5,10 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::BoxError;
+use axum::body::Body;
 use axum::extract::{Path, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use throughline::Telemetry;
 use throughline_channel::report_error;
 use throughline_tower::error_handling::HandleErrorLayer;
@@ -63,6 +65,14 @@ async fn slow(Path(order): Path<u64>) -> String {
     format!("order {order}, at last\n")
 }
 
+/// A body without an end: sent until the client has enough.
+async fn follow(Path(order): Path<u64>) -> Body {
+    Body::from_stream(stream::unfold(0_u32, move |step| async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Some((Ok::<_, std::convert::Infallible>(format!("order {order}: step {step}\n")), step + 1))
+    }))
+}
+
 async fn stats() -> &'static str {
     "7 orders\n"
 }
@@ -82,6 +92,7 @@ pub fn app(telemetry: &Telemetry) -> Router {
         .route("/orders/{order}", get(show_order))
         .route("/orders/{order}/receipt", get(receipt))
         .route("/orders/{order}/slow", get(slow))
+        .route("/orders/{order}/follow", get(follow))
         .nest("/admin", admin)
         .fallback(not_found)
         .layers((HandleErrorLayer::new(on_timeout), TimeoutLayer::new(Duration::from_secs(3))))

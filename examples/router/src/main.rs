@@ -7,6 +7,7 @@
 //! $ curl -H 'x-user-id: alice' http://127.0.0.1:3000/orders/7/receipt      # fails
 //! $ curl -H 'x-user-id: alice' http://127.0.0.1:3000/orders/7/slow         # runs into the timeout
 //! $ curl -m 1 -H 'x-user-id: alice' http://127.0.0.1:3000/orders/7/slow    # hangs up before that
+//! $ curl -m 1 -H 'x-user-id: alice' http://127.0.0.1:3000/orders/7/follow  # hangs up while the answer comes
 //! $ curl http://127.0.0.1:3000/admin/stats                                 # may not
 //! ```
 

@@ -15,7 +15,7 @@ mod events_page;
 mod finder;
 mod frame;
 mod history;
-mod layer;
+mod layers;
 mod list_place;
 mod live_page;
 mod message;

@@ -5,7 +5,7 @@ use throughline_model::{Event, Observation, Timestamp, Trace, Usage};
 
 use super::conversation;
 use super::event_list::{self, EventRow, Fact, Failure};
-use super::layer::Layer;
+use super::layers::{self, Fate};
 use super::message::{Body, Message, Room};
 use super::notation::{self, When};
 use super::passage::{self, JsonText};
@@ -21,6 +21,8 @@ pub(super) struct RecordPanel {
     pub colour: String,
     pub id: String,
     pub status: &'static str,
+    /// What became of it: `handled` or `cancelled`, if that is to be said.
+    pub fate: &'static str,
     pub level: &'static str,
     pub facts: Vec<Fact>,
     pub failure: Option<Failure>,
@@ -98,6 +100,10 @@ impl RecordPanel {
             colour: format!("t-{}", observation.kind.as_str()),
             id: observation.id.to_string(),
             status: if observation.is_error() { "error" } else { observation.status.as_str() },
+            fate: match Fate::of(observation) {
+                fate @ (Fate::Handled | Fate::Cancelled) => fate.class(),
+                Fate::Fine | Fate::Failed => "",
+            },
             level: observation.level.as_str(),
             facts: observation_facts(observation, now),
             failure: error,
@@ -218,6 +224,7 @@ fn observation_facts(observation: &Observation, now: Timestamp) -> Vec<Fact> {
             facts.push(Fact::new("Speed", format!("{:.0} tokens/s", tokens as f64 * 1_000.0 / rest)));
         }
     }
+    facts.extend(layers::facts(observation));
     if let Some(model) = &observation.model {
         facts.push(Fact::new("Model", text(model)));
     }
@@ -240,7 +247,6 @@ fn observation_facts(observation: &Observation, now: Timestamp) -> Vec<Fact> {
     if let Some(cost) = cost.or(given) {
         facts.push(Fact::new("Cost", cost));
     }
-    facts.extend(Layer::of(observation).facts(observation));
     if let Some(service) = &observation.service {
         facts.push(Fact::new("Service", text(service)));
     }

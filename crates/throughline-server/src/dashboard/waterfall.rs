@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use throughline_model::{Event, Observation};
 
 use super::address::Address;
-use super::layer::{self, Layer, Mark};
+use super::layers::{self, Fate, Note};
 use super::notation::{self, When};
 use super::time_scale::{Tick, TimeScale};
 use super::tree::{Node, Record};
@@ -32,18 +32,19 @@ pub(super) struct Row {
     pub href: String,
     /// Observation type, or `log` for an event: the colour.
     pub kind: &'static str,
+    /// What comes before the name and is worth less: `handler `.
+    pub prefix: &'static str,
     pub name: String,
-    /// Model, tool or the like.
+    /// Model, tool, own time or the like.
     pub detail: String,
-    /// What became of an error, or that it was cut off: class and words.
-    pub marks: Vec<Mark>,
     /// Class of the indent.
     pub indent: usize,
     pub shape: Shape,
     pub duration: String,
     /// What the bar's tooltip says.
     pub summary: String,
-    pub error: bool,
+    pub fate: Fate,
+    pub note: Option<Note>,
     pub selected: bool,
     pub toggle: Option<Toggle>,
 }
@@ -51,17 +52,18 @@ pub(super) struct Row {
 /// How a record lies on the axis; coordinates are percentages.
 #[derive(Debug, Clone)]
 pub(super) enum Shape {
-    /// With the stretches in which a layer itself was at work, in place and width; empty means all of it.
-    Bar {
-        x: String,
-        width: String,
-        first_token: Option<String>,
-        own: Vec<(String, String)>,
-    },
-    Diamond {
-        x: String,
-        level: &'static str,
-    },
+    Bar(Bar),
+    Diamond { x: String, level: &'static str },
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Bar {
+    pub x: String,
+    pub width: String,
+    pub end: String,
+    pub first_token: Option<String>,
+    /// Where layers inside ran, and for how wide: not its own time.
+    pub inner: Option<(String, String)>,
 }
 
 /// Opens or closes what is below a row.
@@ -123,7 +125,7 @@ impl Waterfall {
         let first = plan.first.min(open.len());
         let last = open.len().min(first.saturating_add(plan.limit));
         Self {
-            rows: open[first..last].iter().map(|&i| draw_row(&nodes[i], plan)).collect(),
+            rows: open[first..last].iter().map(|&i| draw_row(&nodes[i..], plan)).collect(),
             ticks: plan.scale.ticks(),
             before: first,
             after: open.len() - last,
@@ -157,14 +159,15 @@ pub(super) fn id_of(record: &Record<'_>) -> String {
     }
 }
 
-fn draw_row(node: &Node<'_>, plan: &Plan<'_>) -> Row {
+/// Draws the first of these nodes; those below it come after it.
+fn draw_row(nodes: &[Node<'_>], plan: &Plan<'_>) -> Row {
+    let node = &nodes[0];
     let id = id_of(&node.record);
     let mut row = match node.record {
-        Record::Observation(observation) => observation_row(observation, plan),
+        Record::Observation(observation) => observation_row(observation, &nodes[1..=node.descendants], plan),
         Record::Event(event) => event_row(event, plan),
     };
     row.indent = node.depth.min(MAX_INDENT);
-    row.error = node.record.is_error() && !row.marks.iter().any(Mark::is_handled);
     row.selected = plan.selected == Some(id.as_str());
     row.toggle = (plan.foldable && node.descendants > 0).then(|| toggle(node, &id, plan));
     row
@@ -180,60 +183,63 @@ fn toggle(node: &Node<'_>, id: &str, plan: &Plan<'_>) -> Toggle {
     Toggle { href, open, rows: node.descendants, troubled: node.troubled && !open }
 }
 
-fn observation_row(observation: &Observation, plan: &Plan<'_>) -> Row {
-    let start = plan.scale.position(observation.start_time);
-    let end = plan.scale.position(observation.end_time);
-    let first_token = observation.time_to_first_token.filter(|ms| ms.is_finite() && *ms > 0.0).map(|ms| {
-        let at = observation.start_time.plus_nanos((ms * 1e6) as i64).min(observation.end_time);
-        notation::percentage(plan.scale.position(at))
-    });
-    let (name, kind) = layer::name(observation);
-    let name = notation::line(name, 200);
+fn observation_row(observation: &Observation, below: &[Node<'_>], plan: &Plan<'_>) -> Row {
+    let name = notation::line(&observation.name, 200);
     let duration = notation::duration(observation.duration);
-    let layer = Layer::of(observation);
-    let mut summary = format!(
-        "{name}: {} for {duration}, from {}",
-        kind.unwrap_or(observation.kind.as_str()),
+    let own = layers::own_time(observation).map(|own| format!(", own time {own}")).unwrap_or_default();
+    let summary = format!(
+        "{name}: {} for {duration}, from {}{own}",
+        observation.kind.as_str(),
         When::new(observation.start_time, plan.now).clock
     );
-    if let Some(own) = layer.own {
-        summary.push_str(&format!("; {} of it its own", notation::duration(own)));
-    }
-    let place = |(from, to): (Timestamp, Timestamp)| {
-        let (from, to) = (plan.scale.position(from), plan.scale.position(to));
-        (notation::percentage(from.min(0.997)), notation::percentage((to - from).max(0.003)))
-    };
+    let (prefix, short) = layers::split_name(observation, &name);
     Row {
         anchor: format!("o-{}", observation.id),
         href: plan.address.clone().with("observation", observation.id.to_string()).at("record").to_string(),
         kind: observation.kind.as_str(),
-        detail: observation_detail(observation, &layer, &name),
-        marks: layer::marks(observation),
-        name: if name.is_empty() { "(no name)".to_owned() } else { name },
+        detail: observation_detail(observation, &name),
+        prefix,
+        name: if short.is_empty() { "(no name)".to_owned() } else { short.to_owned() },
         indent: 0,
-        shape: Shape::Bar {
-            x: notation::percentage(start.min(0.997)),
-            width: notation::percentage((end - start).max(0.003)),
-            first_token,
-            own: layer.own_stretches(observation).into_iter().map(place).collect(),
-        },
+        shape: Shape::Bar(bar(observation, below, plan.scale)),
         duration,
         summary,
-        error: false,
+        fate: Fate::of(observation),
+        note: layers::note(observation, below),
         selected: false,
         toggle: None,
     }
 }
 
-/// What a row says beside its name: the model, or the tool if the name does not tell it; then tokens, or a layer's own
-/// time.
-fn observation_detail(observation: &Observation, layer: &Layer, name: &str) -> String {
+fn bar(observation: &Observation, below: &[Node<'_>], scale: &TimeScale) -> Bar {
+    let start = scale.position(observation.start_time);
+    let end = scale.position(observation.end_time);
+    let first_token = observation.time_to_first_token.filter(|ms| ms.is_finite() && *ms > 0.0).map(|ms| {
+        let at = observation.start_time.plus_nanos((ms * 1e6) as i64).min(observation.end_time);
+        notation::percentage(scale.position(at))
+    });
+    let inner = layers::inner(observation, below).map(|(first, last)| {
+        let (first, last) = (scale.position(first), scale.position(last));
+        (notation::percentage(first), notation::percentage(last - first))
+    });
+    Bar {
+        x: notation::percentage(start.min(0.997)),
+        width: notation::percentage((end - start).max(0.003)),
+        end: notation::percentage(end.max(0.003)),
+        first_token,
+        inner,
+    }
+}
+
+/// What a row says beside its name: the model, or the tool if the name does not tell it; then tokens; and what is known
+/// of a layer.
+fn observation_detail(observation: &Observation, name: &str) -> String {
     let tool = observation.tool.as_ref().and_then(|tool| tool.name.as_deref());
     let what = [observation.model.as_deref(), tool].into_iter().flatten().find(|what| !name.contains(what));
     let tokens = observation.total_tokens.filter(|n| *n > 0).map(|n| format!("{} tok", notation::compact(n)));
-    let own = layer.own.map(|own| format!("{} own", notation::duration(own)));
-    let what = what.or(layer::name(observation).1).map(|what| notation::line(what, 60));
-    let parts: Vec<String> = what.into_iter().chain(tokens).chain(own).collect();
+    let mut parts: Vec<String> =
+        what.map(|what| notation::line(what, 60)).into_iter().chain(tokens).collect();
+    parts.extend(layers::detail(observation));
     parts.join(" · ")
 }
 
@@ -246,12 +252,13 @@ fn event_row(event: &Event, plan: &Plan<'_>) -> Row {
         kind: "log",
         summary: format!("{name}: {level} event at {}", When::new(event.time, plan.now).clock),
         detail: String::new(),
-        marks: Vec::new(),
+        prefix: "",
         name: if name.is_empty() { "(no name)".to_owned() } else { name },
         indent: 0,
         shape: Shape::Diamond { x: notation::percentage(plan.scale.position(event.time)), level },
         duration: level.to_owned(),
-        error: false,
+        fate: if event.is_error() { Fate::Failed } else { Fate::Fine },
+        note: None,
         selected: false,
         toggle: None,
     }
@@ -296,7 +303,7 @@ mod tests {
             .rows
             .iter()
             .map(|row| match &row.shape {
-                Shape::Bar { x, width, .. } => format!("{} {x} {width}", row.name),
+                Shape::Bar(Bar { x, width, .. }) => format!("{} {x} {width}", row.name),
                 Shape::Diamond { .. } => String::new(),
             })
             .collect();

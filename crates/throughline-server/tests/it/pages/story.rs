@@ -18,7 +18,7 @@ pub(crate) struct Story {
     pub(crate) events: Vec<Event>,
 }
 
-fn attributes(value: Value) -> Attributes {
+pub(crate) fn attributes(value: Value) -> Attributes {
     if let Value::Object(fields) = value { fields } else { Attributes::new() }
 }
 
