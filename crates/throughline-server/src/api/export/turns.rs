@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use throughline_model::message::{Message, Part, conversation};
-use throughline_model::{ObservationType, Timestamp, TraceId};
+use throughline_model::{Money, ObservationType, Timestamp, TraceId};
 
 use crate::domain::query::TraceDetail;
 
@@ -35,6 +35,9 @@ pub(super) struct Line {
     /// From when to when it was said.
     #[serde(skip)]
     pub(super) times: (Timestamp, Timestamp),
+    /// What the turn took, told with its answer.
+    #[serde(skip)]
+    pub(super) took: Option<(u64, Option<Money>)>,
 }
 
 /// A tool asked for, or called.
@@ -68,10 +71,14 @@ impl Turn {
                 tool_calls: vec![Call { name: name.clone(), arguments }],
                 name: Some(name),
                 times: (tool.start_time, tool.end_time),
+                took: None,
             }
         }));
         let answering = (last_call(detail), trace.end_time);
         messages.extend(answered.iter().filter_map(|message| Line::of(message, answering)));
+        if let Some(answer) = messages.iter_mut().rfind(|line| line.times == answering) {
+            answer.took = Some((trace.total_tokens, trace.total_cost));
+        }
         let failed = observations.iter().filter(|observation| observation.is_error());
         let mut errors: Vec<String> = Vec::new();
         for message in failed.filter_map(|failed| {
@@ -148,6 +155,7 @@ impl Line {
             content,
             tool_calls,
             times,
+            took: None,
         })
     }
 }
