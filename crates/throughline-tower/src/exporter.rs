@@ -166,13 +166,15 @@ impl Live {
     }
 
     fn set_fields(&self, message: &impl Message) {
-        message.fields(&mut |key, value| match value {
-            Value::Str(text) => self.observation.set_attribute(key, text),
-            Value::I64(number) => self.observation.set_attribute(key, number),
-            Value::U64(number) => self.observation.set_attribute(key, number),
-            Value::F64(number) => self.observation.set_attribute(key, number),
-            Value::Bool(yes) => self.observation.set_attribute(key, yes),
-            other => self.observation.set_attribute(key, other.to_string()),
+        message.fields(&mut |key, value| {
+            match value {
+                Value::Str(text) => self.observation.set_attribute(key, text),
+                Value::I64(number) => self.observation.set_attribute(key, number),
+                Value::U64(number) => self.observation.set_attribute(key, number),
+                Value::F64(number) => self.observation.set_attribute(key, number),
+                Value::Bool(yes) => self.observation.set_attribute(key, yes),
+                other => self.observation.set_attribute(key, other.to_string()),
+            };
         });
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::pipeline::{Collector, Core, Parts, Queue, run_worker};
+use crate::redaction::Redactor;
 use crate::registry::Registrations;
 use crate::source::{Clock, ManualClock, Random};
 use crate::transport::{Delivery, Transport};
@@ -131,6 +132,28 @@ impl Builder {
     /// # Errors
     /// If a setting makes no sense, or a transport cannot start; the error names it.
     pub fn build(self) -> Result<Telemetry, Error> {
+        let (core, redactor, transports) = self.start()?;
+        let telemetry = Telemetry::new(core.clone());
+        // From here on a failure drops `telemetry`, which stops what was started.
+        for Started { name, queue, transport } in transports {
+            spawn(&name, move || run_worker(&queue, transport))?;
+        }
+        let collector = Collector::new(core, redactor);
+        spawn("collector", move || collector.run())?;
+        Ok(telemetry)
+    }
+
+    /// Telemetry that takes everything and sends nothing anywhere: without threads, so that it cannot fail.
+    pub(crate) fn silent() -> Telemetry {
+        let Ok((core, ..)) = Self::new("unknown_service".to_owned()).start() else {
+            unreachable!("the defaults make sense, and there is no transport to start")
+        };
+        core.signal.never_started();
+        Telemetry::new(core)
+    }
+
+    /// Everything but the threads.
+    fn start(self) -> Result<(Arc<Core>, Redactor, Vec<Started>), Error> {
         for (field, text) in
             [("service", &self.resource.service), ("environment", &self.resource.environment)]
         {
@@ -147,7 +170,7 @@ impl Builder {
             let queue = Arc::new(Queue::new(&name, delivery.compile(&name)?));
             let failed = |message: String| Error::TransportInitFailed { transport: name.clone(), message };
             transport.start(&self.resource).map_err(|error| failed(error.to_string()))?;
-            transports.push((name, queue, transport));
+            transports.push(Started { name, queue, transport });
         }
         let core = Arc::new(Core::new(Parts {
             sampler,
@@ -157,17 +180,16 @@ impl Builder {
             resource: self.resource,
             min_level: self.min_level,
             max_text: redactor.max_text(),
-            queues: transports.iter().map(|(_, queue, _)| queue.clone()).collect(),
+            queues: transports.iter().map(|started| started.queue.clone()).collect(),
         }));
-        let telemetry = Telemetry::new(core.clone());
-        // From here on a failure drops `telemetry`, which stops what was started.
-        for (name, queue, transport) in transports {
-            spawn(&name, move || run_worker(&queue, transport))?;
-        }
-        let collector = Collector::new(core, redactor);
-        spawn("collector", move || collector.run())?;
-        Ok(telemetry)
+        Ok((core, redactor, transports))
     }
+}
+
+struct Started {
+    name: String,
+    queue: Arc<Queue>,
+    transport: Box<dyn Transport>,
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {

@@ -67,6 +67,9 @@ pub enum Error {
     /// The telemetry was shut down before.
     #[error("telemetry was shut down")]
     ShutDown,
+    /// The process has its telemetry already.
+    #[error("the telemetry of the process is set already")]
+    AlreadyInitialized,
 }
 
 impl Error {
@@ -91,6 +94,7 @@ impl Error {
             Self::InvalidTime(_) => "TELEMETRY_INVALID_TIME",
             Self::BufferFull => "TELEMETRY_BUFFER_FULL",
             Self::ShutDown => "TELEMETRY_SHUT_DOWN",
+            Self::AlreadyInitialized => "TELEMETRY_ALREADY_INITIALIZED",
         }
     }
 }

@@ -74,6 +74,7 @@ mod envelope;
 mod error;
 mod event;
 mod glob;
+mod global;
 #[cfg(all(feature = "tokio-hooks", tokio_unstable))]
 mod hooks;
 mod macros;
@@ -109,8 +110,11 @@ pub use carry::{InCurrentSession, carry};
 pub use envelope::Envelope;
 pub use error::Error;
 pub use event::{Emitter, EventBuilder, IntoErrorInfo};
+pub use global::{get, init};
 #[cfg(all(feature = "tokio-hooks", tokio_unstable))]
 pub use hooks::inherit_sessions;
+#[cfg(feature = "stream")]
+pub use observation::StreamedOutput;
 pub use observation::{Observation, ObservationBuilder, Span};
 pub use pipeline::{Counters, Report, TransportReport};
 pub use redaction::Redaction;

@@ -110,6 +110,11 @@ impl Telemetry {
         ObservationBuilder::new(self.clone(), kind, name.into(), crate::current_span())
     }
 
+    /// A model call, inside the work that the program is in here; otherwise the root of a new trace.
+    pub fn generation(&self, name: impl Into<String>) -> ObservationBuilder {
+        self.observation(ObservationType::Generation, name)
+    }
+
     /// Waits until everything emitted before is delivered or given up, or until `timeout`.
     ///
     /// It blocks; in async code call it on a blocking thread.

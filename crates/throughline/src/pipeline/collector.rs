@@ -62,6 +62,11 @@ impl Signal {
         self.wait(deadline, |state| state.stopped)
     }
 
+    /// There is no collector, so nobody need wait for it.
+    pub(crate) fn never_started(&self) {
+        self.round_done(0, true);
+    }
+
     fn wait(&self, deadline: Option<Instant>, done: impl Fn(&Asked) -> bool) -> bool {
         wait_until(&self.state, &self.changed, deadline, done)
     }

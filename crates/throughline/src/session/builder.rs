@@ -100,10 +100,13 @@ impl SessionBuilder {
     /// Starts the session and returns a handle to emit with and to end it. It inherits from the session that the
     /// program is in here, but is not made the one that others find: that is what [`run`](Self::run) does.
     pub fn start(self) -> Session {
+        let outer = Ambient::with(|ambient| ambient?.session.as_ref().map(|shared| shared.state()));
+        self.start_inside(outer.as_deref())
+    }
+
+    pub(crate) fn start_inside(self, outer: Option<&SessionState>) -> Session {
         let core = self.telemetry.core();
         let now = core.clock.now();
-        let outer = Ambient::with(|ambient| ambient?.session.as_ref().map(|shared| shared.state()));
-        let outer = outer.as_deref();
         let mut attributes = outer.map(|outer| outer.attributes.clone()).unwrap_or_default();
         attributes.extend(self.attributes);
         let state = SessionState {

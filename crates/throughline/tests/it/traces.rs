@@ -1,5 +1,10 @@
 //! Traces: what is inside what, and in which session.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
 use serde_json::json;
 use throughline::{Level, ObservationType, Redaction, Status, Usage, current_span, emit};
 
@@ -74,6 +79,116 @@ fn a_generation_says_what_a_model_call_is() {
     assert_eq!((turn.status, turn.level, turn.output.is_none()), (Status::Error, Level::Error, true));
     assert_eq!(turn.error.as_ref().unwrap().name, "Error");
     assert_eq!(turn.attributes["throughline.tags"], json!(["demo"]));
+}
+
+/// The seed's `ChatSession`: every turn a trace of the conversation, the model call inside it without passing an id.
+#[test]
+fn turns_are_grouped_by_session_id_and_what_happens_inside_follows_by_itself() {
+    let (telemetry, memory) = telemetry();
+    for (number, message) in ["Hello!", "What can you help me with?"].into_iter().enumerate() {
+        let turn = telemetry
+            .trace("chat-turn")
+            .session_id("chat-abc123")
+            .user_id("user-123")
+            .input(json!({"message": message, "turnNumber": number}))
+            .metadata("messageCount", number)
+            .start();
+        block_on(turn.follow(async {
+            let generation = telemetry.generation("generate-response").model("gpt-4o").start();
+            emit!(telemetry, "answer.sent");
+            generation.set_output(json!({"content": "Hi."})).set_tokens(12, 3).end();
+        }));
+        turn.set_output(json!({"response": "Hi."})).end();
+    }
+    let events = events(&telemetry, &memory);
+    let spans = memory.spans();
+    assert_eq!(spans.iter().filter(|span| span.parent_id.is_none()).count(), 2);
+    for pair in spans.chunks(2) {
+        let [generation, turn] = pair else { panic!("{spans:?}") };
+        assert_eq!((generation.trace_id, generation.parent_id), (turn.trace_id, Some(turn.span_id)));
+        assert_eq!(generation.attributes["gen_ai.usage.output_tokens"], 3);
+    }
+    let sessions = spans.iter().map(|span| span.session.as_ref().unwrap());
+    for session in sessions {
+        assert_eq!((session.session_id.as_str(), &session.parent_session_id), ("chat-abc123", &None));
+        assert_eq!(session.actor.as_ref().unwrap().id.as_deref(), Some("user-123"));
+    }
+    assert!(events.iter().all(|event| event.actor.as_ref().unwrap().id.as_deref() == Some("user-123")));
+}
+
+#[test]
+fn a_trace_in_a_session_may_name_its_own_session_and_user() {
+    let (telemetry, memory) = telemetry();
+    let request = telemetry.session().id("request_1").scope("organization", "org_1");
+    request.run_sync(|| {
+        telemetry.trace("same session").session_id("request_1").user_id("alice").run_sync(|| {});
+        telemetry.trace("another").session_id("conv_1").run_sync(|| {});
+    });
+    telemetry.trace("no session").user_id("bob").run_sync(|| {});
+    events(&telemetry, &memory);
+    let spans = memory.spans();
+    let session = |index: usize| spans[index].session.as_ref().unwrap();
+    assert_eq!((session(0).session_id.as_str(), &session(0).parent_session_id), ("request_1", &None));
+    assert_eq!(session(0).actor.as_ref().unwrap().id.as_deref(), Some("alice"));
+    assert_eq!(session(1).session_id.as_str(), "conv_1");
+    assert_eq!(session(1).parent_session_id.as_ref().unwrap().as_str(), "request_1");
+    assert!((0..2).all(|index| session(index).scope.as_ref().unwrap().id == "org_1"), "inherited");
+    assert_eq!((&spans[2].session, &spans[2].attributes["user.id"]), (&None, &json!("bob")));
+}
+
+#[test]
+fn a_streamed_answer_is_collected_as_far_as_it_came() {
+    let clock = throughline::testing::ManualClock::at("2024-01-15T10:30:00.000Z".parse().unwrap());
+    let (telemetry, memory) = build(|builder| builder.clock(clock.clone()));
+    let pieces = |count| Pieces(vec!["", "It is ", "on its ", "way."].into_iter().take(count), clock.clone());
+    let push = |call: &throughline::Observation, piece: &&str| {
+        call.push_output(piece);
+    };
+    block_on(async {
+        let mut whole = telemetry.generation("whole").start().stream(pieces(4), push);
+        while poll_fn(|cx| Pin::new(&mut whole).poll_next(cx)).await.is_some() {}
+        assert!(
+            telemetry.flush(crate::TIMEOUT).complete && memory.spans().len() == 1,
+            "ended with the stream"
+        );
+        let mut broken = telemetry.generation("broken").start().stream(pieces(4), push);
+        for _ in 0..2 {
+            poll_fn(|cx| Pin::new(&mut broken).poll_next(cx)).await;
+        }
+    });
+    events(&telemetry, &memory);
+    let spans = memory.spans();
+    let outputs = spans.iter().map(|span| span.output.clone().unwrap());
+    assert_eq!(outputs.collect::<Vec<_>>(), ["It is on its way.", "It is "]);
+    // The empty piece is none: models send one to begin with.
+    assert!(spans.iter().all(|span| span.attributes["gen_ai.response.time_to_first_chunk"] == 0.2));
+}
+
+/// A stream that takes 100 ms for each piece.
+struct Pieces<I>(I, throughline::testing::ManualClock);
+
+impl<I: Iterator + Unpin> Stream for Pieces<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        assert!(current_span().is_some(), "polled in the generation");
+        self.1.advance(std::time::Duration::from_millis(100));
+        Poll::Ready(self.0.next())
+    }
+}
+
+#[test]
+fn what_fails_says_so_and_ends() {
+    let (telemetry, memory) = telemetry();
+    let failed = block_on(telemetry.trace("try").try_run(async { Err::<(), _>(std::fmt::Error) }));
+    assert!(failed.is_err());
+    block_on(telemetry.trace("fine").try_run(async { Ok::<_, std::fmt::Error>(1) })).unwrap();
+    let turn = telemetry.trace("turn").start();
+    turn.error(&std::fmt::Error);
+    turn.set_ok();
+    events(&telemetry, &memory);
+    let statuses: Vec<_> = memory.spans().iter().map(|span| span.status).collect();
+    assert_eq!(statuses, [Status::Error, Status::Unset, Status::Error]);
 }
 
 #[test]

@@ -1,0 +1,266 @@
+//! A unit of work that goes on.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use throughline_channel::{Context, InContext};
+use throughline_model::{Usage, keys};
+
+use super::{ObservationBuilder, Span};
+use crate::ambient::Ambient;
+use crate::pipeline::lock;
+use crate::session::Shared;
+use crate::{
+    Attribute, IntoErrorInfo, Level, ObservationType, Session, SpanContext, Status, Telemetry, Timestamp,
+    TraceState,
+};
+
+/// A unit of work that goes on: a chat turn, a model call, a tool call.
+///
+/// ```
+/// use throughline::{ObservationType, Telemetry, Usage, testing::Memory};
+///
+/// let memory = Memory::new();
+/// let telemetry = Telemetry::builder("chat").environment("test").transport(memory.clone()).build()?;
+/// telemetry.session().id("conv_1").actor("user", "alice").run_sync(|| {
+///     let turn = telemetry.trace("chat turn").input("Where is my order?").start();
+///     let call = turn.generation("answer").model("gpt-4o").provider("openai").start();
+///     call.set_usage(Usage { input_uncached: 812, output: 41, ..Usage::default() });
+///     call.set_output("It is on its way.").end();
+///     turn.set_output("It is on its way.").end();
+/// });
+/// telemetry.flush(std::time::Duration::from_secs(1));
+///
+/// let [call, turn] = &memory.spans()[..] else { panic!("two spans") };
+/// assert_eq!((call.kind, call.parent_id), (ObservationType::Generation, Some(turn.span_id)));
+/// assert_eq!(call.attributes["gen_ai.usage.input_tokens"], 812);
+/// assert_eq!(turn.session.as_ref().unwrap().session_id.as_str(), "conv_1");
+/// # Ok::<(), throughline::Error>(())
+/// ```
+pub struct Observation {
+    telemetry: Telemetry,
+    context: SpanContext,
+    trace_state: TraceState,
+    session: Mutex<Option<Arc<Shared>>>,
+    /// `None` once it has ended.
+    span: Mutex<Option<Box<Span>>>,
+}
+
+impl Observation {
+    pub(super) fn new(
+        telemetry: Telemetry,
+        trace_state: TraceState,
+        session: Option<Arc<Shared>>,
+        span: Span,
+    ) -> Self {
+        let context = SpanContext { trace_id: span.trace_id, span_id: span.span_id };
+        let (session, span) = (Mutex::new(session), Mutex::new(Some(Box::new(span))));
+        Self { telemetry, context, trace_state, session, span }
+    }
+
+    /// Its place in the trace, for work elsewhere.
+    pub const fn context(&self) -> SpanContext {
+        self.context
+    }
+
+    /// Work inside this one.
+    pub fn observation(&self, kind: ObservationType, name: impl Into<String>) -> ObservationBuilder {
+        ObservationBuilder::new(self.telemetry.clone(), kind, name.into(), Some(self.context))
+            .inside(lock(&self.session).clone(), self.trace_state.clone())
+    }
+
+    /// A model call inside this work.
+    pub fn generation(&self, name: impl Into<String>) -> ObservationBuilder {
+        self.observation(ObservationType::Generation, name)
+    }
+
+    /// A tool call inside this work.
+    pub fn tool(&self, name: impl Into<String>) -> ObservationBuilder {
+        let name = name.into();
+        self.observation(ObservationType::Tool, name.clone()).attribute("gen_ai.tool.name", name)
+    }
+
+    /// A future that runs in this work: what is emitted and observed there is part of it.
+    pub fn follow<F>(&self, future: F) -> InContext<F> {
+        self.ambient().follow(future)
+    }
+
+    /// Runs `f` in this work.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.ambient().run(f)
+    }
+
+    fn ambient(&self) -> Context {
+        let (session, trace_state) = (lock(&self.session).clone(), self.trace_state.clone());
+        Ambient { session, span: Some(self.context), trace_state }.into_context()
+    }
+
+    /// What it is called, if it was not known at the start.
+    pub fn set_name(&self, name: impl Into<String>) -> &Self {
+        self.change(|span| span.name = name.into())
+    }
+
+    /// The session it turned out to happen in. What was begun inside it before stays where it was.
+    pub fn set_session(&self, session: &Session) -> &Self {
+        *lock(&self.session) = Some(session.shared().clone());
+        self
+    }
+
+    /// What went in, if it was not known at the start.
+    pub fn set_input(&self, input: impl Into<Value>) -> &Self {
+        self.change(|span| span.input = Some(input.into()))
+    }
+
+    /// What came out: text, or JSON.
+    pub fn set_output(&self, output: impl Into<Value>) -> &Self {
+        self.change(|span| span.output = Some(output.into()))
+    }
+
+    /// A piece of an output that comes bit by bit. The first says when the first token came; all together become the
+    /// output, as far as it came if the rest never does.
+    ///
+    /// ```
+    /// # use throughline::{Telemetry, testing::Memory};
+    /// # let memory = Memory::new();
+    /// # let telemetry = Telemetry::builder("chat").environment("test").transport(memory.clone()).build()?;
+    /// let call = telemetry.generation("answer").model("gpt-4o").start();
+    /// for token in ["It is ", "on its ", "way."] {
+    ///     call.push_output(token);
+    /// }
+    /// call.end();
+    /// # telemetry.flush(std::time::Duration::from_secs(1));
+    /// assert_eq!(memory.spans()[0].output, Some("It is on its way.".into()));
+    /// assert!(memory.spans()[0].attributes.contains_key("gen_ai.response.time_to_first_chunk"));
+    /// # Ok::<(), throughline::Error>(())
+    /// ```
+    pub fn push_output(&self, piece: &str) -> &Self {
+        if piece.is_empty() {
+            return self;
+        }
+        self.change(|span| match &mut span.output {
+            Some(Value::String(output)) => output.push_str(piece),
+            _ => {
+                if !span.attributes.contains_key(keys::TIME_TO_FIRST_TOKEN) {
+                    note_first_token(span, self.telemetry.now());
+                }
+                span.output = Some(piece.into());
+            }
+        })
+    }
+
+    /// The model that answered.
+    pub fn set_model(&self, model: &str) -> &Self {
+        self.set_attribute("gen_ai.response.model", model)
+    }
+
+    /// The tokens it took.
+    pub fn set_usage(&self, usage: Usage) -> &Self {
+        let buckets = [
+            ("gen_ai.usage.input_tokens", usage.input()),
+            ("gen_ai.usage.cache_read.input_tokens", usage.cache_read),
+            ("gen_ai.usage.cache_write.input_tokens", usage.cache_write),
+            (keys::CACHE_WRITE_1H, usage.cache_write_1h),
+            ("gen_ai.usage.audio.input_tokens", usage.input_audio),
+            ("gen_ai.usage.output_tokens", usage.completion()),
+            ("gen_ai.usage.reasoning.output_tokens", usage.reasoning),
+            ("gen_ai.usage.audio.output_tokens", usage.output_audio),
+        ];
+        let total = |key: &str| matches!(key, "gen_ai.usage.input_tokens" | "gen_ai.usage.output_tokens");
+        self.change(|span| {
+            for (key, tokens) in buckets.into_iter().filter(|(key, tokens)| *tokens > 0 || total(key)) {
+                span.attributes.insert(key.to_owned(), tokens.into());
+            }
+        })
+    }
+
+    /// The tokens it took, where the model's provider says no more than that.
+    pub fn set_tokens(&self, input: u64, output: u64) -> &Self {
+        self.set_usage(Usage { input_uncached: input, output, ..Usage::default() })
+    }
+
+    /// What it cost, in dollars, if you know better than a price list.
+    pub fn set_cost(&self, dollars: f64) -> &Self {
+        self.set_attribute(keys::COST, dollars)
+    }
+
+    /// When the first token came.
+    pub fn first_token_at(&self, time: Timestamp) -> &Self {
+        self.change(|span| note_first_token(span, time))
+    }
+
+    /// Something worth knowing about the trace.
+    pub fn set_metadata(&self, key: &str, value: impl Attribute) -> &Self {
+        self.set_attribute(format!("{}{key}", keys::METADATA_PREFIX), value)
+    }
+
+    /// An attribute.
+    pub fn set_attribute(&self, key: impl Into<String>, value: impl Attribute) -> &Self {
+        let value = Value::from(value.value());
+        self.change(|span| drop(span.attributes.insert(key.into(), value)))
+    }
+
+    /// How serious it is.
+    pub fn set_level(&self, level: Level) -> &Self {
+        self.change(|span| span.level = level)
+    }
+
+    /// That it went well, explicitly.
+    pub fn set_ok(&self) -> &Self {
+        self.change(|span| span.status = Status::Ok)
+    }
+
+    /// What went wrong: makes it a failure of level error.
+    pub fn set_error(&self, error: impl IntoErrorInfo) -> &Self {
+        let error = error.into_error_info();
+        self.change(|span| {
+            span.status = Status::Error;
+            span.level = span.level.max(Level::Error);
+            span.status_message = Some(error.message.clone());
+            span.error = Some(error);
+        })
+    }
+
+    /// Ends it now, because this went wrong.
+    pub fn error(&self, error: impl IntoErrorInfo) {
+        self.set_error(error).end();
+    }
+
+    /// Ends it now. Ending it again, or changing it afterwards, does nothing.
+    pub fn end(&self) {
+        self.end_at(self.telemetry.core().clock.now());
+    }
+
+    /// Ends it at this time, but not before it began.
+    pub fn end_at(&self, time: Timestamp) {
+        if let Some(mut span) = lock(&self.span).take() {
+            span.end_time = time.max(span.start_time);
+            span.session = lock(&self.session).as_ref().map(|shared| (*shared.state()).clone());
+            self.telemetry.core().record_span(*span);
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Span)) -> &Self {
+        if let Some(span) = &mut *lock(&self.span) {
+            change(span);
+        }
+        self
+    }
+}
+
+fn note_first_token(span: &mut Span, time: Timestamp) {
+    let seconds = time.nanos_since(span.start_time) as f64 / 1e9;
+    span.attributes.insert(keys::TIME_TO_FIRST_TOKEN.to_owned(), seconds.into());
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observation").field("context", &self.context).finish_non_exhaustive()
+    }
+}
