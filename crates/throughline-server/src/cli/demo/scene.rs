@@ -233,7 +233,7 @@ impl Stage<'_> {
         match outcome {
             Ok(output) => observation.set_output(output),
             Err(failure) => observation.set_error(error(failure)),
-        }
+        };
         observation.end_at(self.now);
     }
 
