@@ -5,6 +5,8 @@
 pub const SESSION_ID: &str = "session.id";
 /// The session that this session was started in.
 pub const PARENT_SESSION_ID: &str = "throughline.parent_session.id";
+/// How many events an event stands for that was kept by chance.
+pub const SAMPLING_WEIGHT: &str = "throughline.sampling.weight";
 /// The user (OpenTelemetry general conventions).
 pub const USER_ID: &str = "user.id";
 /// Kind of actor.

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use throughline_model::{Attributes, Event, EventId, Level, SessionId, Timestamp};
+use throughline_model::{Attributes, Event, EventId, Level, SessionId, Timestamp, keys};
 
 /// What a service is called that does not say.
 const NO_SERVICE: &str = "unknown";
@@ -16,7 +16,7 @@ const EARLIEST: Timestamp = Timestamp::from_nanos(946_684_800_000_000_000);
 /// How far a sender's clock may be ahead.
 const AHEAD: i64 = 86_400_000_000_000;
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 18] = [
     "id",
     "name",
     "time",
@@ -32,6 +32,9 @@ const FIELDS: [&str; 15] = [
     "attributes",
     "error",
     "source",
+    "parentSessionId",
+    "standalone",
+    "samplingWeight",
 ];
 
 /// Why an event was not taken.
@@ -65,15 +68,41 @@ pub(super) fn read(json: &str, now: Timestamp) -> Result<Event, Rejection> {
         service: label(fields, "service")?.unwrap_or_else(|| NO_SERVICE.to_owned()),
         environment: label(fields, "environment")?.unwrap_or_else(|| NO_ENVIRONMENT.to_owned()),
         version: label(fields, "version")?,
-        session_id: plain(fields, "sessionId", "invalid_session_id", LONGEST_ID)?.map(SessionId::from),
+        session_id: session(fields)?,
         trace_id: part(fields, "traceId", "invalid_trace_id")?,
         span_id: part(fields, "spanId", "invalid_span_id")?,
         actor: part(fields, "actor", "invalid_actor")?,
         scope: part(fields, "scope", "invalid_scope")?,
-        attributes: part::<Attributes>(fields, "attributes", "invalid_attributes")?.unwrap_or_default(),
+        attributes: attributes(fields)?,
         error: part(fields, "error", "invalid_error")?,
         source: part(fields, "source", "invalid_source")?,
     })
+}
+
+/// The session it belongs to. The id of an event that stands alone is its own and nobody's: it makes no session.
+fn session(fields: &mut Map<String, Value>) -> Result<Option<SessionId>, Rejection> {
+    let id = plain(fields, "sessionId", "invalid_session_id", LONGEST_ID)?;
+    let standalone = part::<bool>(fields, "standalone", "invalid_standalone")?.unwrap_or(false);
+    Ok(id.filter(|_| !standalone).map(SessionId::from))
+}
+
+/// The event's own, and what the SDK says beside the event, under the names that it has over OTLP.
+fn attributes(fields: &mut Map<String, Value>) -> Result<Attributes, Rejection> {
+    let mut attributes: Attributes = part(fields, "attributes", "invalid_attributes")?.unwrap_or_default();
+    if let Some(parent) = plain(fields, "parentSessionId", "invalid_parent_session_id", LONGEST_ID)? {
+        attributes.insert(keys::PARENT_SESSION_ID.to_owned(), parent.into());
+    }
+    match part::<f64>(fields, "samplingWeight", "invalid_sampling_weight")? {
+        None => {}
+        Some(weight) if weight >= 1.0 => {
+            attributes.insert(keys::SAMPLING_WEIGHT.to_owned(), weight.into());
+        }
+        Some(weight) => {
+            let message = format!("\"samplingWeight\" is {weight}; an event stands for 1 at least");
+            return reject("invalid_sampling_weight", message);
+        }
+    }
+    Ok(attributes)
 }
 
 /// The hash of what an event says: the id of one that brings none is made of it, so that sending it again changes
@@ -209,6 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_sdk_says_beside_an_event_is_kept_and_an_id_that_is_nobody_s_is_not() {
+        let event =
+            r#"{"name":"a","sessionId":"s","parentSessionId":"p","samplingWeight":10,"standalone":false}"#;
+        let event = read(event, NOW).unwrap();
+        assert_eq!(
+            (event.session_id.as_ref().map(SessionId::as_str), event.parent_session_id()),
+            (Some("s"), Some("p"))
+        );
+        assert_eq!(event.attributes["throughline.sampling.weight"], 10.0);
+        let alone = read(r#"{"name":"a","sessionId":"sess_1","standalone":true}"#, NOW).unwrap();
+        assert_eq!((alone.session_id, alone.attributes.len()), (None, 0));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         assert_eq!(code("[]"), "malformed");
         assert_eq!(code("{"), "malformed");
@@ -226,6 +269,9 @@ mod tests {
         assert_eq!(code(&with(r#""sessionId":7"#)), "invalid_session_id");
         assert_eq!(code(&with(r#""actor":{"id":"u"}"#)), "invalid_actor");
         assert_eq!(code(&with(r#""attributes":[1]"#)), "invalid_attributes");
+        assert_eq!(code(&with(r#""standalone":"yes""#)), "invalid_standalone");
+        assert_eq!(code(&with(r#""parentSessionId":1"#)), "invalid_parent_session_id");
+        assert_eq!(code(&with(r#""samplingWeight":0.5"#)), "invalid_sampling_weight");
         let typo = read(&with(r#""session_id":"s""#), NOW).unwrap_err();
         assert_eq!(typo.message, r#"unknown field "session_id"; it is called "sessionId""#);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use throughline::transport::{Delivery, Otlp, Transport};
+use throughline::transport::{Delivery, Http, Otlp, Transport};
 use throughline::{Telemetry, Usage, emit};
 
 use crate::support::{Engine, TestServer};
@@ -36,10 +36,13 @@ fn converse(telemetry: &Telemetry) {
 }
 
 async fn send(server: &TestServer) {
-    let otlp = Otlp::new(server.url());
-    let delivery: Delivery = otlp.delivery().max_delay(Duration::ZERO);
+    send_through(Otlp::new(server.url())).await;
+}
+
+async fn send_through(transport: impl Transport) {
+    let delivery: Delivery = transport.delivery().max_delay(Duration::ZERO);
     let telemetry =
-        Telemetry::builder("shop").environment("test").version("1.2").transport_with(otlp, delivery);
+        Telemetry::builder("shop").environment("test").version("1.2").transport_with(transport, delivery);
     let telemetry = telemetry.build().unwrap();
     let report = tokio::task::spawn_blocking(move || {
         converse(&telemetry);
@@ -93,5 +96,20 @@ async fn events_arrive_as_they_were_emitted_and_those_outside_sessions_make_none
     assert!(named("service.booted")["sessionId"].is_null());
     let sessions = json(&server, "/api/v1/sessions").await;
     assert_eq!(sessions["data"].as_array().unwrap().len(), 2, "{sessions}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn envelopes_over_http_make_the_same_sessions_and_events_alone_make_none() {
+    let (server, _store) = TestServer::on(Engine::Memory).await;
+    send_through(Http::new(format!("{}/api/v1/events", server.url()))).await;
+    let sessions = json(&server, "/api/v1/sessions?sort=startTime").await;
+    let ids: Vec<_> = sessions["data"].as_array().unwrap().iter().map(|session| &session["id"]).collect();
+    assert_eq!(ids, ["conv_1", "conv_1_refund"]);
+    let inner = json(&server, "/api/v1/sessions/conv_1_refund").await;
+    assert_eq!((&inner["parentSessionId"], &inner["actor"]["id"]), (&json!("conv_1"), &json!("alice")));
+    let events = json(&server, "/api/v1/events?filter=name:service.booted").await;
+    let [alone] = &events["data"].as_array().unwrap()[..] else { panic!("one event: {events}") };
+    assert!(alone["sessionId"].is_null() && alone["attributes"].is_null(), "{alone}");
     server.stop().await;
 }

@@ -206,7 +206,7 @@ fn outgoing_event(envelope: &crate::Envelope) -> Event {
         event.attributes.insert(keys::PARENT_SESSION_ID.to_owned(), parent.as_str().into());
     }
     if envelope.sampling_weight > 1.0 {
-        event.attributes.insert("throughline.sampling.weight".to_owned(), envelope.sampling_weight.into());
+        event.attributes.insert(keys::SAMPLING_WEIGHT.to_owned(), envelope.sampling_weight.into());
     }
     event
 }
