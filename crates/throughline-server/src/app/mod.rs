@@ -2,6 +2,7 @@
 
 mod clock;
 mod listener;
+mod prices;
 mod store;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::ingest::{self, Room};
 use crate::store::Store;
 
 pub use clock::system_clock;
+pub use prices::{PricesError, price_table, prices};
 
 /// Why the server cannot start. Messages say what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,8 @@ pub enum StartError {
     Listen { address: SocketAddr, key: &'static str, source: std::io::Error },
     #[error("analytics.goals: {0}")]
     Goal(#[from] InvalidGoal),
+    #[error(transparent)]
+    Prices(#[from] PricesError),
     #[error("cannot open the store in {path}: {reason}")]
     Store { path: String, reason: String },
 }
@@ -57,7 +61,7 @@ pub struct Running {
 
 /// Opens the store that the configuration names and serves what it keeps.
 pub async fn start(config: &Config) -> Result<Running, StartError> {
-    start_with(config, store::open(&config.store)?, system_clock()).await
+    start_with(config, store::open(&config.store, prices(&config.prices)?)?, system_clock()).await
 }
 
 /// Serves what `store` keeps.

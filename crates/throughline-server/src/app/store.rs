@@ -10,8 +10,7 @@ use crate::store::memory::MemoryStore;
 
 use super::StartError;
 
-pub(super) fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StartError> {
-    let prices = Prices::builtin();
+pub(super) fn open(config: &StoreConfig, prices: Prices) -> Result<Arc<dyn Store>, StartError> {
     match config.engine {
         Engine::Memory => Ok(Arc::new(MemoryStore::new(prices))),
         Engine::Embedded => match EmbeddedStore::open(&EmbeddedConfig::new(&config.path), prices) {

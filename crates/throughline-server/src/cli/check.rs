@@ -1,5 +1,6 @@
 //! `throughline check`.
 
+use crate::app;
 use crate::config::{Audience, Config, Origin, SETTINGS, Values};
 
 use super::failure::Failure;
@@ -7,6 +8,7 @@ use super::failure::Failure;
 /// Prints the settings in force as the TOML file that would say the same, each with who said so.
 pub(super) fn run(values: &Values) -> Result<(), Failure> {
     let config = Config::from_values(values)?;
+    app::prices(&config.prices)?;
     let path = config.store.path.display().to_string();
     let mut section = "";
     for setting in SETTINGS.iter().filter(|setting| setting.audience == Audience::Server) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::app::StartError;
+use crate::app::{PricesError, StartError};
 use crate::config::ConfigError;
 
 const FAILED: u8 = 1;
@@ -51,7 +51,21 @@ impl From<ConfigError> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        Self::new(error.to_string())
+        match error {
+            StartError::Prices(error) => error.into(),
+            error => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<PricesError> for Failure {
+    fn from(error: PricesError) -> Self {
+        let failure = Self { code: USAGE, ..Self::new(error.to_string()) };
+        match error {
+            PricesError::Read { .. } => failure,
+            PricesError::Invalid { path, .. } => failure
+                .next(format!("`throughline prices check {path}` says everything that is wrong with it")),
+        }
     }
 }
 

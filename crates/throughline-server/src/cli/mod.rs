@@ -10,6 +10,7 @@ mod failure;
 mod import;
 mod logging;
 mod openapi;
+mod prices;
 mod serve;
 mod sessions;
 mod settings;
@@ -58,6 +59,7 @@ enum Command {
     Import(import::Import),
     /// Check the server's configuration and print what is in force.
     Check(ForServer),
+    Prices(prices::PricesCommand),
     /// Print the description of the API (OpenAPI, JSON).
     Openapi,
 }
@@ -87,6 +89,11 @@ fn execute(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Tail(tail) => tail::run(&client(tail.client)?, &tail.options).map(|()| ExitCode::SUCCESS),
         Command::Sessions(sessions) => {
             sessions::run(&client(sessions.client)?, sessions.action).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Prices(prices) => {
+            let flags = prices.flags();
+            prices::run(&Values::gather(&flags, environment.clone(), file.clone())?, prices.action)
+                .map(|()| ExitCode::SUCCESS)
         }
         Command::Openapi => openapi::run().map(|()| ExitCode::SUCCESS),
         Command::Import(import) => import::run(client(import.client)?, &import.options),

@@ -8,6 +8,7 @@ mod file;
 mod limits;
 mod listen;
 mod log;
+mod prices;
 mod registry;
 mod store;
 mod values;
@@ -18,9 +19,10 @@ pub use analytics::{AnalyticsConfig, GoalConfig};
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
+pub use prices::PricesConfig;
 pub use registry::{Audience, SETTINGS, Setting};
 pub use store::{Engine, StoreConfig};
-pub use values::{ConfigError, Environment, Origin, Values};
+pub use values::{ConfigError, Environment, Origin, Values, distance};
 
 /// The file that is read from the working directory when none is named.
 pub const DEFAULT_FILE: &str = "throughline.toml";
@@ -31,6 +33,7 @@ pub struct Config {
     pub listen: ListenConfig,
     pub store: StoreConfig,
     pub limits: LimitsConfig,
+    pub prices: PricesConfig,
     pub analytics: AnalyticsConfig,
     pub log: LogConfig,
 }
@@ -42,6 +45,7 @@ impl Config {
             listen: ListenConfig::from_values(values)?,
             store: StoreConfig::from_values(values)?,
             limits: LimitsConfig::from_values(values)?,
+            prices: PricesConfig::from_values(values)?,
             analytics: AnalyticsConfig::from_values(values)?,
             log: LogConfig::from_values(values)?,
         })

@@ -108,6 +108,15 @@ pub const SETTINGS: &[Setting] = &[
         audience: Audience::Server,
     },
     Setting {
+        key: "prices.file",
+        flag: "prices-file",
+        value_name: "FILE",
+        default: "",
+        help: "A table of what model calls cost, whose rules go before the built-in ones; `throughline prices --help` \
+               shows its form. None by default",
+        audience: Audience::Server,
+    },
+    Setting {
         key: "analytics.goals",
         flag: "analytics-goals",
         value_name: "GOALS",

@@ -11,36 +11,36 @@ use crate::support::otlp::{gzip, request, span, zstd};
 use crate::support::{Engine, TestServer};
 
 /// The program without anything of this machine's environment.
-fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
     command.args(arguments).env_clear().current_dir(std::env::temp_dir());
     command
 }
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {} {}", self.out, self.err))
     }
 }
 
-fn run(arguments: &[&str]) -> Ran {
+pub(crate) fn run(arguments: &[&str]) -> Ran {
     Ran::of(program(arguments).stdin(Stdio::null()).output().unwrap())
 }
 
 /// Runs a command that talks to `server`, off the async threads.
-async fn ask(server: &TestServer, arguments: &[&str]) -> Ran {
+pub(crate) async fn ask(server: &TestServer, arguments: &[&str]) -> Ran {
     let mut command = program(arguments);
     command.args(["--server", &server.url()]).stdin(Stdio::null());
     tokio::task::spawn_blocking(move || Ran::of(command.output().unwrap())).await.unwrap()
@@ -48,7 +48,7 @@ async fn ask(server: &TestServer, arguments: &[&str]) -> Ran {
 
 #[test]
 fn help_says_everything() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["serve"],
         &["tail"],
@@ -59,6 +59,10 @@ fn help_says_everything() {
         &["sessions", "delete"],
         &["import"],
         &["check"],
+        &["prices"],
+        &["prices", "check"],
+        &["prices", "show"],
+        &["prices", "list"],
     ];
     let mut all = String::new();
     for command in commands {

@@ -18,6 +18,7 @@ mod log_observations;
 mod otlp_grpc;
 mod otlp_http;
 mod pages;
+mod prices;
 mod process;
 mod router;
 mod sdk;

@@ -1,17 +1,23 @@
 //! What model calls cost: price rules with validity dates, and the choice among them.
 
+mod comparison;
 mod names;
+mod rates;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use throughline_model::otlp::SpanFacts;
 use throughline_model::{Money, Timestamp, Usage};
 
-pub use self::table::InvalidPrices;
+pub use self::comparison::{Effect, RateChange, RuleEffect};
+pub use self::names::model as model_name;
+pub use self::rates::{Rates, per_million};
+pub use self::table::{InvalidPrices, Mistake};
 
 /// What a price depends on.
 #[derive(Debug, Clone, Copy)]
@@ -26,9 +32,24 @@ pub struct PricedCall<'a> {
 /// The price rules in force. By default there are none.
 #[derive(Debug, Clone, Default)]
 pub struct Prices {
+    /// The one whose rules go before those of the others first.
+    tables: Vec<Table>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Table {
     exact: HashMap<String, Vec<PriceRule>>,
     /// Rules for every model whose name begins so, the longest beginning first.
     prefixes: Vec<(String, Vec<PriceRule>)>,
+}
+
+/// Which table a rule stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The table that ships with the binary.
+    Builtin,
+    /// The operator's own, `prices.file`.
+    File,
 }
 
 /// What a call costs under certain circumstances.
@@ -45,6 +66,7 @@ pub struct PriceRule {
     pub from: Option<Timestamp>,
     pub before: Option<Timestamp>,
     pub rates: Rates,
+    pub source: Source,
     /// Where the rule stands in its table, counted from 1.
     pub line: usize,
 }
@@ -57,20 +79,6 @@ pub enum Tier {
     /// OpenAI calls it `priority`.
     Fast,
     Batch,
-}
-
-/// Price per token. What is not set falls back: the cache for an hour to the cache, caches and audio to input,
-/// reasoning and audio to output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rates {
-    pub input: Money,
-    pub cache_read: Option<Money>,
-    pub cache_write: Option<Money>,
-    pub cache_write_1h: Option<Money>,
-    pub output: Money,
-    pub reasoning: Option<Money>,
-    pub input_audio: Option<Money>,
-    pub output_audio: Option<Money>,
 }
 
 /// How a call's cost comes about.
@@ -91,32 +99,62 @@ pub struct Part {
     pub bucket: &'static str,
     pub tokens: u64,
     pub per_token: Money,
+    /// The rule names this price; it is not taken from another bucket.
+    pub listed: bool,
+}
+
+impl Part {
+    /// What the tokens cost.
+    pub fn cost(&self) -> Money {
+        self.per_token * self.tokens
+    }
 }
 
 impl Prices {
     /// The table that ships with the binary.
     pub fn builtin() -> Self {
         #[expect(clippy::expect_used, reason = "part of the binary, and a test reads it")]
-        Self::parse(include_str!("builtin.csv")).expect("the built-in price table is valid")
+        Self::read(include_str!("builtin.csv"), Source::Builtin).expect("the built-in price table is valid")
     }
 
-    /// A table of the same form.
+    /// The operator's own table, in the same form.
     pub fn parse(table: &str) -> Result<Self, InvalidPrices> {
-        let mut prices = Self::default();
+        Self::read(table, Source::File)
+    }
+
+    fn read(table: &str, source: Source) -> Result<Self, InvalidPrices> {
+        let mut read = Table::default();
         let mut prefixes: HashMap<String, Vec<PriceRule>> = HashMap::new();
-        for rule in table::parse(table)? {
-            let rules = if rule.is_prefix { &mut prefixes } else { &mut prices.exact };
+        for rule in table::parse(table, source)? {
+            let rules = if rule.is_prefix { &mut prefixes } else { &mut read.exact };
             rules.entry(rule.model.clone()).or_default().push(rule);
         }
-        prices.prefixes = prefixes.into_iter().collect();
-        prices.prefixes.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
-        Ok(prices)
+        read.prefixes = prefixes.into_iter().collect();
+        read.prefixes.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
+        Ok(Self { tables: vec![read] })
+    }
+
+    /// These rules, and where they say nothing, the others.
+    #[must_use]
+    pub fn or(mut self, others: Self) -> Self {
+        self.tables.extend(others.tables);
+        self
+    }
+
+    /// All rules, those of a table in the order of its lines.
+    pub fn rules(&self) -> impl Iterator<Item = &PriceRule> {
+        self.tables.iter().flat_map(|table| {
+            let prefixes = table.prefixes.iter().flat_map(|(_, rules)| rules);
+            let mut rules: Vec<&PriceRule> = table.exact.values().flatten().chain(prefixes).collect();
+            rules.sort_unstable_by_key(|rule| rule.line);
+            rules
+        })
     }
 
     /// What the call cost, or `None` if no rule knows the model.
     pub fn cost(&self, call: &PricedCall<'_>) -> Option<Money> {
         let rule = self.rule_for(call)?;
-        Some(rule.rates.parts(call.usage).map(|part| part.per_token * part.tokens).into_iter().sum())
+        Some(rule.rates.parts(call.usage).iter().map(Part::cost).sum())
     }
 
     /// What the span's usage costs by these rules, or `None` if it has none or no rule knows its model.
@@ -135,33 +173,43 @@ impl Prices {
         let rule = self.rule_for(call)?;
         let used = |part: &Part| part.tokens > 0;
         let parts: Vec<Part> = rule.rates.parts(call.usage).into_iter().filter(used).collect();
-        let is_guess = |part: &Part| !rule.rates.lists(part.bucket);
         let other_tier = rule.tier != Tier::of(call);
         let no_provider = rule.provider.is_some() && call.provider.is_none();
         Some(Explanation {
             rule,
-            estimated: other_tier || no_provider || parts.iter().any(is_guess),
-            cost: parts.iter().map(|part| part.per_token * part.tokens).sum(),
+            estimated: other_tier || no_provider || parts.iter().any(|part| !part.listed),
+            cost: parts.iter().map(Part::cost).sum(),
             parts,
         })
     }
 
-    /// The rule that holds for a call. A rule for its very provider goes before those for any, a whole name before the
-    /// longest beginning, its service tier before the usual one, then the largest size that the call exceeds.
+    /// The rule that holds for a call. The operator's table goes before the built-in one, a rule for its very provider
+    /// before those for any, a whole name before the longest beginning, its service tier before the usual one, then the
+    /// largest size that the call exceeds. Only where nobody knows better does a call that names no provider get the
+    /// price of some provider.
     pub fn rule_for(&self, call: &PricedCall<'_>) -> Option<&PriceRule> {
-        if let Some(rule) = self.exact.get(call.model).and_then(|rules| choose(rules, call)) {
+        let name = OnceCell::new();
+        let find = |guess| self.tables.iter().find_map(|table| table.rule_for(call, &name, guess));
+        find(false).or_else(|| call.provider.is_none().then(|| find(true))?)
+    }
+}
+
+impl Table {
+    fn rule_for(&self, call: &PricedCall<'_>, name: &OnceCell<String>, guess: bool) -> Option<&PriceRule> {
+        let exact = |name: &str| self.exact.get(name).and_then(|rules| choose(rules, call, guess));
+        if let Some(rule) = exact(call.model) {
             return Some(rule);
         }
-        let name = names::model(call.model);
-        let exact = self.exact.get(&name).and_then(|rules| choose(rules, call));
-        exact.or_else(|| {
+        let name = name.get_or_init(|| names::model(call.model));
+        exact(name).or_else(|| {
             let matching = self.prefixes.iter().filter(|(prefix, _)| name.starts_with(prefix));
-            matching.filter_map(|(_, rules)| choose(rules, call)).next()
+            matching.filter_map(|(_, rules)| choose(rules, call, guess)).next()
         })
     }
 }
 
-fn choose<'a>(rules: &'a [PriceRule], call: &PricedCall<'_>) -> Option<&'a PriceRule> {
+/// The rule among those of one name. Whether the provider may be guessed only matters to a call that names none.
+fn choose<'a>(rules: &'a [PriceRule], call: &PricedCall<'_>, guess: bool) -> Option<&'a PriceRule> {
     let tier = Tier::of(call);
     let provider =
         call.provider.filter(|_| rules.iter().any(|rule| rule.provider.is_some())).map(names::provider);
@@ -173,7 +221,8 @@ fn choose<'a>(rules: &'a [PriceRule], call: &PricedCall<'_>) -> Option<&'a Price
         .filter(|rule| rule.above == 0 || input > rule.above)
         .filter(|rule| rule.tier == tier || rule.tier == Tier::Default)
         .filter(|rule| match (&rule.provider, &provider, call.provider) {
-            (None, _, _) | (Some(_), _, None) => true,
+            (None, _, _) => true,
+            (Some(_), _, None) => guess,
             (Some(wanted), given, Some(_)) => given.as_ref() == Some(wanted),
         })
         // Of equals the first, so that who names no provider gets the first one's price.
@@ -196,39 +245,17 @@ impl Tier {
         }
     }
 
+    /// The name that it has in a table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Flex => "flex",
+            Self::Fast => "fast",
+            Self::Batch => "batch",
+        }
+    }
+
     fn of(call: &PricedCall<'_>) -> Self {
         call.service_tier.and_then(Self::from_name).unwrap_or(Self::Default)
-    }
-}
-
-impl Rates {
-    /// Each bucket with its price.
-    fn parts(&self, usage: &Usage) -> [Part; 8] {
-        usage.buckets().map(|(bucket, tokens)| Part { bucket, tokens, per_token: self.per_token(bucket) })
-    }
-
-    fn per_token(&self, bucket: &str) -> Money {
-        match bucket {
-            "cacheRead" => self.cache_read.unwrap_or(self.input),
-            "cacheWrite" => self.cache_write.unwrap_or(self.input),
-            "cacheWrite1h" => self.cache_write_1h.or(self.cache_write).unwrap_or(self.input),
-            "inputAudio" => self.input_audio.unwrap_or(self.input),
-            "reasoning" => self.reasoning.unwrap_or(self.output),
-            "outputAudio" => self.output_audio.unwrap_or(self.output),
-            "output" => self.output,
-            _ => self.input,
-        }
-    }
-
-    /// Whether the bucket has a price of its own. Reasoning is output by definition.
-    fn lists(&self, bucket: &str) -> bool {
-        match bucket {
-            "cacheRead" => self.cache_read.is_some(),
-            "cacheWrite" => self.cache_write.is_some(),
-            "cacheWrite1h" => self.cache_write_1h.is_some(),
-            "inputAudio" => self.input_audio.is_some(),
-            "outputAudio" => self.output_audio.is_some(),
-            _ => true,
-        }
     }
 }

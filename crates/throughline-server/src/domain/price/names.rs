@@ -4,7 +4,7 @@
 ///
 /// `eu.anthropic.claude-sonnet-4-5-20250929-v1:0`, `anthropic/claude-sonnet-4.5` and `claude-sonnet-4-5@20250929` are
 /// all `claude-sonnet-4-5`.
-pub(super) fn model(given: &str) -> String {
+pub fn model(given: &str) -> String {
     let name = given.trim().to_lowercase().replace('.', "-");
     // `openai/`, `models/`, `publishers/google/models/`, `arn:aws:bedrock:...:inference-profile/`
     let name = name.rsplit('/').next().unwrap_or(&name);

@@ -1,6 +1,6 @@
 use throughline_model::{Money, Timestamp, Usage};
 
-use super::{PricedCall, Prices, Tier};
+use super::{PricedCall, Prices, Source, Tier};
 
 const USAGE: Usage = Usage {
     input_uncached: 1000,
@@ -166,24 +166,54 @@ fn nothing_overflows() {
 #[test]
 fn a_table_says_what_is_wrong_with_it() {
     let error = |table: &str| Prices::parse(table).unwrap_err().to_string();
-    let header = "model, tier, above, from, input, output";
+    let header = "model, tier, above, from, before, input, output";
     for (row, expected) in [
-        ("m, , , , 1", "price table, line 2, m: 5 cells for 6 columns"),
-        (", , , , 1, 2", "price table, line 2, model: missing"),
-        ("m, slow, , , 1, 2", r#"price table, line 2, tier: must be flex, fast or batch, got "slow""#),
-        ("m, , many, , 1, 2", r#"price table, line 2, above: must be a number of tokens, got "many""#),
-        ("m, , , May, 1, 2", r#"price table, line 2, from: must be a day like 2026-08-31, got "May""#),
-        ("m, , , , 1, ", "price table, line 2, output: missing"),
+        ("m, , , , , 1", "2:12: m: 6 cells for 7 columns"),
+        (", , , , , 1, 2", "2:1: model: missing"),
+        ("\"m\", , , , , 1, 2", r#"2:1: model: must stand without quotes, got "\"m\"""#),
+        ("openai/, , , , , 1, 2", r#"2:1: model: names no model, got "openai/""#),
+        ("m, slow, , , , 1, 2", r#"2:4: tier: must be flex, fast or batch, got "slow""#),
+        ("m, , many, , , 1, 2", r#"2:6: above: must be a number of tokens, got "many""#),
+        ("m, , , May, , 1, 2", r#"2:8: from: must be a day like 2026-08-31, got "May""#),
         (
-            "m, , , , -1, 2",
-            r#"price table, line 2, input: must be dollars like 2.50, with at most six places, got "-1""#,
+            "m, , , 2026-05-01, 2026-05-01, 1, 2",
+            r#"2:20: before: must be a day after that of `from`, got "2026-05-01""#,
         ),
+        ("ü, , , , , 1, ", "2:15: output: missing"),
+        ("m, , , , , -1, 2", r#"2:12: input: must be dollars like 2.50, with at most six places, got "-1""#),
     ] {
         assert_eq!(error(&format!("{header}\n{row}")), expected);
     }
     assert!(error("model, input").contains("output: column missing"));
-    assert!(error("model, input, output, price").contains("price: unknown column"));
+    assert!(error("model, input, output, price").starts_with("1:23: price: unknown column"));
     assert!(error("").contains("header: there is none"));
+    let all = Prices::parse("\u{feff}# ours\nmodel, input, output\nm, x, y\n\n, 1, 2\n").unwrap_err();
+    let places: Vec<_> =
+        all.mistakes.iter().map(|mistake| (mistake.line, mistake.character, &*mistake.column)).collect();
+    assert_eq!(places, [(3, 4, "input"), (3, 7, "output"), (5, 1, "model")]);
+    assert!(all.to_string().ends_with("(and 2 more mistakes)"));
+}
+
+#[test]
+fn an_own_table_goes_before_the_built_in_one() {
+    let own = "model, provider, from, input, output\n\
+               gpt-4o, , 2026-01-01, 1, 1\n\
+               gpt-4o, azure, , 7, 7\n\
+               my-model*, , , 2, 2\n\
+               gpt-5*, , , 3, 3\n";
+    let prices = Prices::parse(own).unwrap().or(Prices::builtin());
+    let input = |call: PricedCall<'_>| {
+        let rule = prices.rule_for(&call)?;
+        Some((rule.source, rule.rates.input.picodollars() / 100_000))
+    };
+    assert_eq!(input(call("gpt-4o", &USAGE)), Some((Source::File, 10)), "no provider is guessed");
+    let before = PricedCall { start: day("2025-12-31"), ..call("gpt-4o", &USAGE) };
+    assert_eq!(input(before), Some((Source::Builtin, 25)), "before its first day the built-in one holds");
+    let azure = PricedCall { provider: Some("Azure"), ..before };
+    assert_eq!(input(azure), Some((Source::File, 70)));
+    assert_eq!(input(call("my-model-2", &USAGE)), Some((Source::File, 20)));
+    assert_eq!(input(call("gpt-5-nano", &USAGE)), Some((Source::File, 30)), "even by the name's beginning");
+    assert_eq!(input(call("o3", &USAGE)), Some((Source::Builtin, 20)));
 }
 
 #[test]

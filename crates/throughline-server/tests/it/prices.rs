@@ -1,0 +1,155 @@
+//! What model calls cost: the command line about it, a table of one's own, and what the API then says.
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use serde_json::{Value, json};
+use throughline_server::app;
+use throughline_server::store::memory::MemoryStore;
+
+use crate::cli::run;
+use crate::support::otlp::{attribute, request, span, text};
+use crate::support::{TestServer, config};
+
+/// A table in a directory that stays as long as it is needed.
+fn table(text: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("prices.csv");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (directory, path)
+}
+
+#[test]
+fn check_says_every_mistake_and_where() {
+    let (_directory, path) = table("model, input, output\ngpt-4o, 2, x\n\nmy-model, , 1\n");
+    let ran = run(&["prices", "check", &path]);
+    assert_eq!((ran.code, &*ran.out), (1, ""));
+    for expected in [format!("{path}:2:12: output: must be dollars"), format!("{path}:4:11: input: missing")]
+    {
+        assert!(ran.err.contains(&expected), "{expected}: {}", ran.err);
+    }
+    let missing = run(&["prices", "check", "/nowhere/prices.csv"]);
+    assert!(missing.code == 2 && missing.err.contains("/nowhere/prices.csv"), "{}", missing.err);
+}
+
+#[test]
+fn check_says_what_a_table_changes() {
+    let own = "model, provider, input, cache_read, output\n\
+               gpt-4o, , 2, 1.25, 10\n\
+               my-model, azure, 0.003625, , 1\n\
+               claude-haiku*, , 1, 0.1, 5\n\
+               gpt-4o, , 9, 9, 9\n";
+    let (_directory, path) = table(own);
+    let ran = run(&["prices", "check", &path]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let lines: Vec<&str> = ran.out.lines().map(str::trim).collect();
+    assert_eq!(
+        lines,
+        [
+            "4 rules, nothing wrong: 2 new, 2 changed, 0 as built in; 1 behind another line",
+            "line 2    gpt-4o: input $2.00 instead of $2.50",
+            "line 3    my-model, at azure: new, input $0.003625, output $1.00",
+            "line 4    claude-haiku*: new, input $1.00, cache_read $0.10, output $5.00; goes before the built-in \
+             claude-haiku-4-5",
+            "line 5    gpt-4o: input $9.00 instead of $2.50, cache_read $9.00 instead of $1.25, output $9.00 instead \
+             of $10.00; never used, line 2 says it first",
+        ]
+    );
+    let told = run(&["prices", "check", &path, "--json"]).json();
+    assert_eq!(told["rules"][0]["changes"], json!([{"price": "input", "old": "2.50", "new": "2.00"}]));
+    assert_eq!(told["rules"][3]["hiddenBy"], json!({"line": 2, "wholly": true}));
+}
+
+#[test]
+fn show_works_out_a_call() {
+    let call = ["--input", "1000", "--cached", "64", "--output", "3", "--at", "2026-11-20"];
+    let ran = run(&[&["prices", "show", "openai/gpt-4o-2024-08-06"], &call[..]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    // 1000 x 2.5 + 64 x 1.25 + 3 x 10 dollars per million
+    assert!(ran.out.starts_with("gpt-4o\n") && ran.out.contains("\ncost $0.00261\n"), "{}", ran.out);
+    let told = run(&[&["prices", "show", "gpt-4o", "--json"], &call[..]].concat()).json();
+    assert_eq!((&told["costPicodollars"], &told["estimated"]), (&json!("2610000000"), &json!(false)));
+    assert_eq!(
+        told["parts"][1],
+        json!({"bucket": "cacheRead", "tokens": 64, "perMillion": "1.25", "cost": 0.00008, "listed": true})
+    );
+
+    let before = run(&["prices", "show", "o3", "--at", "2025-06-01"]);
+    assert!(
+        before.out.contains("before 2025-06-10") && before.out.contains("input $10.00"),
+        "{}",
+        before.out
+    );
+    let (_directory, path) = table("model, input, output\ngpt-4o, 2, 8\n");
+    let own = run(&["prices", "show", "gpt-4o", "--prices-file", &path]);
+    assert!(own.out.contains(&format!("{path}:2")) && own.out.contains("input $2.00"), "{}", own.out);
+    let guessed = run(&["prices", "show", "gpt-5", "--tier", "batch", "--input", "1"]);
+    assert!(guessed.out.contains("estimated"), "{}", guessed.out);
+}
+
+#[test]
+fn show_says_what_it_does_not_know() {
+    let ran = run(&["prices", "show", "gpt4o-mini"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("no price is known for gpt4o-mini"), "{}", ran.err);
+    assert!(ran.err.contains("the nearest that has one is gpt-4o-mini"), "{}", ran.err);
+    let shortened = run(&["prices", "show", "sonet-4-5"]);
+    assert!(shortened.err.contains("the nearest that has one is claude-sonnet-4-5"), "{}", shortened.err);
+    let elsewhere = run(&["prices", "show", "deepseek-v4-pro", "--provider", "openrouter"]);
+    assert!(elsewhere.err.contains("at deepseek; at fireworks"), "{}", elsewhere.err);
+    let stranger = run(&["prices", "show", "zzz", "--json"]);
+    assert_eq!((stranger.code, stranger.json()), (1, json!({"model": "zzz", "rule": null, "cost": null})));
+    assert_eq!(run(&["prices", "show", "o3", "--tier", "slow"]).code, 2);
+}
+
+#[test]
+fn list_shows_what_holds_today() {
+    let (_directory, path) = table("model, input, output\nmy-gpt-4o, 2, 8\n");
+    let ran = run(&["prices", "list", "gpt-4o", "--prices-file", &path]);
+    let models: Vec<&str> =
+        ran.out.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(models.contains(&"my-gpt-4o") && models.contains(&"gpt-4o-mini"), "{}", ran.out);
+    assert_eq!(run(&["prices", "list", "nobody-has-this"]).code, 1);
+}
+
+#[test]
+fn a_server_does_not_start_with_a_bad_table() {
+    let (_directory, path) = table("model, input, output\ngpt-4o, 2, x\ngpt-4o, y, x\n");
+    for command in ["check", "serve"] {
+        let ran = run(&[command, "--store-engine", "memory", "--prices-file", &path]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains(&format!("{path}:2:12: output: must be dollars")), "{}", ran.err);
+        assert!(ran.err.contains("2 more mistakes") && ran.err.contains("prices check"), "{}", ran.err);
+    }
+}
+
+/// One call of 100 input and 10 output tokens.
+fn call(model: &str) -> Span {
+    let mut call = span(1);
+    call.attributes = vec![
+        text("gen_ai.response.model", model),
+        attribute("gen_ai.usage.input_tokens", any_value::Value::IntValue(100)),
+        attribute("gen_ai.usage.output_tokens", any_value::Value::IntValue(10)),
+        text("session.id", "s"),
+    ];
+    call
+}
+
+#[tokio::test]
+async fn calls_cost_what_the_own_table_says() {
+    let (_directory, path) =
+        table("model, from, input, output\nour-model, , 3, 7\ngpt-4o, 2099-01-01, 1, 1\n");
+    let prices = app::prices(&config(&[("prices.file", &path)]).prices).unwrap();
+    for (model, picodollars) in [("our-model", 370_000_000.0), ("gpt-4o", 350_000_000.0)] {
+        let store = Arc::new(MemoryStore::new(prices.clone()));
+        let server = TestServer::with_store(store, &[]).await;
+        let body = request(vec![call(model)]).encode_to_vec();
+        assert_eq!(server.post("/v1/traces").protobuf().body(body).send().await.status, 200);
+        let session: Value = server.get("/api/v1/sessions/s").send().await.json();
+        assert_eq!(session["totalCost"], json!(picodollars / 1e12), "{model}");
+        server.stop().await;
+    }
+}
