@@ -23,7 +23,7 @@ use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
 use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
 
-/// Why a batch was not taken. Nothing of it was kept.
+/// Why a batch was not taken. Nothing of it was kept, unless the process died over it.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// The store has as much waiting as it may hold; try again after this long.

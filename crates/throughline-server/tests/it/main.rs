@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod embedded;
 mod events;
+mod full_disk;
 mod guard;
 mod log_observations;
 mod otlp_grpc;

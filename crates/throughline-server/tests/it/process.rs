@@ -21,10 +21,23 @@ impl ServerProcess {
         Self::run("serve", http, grpc, &["--store-path".as_ref(), data_dir.as_os_str()])
     }
 
+    /// The same, with files that may not grow beyond so many blocks (of 512 or 1024 bytes, as the shell counts).
+    pub(crate) fn start_limited(data_dir: &Path, http: SocketAddr, grpc: SocketAddr, blocks: &str) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_throughline"), "serve"]);
+        Self::spawn(shell, http, grpc, &["--store-path".as_ref(), data_dir.as_os_str()])
+    }
+
     /// Runs a command that serves, and waits until it is ready.
     pub(crate) fn run(command: &str, http: SocketAddr, grpc: SocketAddr, arguments: &[&OsStr]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_throughline"))
-            .arg(command)
+        let mut binary = Command::new(env!("CARGO_BIN_EXE_throughline"));
+        binary.arg(command);
+        Self::spawn(binary, http, grpc, arguments)
+    }
+
+    fn spawn(mut command: Command, http: SocketAddr, grpc: SocketAddr, arguments: &[&OsStr]) -> Self {
+        let child = command
             .args(["--listen-http", &http.to_string(), "--listen-grpc", &grpc.to_string()])
             .args(arguments)
             .stdin(Stdio::null())
@@ -53,6 +66,14 @@ impl ServerProcess {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("the server was running");
         self.child.wait().expect("the server ended");
+    }
+
+    /// From now on no file may grow beyond this (`unlimited`, or bytes).
+    pub(crate) fn limit_files(&self, limit: &str) {
+        let pid = self.child.id().to_string();
+        let limit = format!("--fsize={limit}:unlimited");
+        let done = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
+        assert!(done.is_ok_and(|status| status.success()), "prlimit (util-linux) sets limits of processes");
     }
 
     /// Status and JSON body (null if it is not JSON).

@@ -3,6 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// A part of the store that may be unable to write for a while.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Log,
+    Index,
+}
+
 /// Shared by all threads of one store.
 #[derive(Clone, Default)]
 pub(super) struct Health(Arc<Inner>);
@@ -11,8 +18,8 @@ pub(super) struct Health(Arc<Inner>);
 struct Inner {
     /// Why nothing can be written until the server is started again.
     failure: Mutex<Option<String>>,
-    /// Why nothing can be written until there is space again.
-    out_of_space: Mutex<Option<String>>,
+    /// Why nothing can be written until the log or the indexes have got over it: a full disk, as a rule.
+    obstacles: [Mutex<Option<String>>; 2],
     log_bytes: AtomicU64,
     duplicates: AtomicU64,
     /// Batches acknowledged and not yet searchable.
@@ -20,35 +27,33 @@ struct Inner {
 }
 
 impl Health {
-    /// Declares the store unable to write for good; the first reason stays. Returns the reason given.
-    pub(super) fn fail(&self, reason: String) -> String {
-        tracing::error!(%reason, "the store cannot write any more");
-        lock(&self.0.failure).get_or_insert_with(|| reason.clone());
-        reason
+    /// Declares the store unable to write for good; the first reason stays.
+    pub(super) fn fail(&self, reason: &str) {
+        lock(&self.0.failure).get_or_insert_with(|| {
+            tracing::error!(%reason, "the store cannot write any more");
+            reason.to_owned()
+        });
     }
 
-    /// Why nothing can be written until the server is started again.
-    pub(super) fn failure(&self) -> Option<String> {
-        lock(&self.0.failure).clone()
-    }
-
-    pub(super) fn set_out_of_space(&self, reason: Option<String>) {
-        let mut current = lock(&self.0.out_of_space);
+    /// Says why a part of the store cannot write for now, or that it can again.
+    pub(super) fn set_obstacle(&self, part: Part, reason: Option<String>) {
+        let mut current = lock(&self.0.obstacles[part as usize]);
         match (&*current, &reason) {
-            (None, Some(reason)) => tracing::error!(%reason, "the store cannot write until there is space"),
-            (Some(_), None) => tracing::info!("the store can write again"),
+            (None, Some(reason)) => tracing::error!(%reason, "the store cannot write for now"),
+            (Some(_), None) => tracing::info!(?part, "the store can write again"),
             _ => {}
         }
         *current = reason;
     }
 
-    pub(super) fn is_out_of_space(&self) -> bool {
-        lock(&self.0.out_of_space).is_some()
+    pub(super) fn has_obstacle(&self, part: Part) -> bool {
+        lock(&self.0.obstacles[part as usize]).is_some()
     }
 
     /// Why nothing can be written now.
     pub(super) fn write_error(&self) -> Option<String> {
-        self.failure().or_else(|| lock(&self.0.out_of_space).clone())
+        let reasons = std::iter::once(&self.0.failure).chain(&self.0.obstacles);
+        reasons.map(|reason| lock(reason).clone()).find_map(|reason| reason)
     }
 
     pub(super) fn set_log_bytes(&self, bytes: u64) {

@@ -18,7 +18,7 @@ mod tokenizer;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use self::entry::Entry;
 use self::health::Health;
 use self::log::{Appender, Log, LogMessage};
 use self::snapshot::{Fields, IndexError, Snapshots};
-use self::writer::{Parts, Touched, Work, Writer, position_of};
+use self::writer::{Parts, Replay, Work, Writer, WriterThread};
 use super::{AppendError, ReadError};
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::price::Prices;
@@ -118,9 +118,8 @@ impl EmbeddedStore {
         let fields = Arc::new(Fields { span, derived: derived_fields });
         let snapshots = Snapshots::open(&spans, &derived, Arc::clone(&fields))?;
         let (health, (live, _)) = (Health::default(), broadcast::channel(LIVE_RECORDS));
-        let (in_spans, in_derived) = (position_of(&spans)?, position_of(&derived)?);
         let mut log = Log::open(&directory.log(), config.log_file_bytes).map_err(IndexError::from)?;
-        let mut writer = Writer::open(Parts {
+        let parts = Parts {
             config: config.clone(),
             prices,
             fields,
@@ -129,11 +128,12 @@ impl EmbeddedStore {
             snapshots: snapshots.clone(),
             health: health.clone(),
             live: live.clone(),
-        })?;
-        let position = replay(&mut log, &mut writer, in_spans, in_derived)?;
-        log.go_on_behind(position.max(in_derived));
+        };
+        let mut writer = Writer::open(parts.clone())?;
+        let position = replay(&mut log, &mut writer)?;
+        log.go_on_behind(position);
         log.release(position).map_err(IndexError::from)?;
-        let threads = Threads::start(log, writer, &health)?;
+        let threads = Threads::start(log, writer, parts)?;
         Ok(Self {
             config: config.clone(),
             snapshots,
@@ -166,7 +166,7 @@ impl EmbeddedStore {
             Err(_) => return Err(AppendError::Busy { retry_after: RETRY_AFTER }),
         };
         let (done, outcome) = oneshot::channel();
-        let entry = Work::Entry(entry.holding(permit));
+        let entry = Work::Entry(Arc::new(entry.holding(permit)));
         self.send(LogMessage::Append { entry, done }).map_err(AppendError::Unavailable)?;
         match outcome.await {
             Ok(outcome) => outcome.map_err(AppendError::Unavailable),
@@ -197,21 +197,23 @@ impl EmbeddedStore {
 }
 
 impl Threads {
-    fn start(log: Log, writer: Writer, health: &Health) -> Result<Self, OpenError> {
-        let (sender, work): (_, Receiver<(u64, Work)>) = channel();
-        // The writer may be gone after a failure; what is in the log is safe there.
-        let waiting = health.clone();
+    fn start(log: Log, writer: Writer, parts: Parts) -> Result<Self, OpenError> {
+        let (sender, work) = channel();
+        let health = parts.health.clone();
         let pass = move |sequence, work| {
             if matches!(work, Work::Entry(_)) {
-                waiting.one_more_waits();
+                health.one_more_waits();
             }
-            drop(sender.send((sequence, work)));
+            if sender.send((sequence, work)).is_err() {
+                // What is in the log is safe there.
+                health.fail("the writer ended unexpectedly; the server must be started again");
+            }
         };
-        let log = Appender::start(log, health.clone(), pass).map_err(IndexError::from)?;
-        let release = log.messages.clone();
+        let log = Appender::start(log, parts.health.clone(), pass).map_err(IndexError::from)?;
+        let thread = WriterThread::new(parts, work, log.messages.clone());
         let run = move || {
             priority::step_behind();
-            writer.run(&work, &release);
+            thread.run(writer);
         };
         let writer =
             std::thread::Builder::new().name("writer".to_owned()).spawn(run).map_err(IndexError::from)?;
@@ -244,34 +246,19 @@ impl Drop for EmbeddedStore {
 }
 
 /// Takes up what the log has and the indexes have not, and returns where both stand then.
-fn replay(log: &mut Log, writer: &mut Writer, in_spans: u64, in_derived: u64) -> Result<u64, IndexError> {
-    let mut touched = Some(Touched::default());
-    let damage = log.replay(in_derived.min(in_spans), |sequence, payload| {
-        let entry = match Entry::decode(payload) {
-            Ok(entry) => entry,
-            Err(error) => {
-                tracing::error!(%error, sequence, "an acknowledged entry is lost");
-                return Ok(());
-            }
-        };
-        if sequence <= in_spans {
-            return match &mut touched {
-                Some(touched) => writer.note(&entry, touched),
-                None => Ok(()),
-            };
+fn replay(log: &mut Log, writer: &mut Writer) -> Result<u64, IndexError> {
+    let mut replay = Replay::new(writer)?;
+    let damage = log.replay(replay.after(), |sequence, payload| match Entry::decode(payload) {
+        Ok(entry) => replay.take(sequence, Arc::new(entry)),
+        Err(error) => {
+            tracing::error!(%error, sequence, "an acknowledged entry is lost");
+            Ok(())
         }
-        if let Some(touched) = touched.take() {
-            writer.derive_all(touched)?;
-        }
-        writer.replay(sequence, entry)
     })?;
-    if let Some(touched) = touched.take() {
-        writer.derive_all(touched)?;
-    }
     for damage in damage {
         let (first, last) = damage.lost;
         let (file, offset, acknowledged) = (damage.file.display(), damage.offset, damage.acknowledged);
         tracing::error!(%file, offset, first, last, acknowledged, "the log is damaged; entries are lost");
     }
-    writer.finish_replay()
+    replay.finish()
 }

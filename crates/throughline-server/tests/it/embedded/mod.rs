@@ -3,6 +3,7 @@
 mod agreement;
 mod answers;
 mod crash;
+mod full_disk;
 mod load;
 mod opening;
 

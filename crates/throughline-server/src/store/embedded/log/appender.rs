@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{Log, Payload};
-use crate::store::embedded::health::Health;
+use crate::store::embedded::health::{Health, Part};
 
 const GROUP_ENTRIES: usize = 16;
 const GROUP_BYTES: usize = 4 << 20;
@@ -121,25 +121,18 @@ impl<T: Payload, F: FnMut(u64, T)> LogThread<T, F> {
     }
 
     fn write(&mut self, entries: &[T]) -> Result<u64, String> {
-        if let Some(error) = self.health.failure() {
-            return Err(error);
-        }
         self.needed = Log::framed_len(entries);
-        self.log.make_room(self.needed).map_err(|error| {
-            let error = format!("no room for the log: {error}");
-            self.health.set_out_of_space(Some(error.clone()));
-            error
-        })?;
-        self.health.set_out_of_space(None);
-        self.log.append(entries).map_err(|error| {
-            // Whether the pages reached the disk is unknown now, and asking again would not tell.
-            self.health.fail(format!("writing the log failed: {error}"))
-        })
+        let written = match self.log.make_room(self.needed) {
+            Ok(()) => self.log.append(entries).map_err(|error| format!("writing the log failed: {error}")),
+            Err(error) => Err(format!("no room for the log: {error}")),
+        };
+        self.health.set_obstacle(Part::Log, written.as_ref().err().cloned());
+        written
     }
 
     fn look_for_space(&mut self) {
-        if self.health.is_out_of_space() && self.log.make_room(self.needed).is_ok() {
-            self.health.set_out_of_space(None);
+        if self.health.has_obstacle(Part::Log) && self.log.make_room(self.needed).is_ok() {
+            self.health.set_obstacle(Part::Log, None);
         }
     }
 

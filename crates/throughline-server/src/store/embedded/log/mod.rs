@@ -48,6 +48,8 @@ struct Active {
     first: u64,
     len: u64,
     written: u64,
+    /// How many bytes behind `written` a failed write may have left.
+    torn: usize,
 }
 
 pub(super) struct Log {
@@ -154,9 +156,9 @@ impl Log {
         group.iter().map(len).sum()
     }
 
-    /// Makes room for so many bytes in one file. Nothing is written yet, so a failure here (disk full) may be
-    /// tried again later.
+    /// Makes room for so many bytes in one file. After a failure (disk full) this may be tried again later.
     pub(super) fn make_room(&mut self, needed: u64) -> io::Result<()> {
+        self.erase_torn()?;
         if self.active.as_ref().is_some_and(|active| active.written + needed <= active.len) {
             return Ok(());
         }
@@ -177,15 +179,15 @@ impl Log {
             return Err(error);
         }
         File::open(&self.dir)?.sync_all()?;
-        let active = Active { file, path, first, len: len.max(allocated), written: 0 };
+        let active = Active { file, path, first, len: len.max(allocated), written: 0, torn: 0 };
         if let Some(full) = self.active.replace(active) {
             self.closed.push_back(Segment { path: full.path, first: full.first });
         }
         Ok(())
     }
 
-    /// Writes a group for which [`Self::make_room`] made room, and makes it durable. After a failure nobody knows
-    /// what is on disk: the log must not be written to again. Returns the sequence of the first entry.
+    /// Writes a group for which [`Self::make_room`] made room, and makes it durable. After a failure nothing of it
+    /// counts. Returns the sequence of the first entry.
     pub(super) fn append(&mut self, group: &[impl Payload]) -> io::Result<u64> {
         let first = self.next;
         self.buffer.clear();
@@ -195,12 +197,27 @@ impl Log {
         let Some(active) = &mut self.active else {
             return Err(io::Error::other("no room was made in the log"));
         };
+        active.torn = self.buffer.len();
         active.file.write_all_at(&self.buffer, active.written)?;
         active.file.sync_data()?;
+        active.torn = 0;
         active.written += self.buffer.len() as u64;
         self.next += group.len() as u64;
         self.buffer.shrink_to(8 << 20);
         Ok(first)
+    }
+
+    /// Nobody knows what of a failed write is on disk, and its sequences will be given out again: it is overwritten,
+    /// durably, before anything else is.
+    fn erase_torn(&mut self) -> io::Result<()> {
+        if let Some(active) = &mut self.active
+            && active.torn > 0
+        {
+            active.file.write_all_at(&vec![0; active.torn], active.written)?;
+            active.file.sync_data()?;
+            active.torn = 0;
+        }
+        Ok(())
     }
 
     /// Everything up to the sequence `indexed` is in both indexes: files that hold nothing else are free again.

@@ -1,5 +1,7 @@
 //! Applying entries: what is new in them, and the documents of it.
 
+use std::sync::Arc;
+
 use tantivy::{TantivyDocument, Term};
 use throughline_model::otlp::{Log, RawSpan, each_log, each_span, observation};
 use throughline_model::{Event, Money, ProjectId, SessionId, Timestamp};
@@ -32,11 +34,12 @@ impl Batch {
 
 impl Writer {
     /// Takes in the entry with this sequence.
-    pub(super) fn apply(&mut self, sequence: u64, entry: Entry) -> Result<(), IndexError> {
+    pub(super) fn apply(&mut self, sequence: u64, entry: Arc<Entry>) -> Result<(), IndexError> {
         let deletes = matches!(entry.batch.content, BatchContent::DeleteSession(_));
         if self.has_changes() && deletes != self.deleted {
             self.commit()?;
         }
+        self.first_time = sequence > self.shown;
         let project = entry.batch.project.clone();
         let number = self.projects.number(&project);
         match &entry.batch.content {
@@ -107,12 +110,13 @@ impl Writer {
         let key = TraceKey { project: number, id: facts.trace_id };
         let cost = self.prices.span_cost(&facts);
         self.load_trace(key)?;
+        let has_audience = self.has_audience();
         let Some(state) = self.traces.get_mut(&key) else { return Ok(()) };
         if state.records.insert_span(&facts, cost) == Inserted::Duplicate {
-            self.health.count_duplicates(1);
+            self.count_duplicate();
             return Ok(());
         }
-        if self.live.receiver_count() > 0 {
+        if has_audience {
             let mut observation = observation(&facts);
             observation.session_id = state.records.session_id().map(SessionId::from);
             observation.user_id = state.records.user_id().map(str::to_owned);
@@ -179,7 +183,7 @@ impl Writer {
         let id = text_key(project, event.id.as_str());
         let term = Term::from_field_text(self.fields.span.event, &id);
         if self.new_events.contains(&id) || !Snapshot::documents(&self.snapshot.spans, &term)?.is_empty() {
-            self.health.count_duplicates(1);
+            self.count_duplicate();
             return Ok(());
         }
         self.new_events.insert(id);
@@ -206,7 +210,7 @@ impl Writer {
             state.events.push(event.clone());
             self.session_changed(&key);
         }
-        if self.live.receiver_count() > 0 {
+        if self.has_audience() {
             let mut event = event.clone();
             event.session_id = own_session(&event).or(trace_session.as_deref()).map(SessionId::from);
             self.show(project, ArrivalRecord::Event(Box::new(event)));
@@ -216,6 +220,16 @@ impl Writer {
             self.add(Batch::of(document, 2048))?;
         }
         Ok(())
+    }
+
+    fn count_duplicate(&self) {
+        if self.first_time {
+            self.health.count_duplicates(1);
+        }
+    }
+
+    fn has_audience(&self) -> bool {
+        self.first_time && self.live.receiver_count() > 0
     }
 
     fn show(&self, project: &ProjectId, record: ArrivalRecord) {

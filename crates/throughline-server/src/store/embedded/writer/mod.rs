@@ -5,12 +5,12 @@ mod cache;
 mod recover;
 mod rewrite;
 mod sum_up;
+mod thread;
 
-pub(super) use self::recover::Touched;
+pub(super) use self::recover::Replay;
+pub(super) use self::thread::WriterThread;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
 
 use rustc_hash::FxHashSet;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, NoMergePolicy};
@@ -22,7 +22,7 @@ use self::cache::{Cache, Projects, SessionKey, SessionState, TraceKey, TraceStat
 use super::EmbeddedConfig;
 use super::entry::Entry;
 use super::health::Health;
-use super::log::{LogMessage, Payload};
+use super::log::Payload;
 use super::queue::{DocumentQueue, QueuedDocument};
 use super::snapshot::{Fields, IndexError, Snapshot, Snapshots};
 use crate::domain::arrival::Arrival;
@@ -38,7 +38,7 @@ const DERIVED_HEAP_BYTES: usize = 20 << 20;
 
 /// What the log passes on.
 pub(super) enum Work {
-    Entry(Entry),
+    Entry(Arc<Entry>),
     /// Commit, then say so.
     Settle(oneshot::Sender<Result<(), String>>),
     /// Commit and end.
@@ -79,7 +79,7 @@ pub(super) struct Writer {
     traces: Cache<TraceKey, TraceState>,
     sessions: Cache<SessionKey, SessionState>,
     /// Entries since the last commit: what they brought can be written anew from them.
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     entry_bytes: usize,
     changed_traces: Vec<TraceKey>,
     changed_sessions: Vec<SessionKey>,
@@ -89,14 +89,17 @@ pub(super) struct Writer {
     pending_bytes: usize,
     /// Sessions were deleted since the last commit: nothing else may happen before the next.
     deleted: bool,
-    /// Batches taken from the log thread since the last commit.
-    taken: usize,
+    /// Entries up to this one were shown and counted by a writer before this one, which failed.
+    shown: u64,
+    /// The entry being applied is not among those.
+    first_time: bool,
     /// The last entry applied, and where the last commit stands.
     position: u64,
     committed: u64,
 }
 
 /// What the writer needs from the outside.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub(super) config: EmbeddedConfig,
     pub(super) prices: Prices,
@@ -133,6 +136,7 @@ pub(super) fn position_of(index: &Index) -> tantivy::Result<u64> {
 }
 
 impl Writer {
+    /// Opens both indexes for writing, where their last commits stand.
     pub(super) fn open(parts: Parts) -> Result<Self, IndexError> {
         let Parts { config, prices, fields, spans, derived, snapshots, health, live } = parts;
         let position = position_of(&spans)?;
@@ -158,45 +162,11 @@ impl Writer {
             pending: Vec::new(),
             pending_bytes: 0,
             deleted: false,
-            taken: 0,
+            shown: 0,
+            first_time: true,
             position,
             committed: position,
         })
-    }
-
-    /// Works until told to close, until the sender is gone, or until an index fails for good.
-    pub(super) fn run(mut self, work: &Receiver<(u64, Work)>, log: &Sender<LogMessage<Work>>) {
-        if let Err(error) = self.work(work, log) {
-            self.give_up(&error, work);
-        }
-        self.stop_merging();
-    }
-
-    fn work(
-        &mut self,
-        work: &Receiver<(u64, Work)>,
-        log: &Sender<LogMessage<Work>>,
-    ) -> Result<(), IndexError> {
-        let mut last_commit = Instant::now();
-        loop {
-            let next = if self.has_changes() {
-                let patience = self.config.commit_when_idle.saturating_sub(last_commit.elapsed());
-                match work.recv_timeout(patience) {
-                    Ok(next) => Some(next),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                }
-            } else {
-                let Ok(next) = work.recv() else { return Ok(()) };
-                Some(next)
-            };
-            let overdue = last_commit.elapsed() >= self.config.commit_after;
-            match self.step(next, overdue, log)? {
-                Step::Applied => {}
-                Step::Committed => last_commit = Instant::now(),
-                Step::Closed => return Ok(()),
-            }
-        }
     }
 
     /// Lets merges that run come to their end, so that none works on files that somebody else has opened since.
@@ -211,56 +181,8 @@ impl Writer {
         }
     }
 
-    fn step(
-        &mut self,
-        next: Option<(u64, Work)>,
-        overdue: bool,
-        log: &Sender<LogMessage<Work>>,
-    ) -> Result<Step, IndexError> {
-        let (commit, settled, close) = match next {
-            Some((sequence, Work::Entry(entry))) => {
-                self.taken += 1;
-                self.apply(sequence, entry)?;
-                (overdue || self.entry_bytes >= self.config.commit_bytes, None, false)
-            }
-            Some((_, Work::Settle(settled))) => (true, Some(settled), false),
-            Some((_, Work::Close)) => (true, None, true),
-            None => (true, None, false),
-        };
-        if commit && self.has_changes() {
-            if let Err(error) = self.commit() {
-                drop(settled.map(|settled| settled.send(Err(error.to_string()))));
-                return Err(error);
-            }
-            self.health.no_longer_wait(std::mem::take(&mut self.taken));
-            // The log thread may be gone already when closing; then the files are put away at the next start.
-            drop(log.send(LogMessage::Release(self.committed)));
-        }
-        if let Some(settled) = settled {
-            // Who asked may have gone away.
-            drop(settled.send(Ok(())));
-        }
-        Ok(match () {
-            () if close => Step::Closed,
-            () if commit => Step::Committed,
-            () => Step::Applied,
-        })
-    }
-
     fn has_changes(&self) -> bool {
         self.position > self.committed
-    }
-
-    /// What is acknowledged stays in the log and is taken up again at the next start.
-    fn give_up(&self, error: &IndexError, work: &Receiver<(u64, Work)>) {
-        let reason = self.health.fail(format!("writing the index failed: {error}"));
-        for (_, work) in work {
-            match work {
-                Work::Entry(_) => {}
-                Work::Settle(settled) => drop(settled.send(Err(reason.clone()))),
-                Work::Close => return,
-            }
-        }
     }
 
     /// Makes everything applied searchable: first the records, then what is derived from them.
@@ -301,12 +223,6 @@ impl Writer {
         self.new_events.clear();
         self.deleted = false;
     }
-}
-
-enum Step {
-    Applied,
-    Committed,
-    Closed,
 }
 
 /// Memory that a trace's summary takes, about: its texts are short, its metadata may not be.

@@ -1,21 +1,81 @@
-//! After a crash between the two commits: the span index holds entries that the derived index does not. They are
-//! read again only for what they touched, and that is computed afresh from what the span index says.
+//! Taking up what the log has and the indexes have not. After a failure between the two commits the span index holds
+//! entries that the derived index does not. They are read again only for what they touched, and that is computed
+//! afresh from what the span index says.
+
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use throughline_model::otlp::{Log, each_log, each_span};
 use throughline_model::{Event, ProjectId, SessionId, Timestamp};
 
-use super::Writer;
 use super::cache::{ProjectNumber, SessionKey, TraceKey, TraceState};
+use super::{Writer, position_of};
 use crate::domain::arrival::BatchContent;
 use crate::domain::session_summary::SessionSummary;
 use crate::store::embedded::entry::Entry;
 use crate::store::embedded::snapshot::IndexError;
 use crate::store::embedded::span_index::own_session;
 
+/// Gives a writer that was just opened the entries that the log has, in order.
+pub(in crate::store::embedded) struct Replay<'a> {
+    writer: &'a mut Writer,
+    in_spans: u64,
+    in_derived: u64,
+    /// Until the first entry that the span index does not hold.
+    touched: Option<Touched>,
+}
+
+impl<'a> Replay<'a> {
+    pub(in crate::store::embedded) fn new(writer: &'a mut Writer) -> Result<Self, IndexError> {
+        let in_spans = position_of(writer.spans.index())?;
+        let in_derived = position_of(writer.derived.index())?;
+        Ok(Self { writer, in_spans, in_derived, touched: Some(Touched::default()) })
+    }
+
+    /// The last entry that both indexes hold.
+    pub(in crate::store::embedded) fn after(&self) -> u64 {
+        self.in_spans.min(self.in_derived)
+    }
+
+    pub(in crate::store::embedded) fn take(
+        &mut self,
+        sequence: u64,
+        entry: Arc<Entry>,
+    ) -> Result<(), IndexError> {
+        if sequence <= self.after() {
+            return Ok(());
+        }
+        if sequence <= self.in_spans {
+            return match &mut self.touched {
+                Some(touched) => self.writer.note(&entry, touched),
+                None => Ok(()),
+            };
+        }
+        self.derive_touched()?;
+        self.writer.apply(sequence, entry)?;
+        if self.writer.entry_bytes >= self.writer.config.commit_bytes {
+            self.writer.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Commits, and returns the last entry that both indexes hold now.
+    pub(in crate::store::embedded) fn finish(mut self) -> Result<u64, IndexError> {
+        self.derive_touched()?;
+        if self.writer.has_changes() {
+            self.writer.commit()?;
+        }
+        Ok(self.writer.committed.max(self.in_derived))
+    }
+
+    fn derive_touched(&mut self) -> Result<(), IndexError> {
+        self.touched.take().map_or(Ok(()), |touched| self.writer.derive_all(touched))
+    }
+}
+
 /// What the entries between the two commits touched.
 #[derive(Default)]
-pub(in crate::store::embedded) struct Touched {
+struct Touched {
     traces: FxHashSet<TraceKey>,
     sessions: FxHashSet<SessionKey>,
     commands: FxHashMap<SessionKey, Commands>,
@@ -48,11 +108,7 @@ impl Touched {
 
 impl Writer {
     /// Notes what an entry touched that the span index already holds.
-    pub(in crate::store::embedded) fn note(
-        &mut self,
-        entry: &Entry,
-        touched: &mut Touched,
-    ) -> Result<(), IndexError> {
+    fn note(&mut self, entry: &Entry, touched: &mut Touched) -> Result<(), IndexError> {
         let project = self.projects.number(&entry.batch.project);
         match &entry.batch.content {
             BatchContent::Traces(body) => touched.spans(project, body),
@@ -93,11 +149,11 @@ impl Writer {
     }
 
     /// Brings the derived index up to date with the span index, and commits.
-    pub(in crate::store::embedded) fn derive_all(&mut self, touched: Touched) -> Result<(), IndexError> {
+    fn derive_all(&mut self, touched: Touched) -> Result<(), IndexError> {
         if touched.traces.is_empty() && touched.sessions.is_empty() {
             return Ok(());
         }
-        let snapshot = std::sync::Arc::clone(&self.snapshot);
+        let snapshot = Arc::clone(&self.snapshot);
         let mut sessions = touched.sessions;
         for key in touched.traces {
             let project = self.projects.id(key.project).clone();
@@ -130,26 +186,5 @@ impl Writer {
             self.session_changed(&key);
         }
         self.commit()
-    }
-
-    /// Takes in an entry that neither index holds.
-    pub(in crate::store::embedded) fn replay(
-        &mut self,
-        sequence: u64,
-        entry: Entry,
-    ) -> Result<(), IndexError> {
-        self.apply(sequence, entry)?;
-        if self.entry_bytes >= self.config.commit_bytes {
-            self.commit()?;
-        }
-        Ok(())
-    }
-
-    /// Commits what was taken in, and returns where both indexes stand.
-    pub(in crate::store::embedded) fn finish_replay(&mut self) -> Result<u64, IndexError> {
-        if self.has_changes() {
-            self.commit()?;
-        }
-        Ok(self.committed)
     }
 }
