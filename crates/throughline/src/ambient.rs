@@ -67,6 +67,17 @@ pub fn current_session() -> Option<SessionState> {
 }
 
 /// The span that the program is in here.
+///
+/// ```
+/// # use throughline::{Telemetry, current_span};
+/// # let telemetry = Telemetry::builder("shop").environment("test").build()?;
+/// telemetry.trace("job").run_sync(|| {
+///     let here = current_span().unwrap();
+///     telemetry.generation("answer").run_sync(|| assert_eq!(current_span().unwrap().trace_id, here.trace_id));
+/// });
+/// assert!(current_span().is_none());
+/// # Ok::<(), throughline::Error>(())
+/// ```
 pub fn current_span() -> Option<SpanContext> {
     Ambient::with(|ambient| ambient?.span)
 }

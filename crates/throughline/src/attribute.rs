@@ -5,6 +5,13 @@ use std::borrow::Cow;
 use serde_json::{Number, Value};
 
 /// A value on its way into an event.
+///
+/// ```
+/// use throughline::AttributeValue;
+/// assert_eq!(serde_json::Value::from(AttributeValue::Text("usd")), "usd");
+/// // What JSON has no number for becomes a text.
+/// assert_eq!(serde_json::Value::from(AttributeValue::Float(f64::NAN)), "NaN");
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum AttributeValue<'a> {
@@ -121,6 +128,11 @@ impl<T: Attribute + ?Sized> Attribute for Box<T> {
 }
 
 /// A value that becomes text the way it shows itself.
+///
+/// ```
+/// # use throughline::{Attribute, AttributeValue, display};
+/// assert_eq!(display(std::net::Ipv4Addr::LOCALHOST).value(), AttributeValue::Text("127.0.0.1"));
+/// ```
 pub fn display(value: impl std::fmt::Display) -> impl Attribute {
     Owned(Value::String(value.to_string()))
 }

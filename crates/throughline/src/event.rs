@@ -11,6 +11,21 @@ use crate::{
 };
 
 /// Where events go to: [`Telemetry`], or a [`Session`] for events of that session.
+///
+/// ```
+/// use throughline::{Emitter, emit};
+///
+/// fn ship(to: &impl Emitter, order: &str) {
+///     emit!(to, "order.shipped", "ctx.order.id" => order);
+/// }
+/// # let memory = throughline::testing::Memory::new();
+/// # let telemetry = throughline::Telemetry::builder("shop").environment("test").transport(memory.clone()).build()?;
+/// ship(&telemetry, "ord_1");
+/// ship(&telemetry.session().id("sess_1").start(), "ord_2");
+/// # telemetry.flush(std::time::Duration::from_secs(1));
+/// assert_eq!((memory.events().len(), memory.in_session("sess_1").len()), (2, 1));
+/// # Ok::<(), throughline::Error>(())
+/// ```
 pub trait Emitter {
     #[doc(hidden)]
     fn telemetry(&self) -> &Telemetry;

@@ -35,11 +35,50 @@
 //! # Parts
 //!
 //! * **Events** are single facts: [`emit!`], or [`Telemetry::event`] when names or keys are known only at run time.
+//!   With [`Events`] and [`TypedEvent`] they are checked against what you said they are.
 //! * **Sessions** carry actor, scope and attributes: [`Telemetry::session`]. They nest; an inner session inherits what
 //!   it does not set and has an id of its own.
-//! * **Traces** are units of work inside units of work: [`Telemetry::trace`].
+//! * **Traces** are units of work inside units of work: [`Telemetry::trace`], and inside one [`Telemetry::generation`]
+//!   for a model call and [`Telemetry::observation`] for anything else.
 //! * **[`Sampling`]** and **[`Redaction`]** decide what leaves the process.
 //! * **[Transports](transport)** take it away, each with its own queue, thread and retries.
+//! * **[`testing`]** has what tests of programs that emit need.
+//!
+//! A program hands its [`Telemetry`] around, in its state or as an argument, or keeps one for the process with [`init`]
+//! and [`get`].
+//!
+//! # Conversations with models
+//!
+//! All traces with one session id are a conversation; each is a turn of it. What a turn does is inside it without
+//! being told so.
+//!
+//! ```
+//! # use throughline::{Telemetry, testing::Memory};
+//! # let memory = Memory::new();
+//! # let telemetry = Telemetry::builder("chat").environment("test").transport(memory.clone()).build()?;
+//! # async fn ask_the_model(_: &str) -> Result<Vec<String>, std::fmt::Error> { Ok(vec!["Hi ".into(), "Alice".into()]) }
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+//! # runtime.block_on(async {
+//! let turn = telemetry.trace("chat-turn").session_id("chat-1").user_id("alice").input("Hello!").start();
+//! let answered = turn
+//!     .follow(async {
+//!         let call = telemetry.generation("answer").model("gpt-4o").provider("openai").start();
+//!         for token in ask_the_model("Hello!").await? {
+//!             call.push_output(&token); // the first notes the time to the first token
+//!         }
+//!         call.set_tokens(812, 41).end();
+//!         Ok::<_, std::fmt::Error>("Hi Alice")
+//!     })
+//!     .await;
+//! match &answered {
+//!     Ok(answer) => turn.set_output(*answer).end(),
+//!     Err(error) => turn.error(error),
+//! }
+//! # });
+//! # telemetry.flush(std::time::Duration::from_secs(1));
+//! # assert_eq!(memory.tree().lines().count(), 3, "{}", memory.tree());
+//! # Ok::<(), throughline::Error>(())
+//! ```
 //!
 //! # Context
 //!
@@ -55,6 +94,11 @@
 //! Emitting never blocks, never panics and never fails. A thread writes into a buffer of its own; one background thread
 //! makes envelopes; each transport has its queue and thread. What does not fit is dropped and counted
 //! ([`Telemetry::report`]). Nothing is emitted from within transports, so exporting never feeds itself.
+//!
+//! # Features
+//!
+//! On unless turned off: `otlp` (and the `http` it is made of), `derive`, `hash`. Off: `tls` for `https`, `chat` (Slack,
+//! Discord, Telegram), `stream`, `tokio`, `tokio-hooks`. Without any, the crate brings 11 others.
 #![warn(missing_docs)]
 
 #[cfg(all(feature = "tokio-hooks", not(tokio_unstable)))]
@@ -144,6 +188,11 @@ pub(crate) use callsite::Callsite;
 /// ```
 #[cfg(feature = "derive")]
 pub use throughline_macros::TypedEvent;
+
+/// The README's program is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 /// What the macros expand to. Not for use by hand.
 #[doc(hidden)]

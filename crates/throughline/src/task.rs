@@ -27,6 +27,17 @@ use crate::{InCurrentSession, carry};
 
 /// Like `tokio::spawn`, in the session and span that are current here.
 ///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// # let telemetry = throughline::Telemetry::builder("shop").environment("test").build().unwrap();
+/// let inside = telemetry.session().id("sess_1").run(async {
+///     throughline::task::spawn(async { throughline::current_session().unwrap().session_id }).await
+/// });
+/// assert_eq!(inside.await.unwrap().as_str(), "sess_1");
+/// # });
+/// ```
+///
 /// # Panics
 /// Outside a tokio runtime, like `tokio::spawn`.
 #[track_caller]
@@ -38,6 +49,17 @@ where
 }
 
 /// Like `tokio::task::spawn_blocking`, in the session and span that are current here.
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// # let telemetry = throughline::Telemetry::builder("shop").environment("test").build().unwrap();
+/// let inside = telemetry.session().id("sess_1").run(async {
+///     throughline::task::spawn_blocking(|| throughline::current_session().unwrap().session_id).await
+/// });
+/// assert_eq!(inside.await.unwrap().as_str(), "sess_1");
+/// # });
+/// ```
 ///
 /// # Panics
 /// Outside a tokio runtime, like `tokio::task::spawn_blocking`.

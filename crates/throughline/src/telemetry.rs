@@ -31,6 +31,13 @@ pub struct Telemetry {
 }
 
 /// Who the events are from.
+///
+/// ```
+/// # use throughline::Telemetry;
+/// let telemetry = Telemetry::builder("shop").environment("staging").version("1.4.2").build()?;
+/// assert_eq!(telemetry.resource().environment, "staging");
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resource {

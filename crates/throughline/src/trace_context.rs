@@ -6,6 +6,11 @@ use std::str::FromStr;
 use crate::SpanContext;
 
 /// A text that is not a `traceparent`.
+///
+/// ```
+/// use throughline::{InvalidTraceparent, SpanContext};
+/// assert_eq!("00-0-0-00".parse::<SpanContext>(), Err(InvalidTraceparent));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a W3C traceparent")]
 pub struct InvalidTraceparent;

@@ -109,6 +109,15 @@ impl fmt::Display for TraceState {
 }
 
 /// What other tracing systems want handed on with the trace that the program is in here.
+///
+/// ```
+/// # use throughline::{Telemetry, TraceState, current_trace_state};
+/// # let telemetry = Telemetry::builder("shop").environment("test").build()?;
+/// let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+/// let request = telemetry.trace("request").parent(parent).trace_state(TraceState::parse("congo=t61rcWkgMzE"));
+/// request.run_sync(|| assert_eq!(current_trace_state().as_str(), "congo=t61rcWkgMzE"));
+/// # Ok::<(), throughline::Error>(())
+/// ```
 pub fn current_trace_state() -> TraceState {
     Ambient::with(|ambient| ambient.map(|ambient| ambient.trace_state.clone())).unwrap_or_default()
 }

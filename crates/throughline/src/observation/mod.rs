@@ -18,6 +18,18 @@ use crate::{
 };
 
 /// A finished unit of work, as transports get it.
+///
+/// ```
+/// # use throughline::{Telemetry, testing::Memory};
+/// # let memory = Memory::new();
+/// # let telemetry = Telemetry::builder("chat").environment("test").transport(memory.clone()).build()?;
+/// telemetry.trace("chat-turn").input("Hello!").run_sync(|| {});
+/// # telemetry.flush(std::time::Duration::from_secs(1));
+/// let span = &memory.spans()[0];
+/// assert_eq!((span.name.as_str(), span.input.as_ref().unwrap()), ("chat-turn", &"Hello!".into()));
+/// assert!(span.start_time <= span.end_time);
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

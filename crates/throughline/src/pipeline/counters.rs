@@ -6,6 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 /// What happened to events before they reached any transport.
+///
+/// ```
+/// # use throughline::{Sampling, Telemetry, emit, testing::Memory};
+/// let quiet = Sampling::keep_all().never(["*.heartbeat"]);
+/// let telemetry = Telemetry::builder("shop").sampling(quiet).transport(Memory::new()).build()?;
+/// (0..640).for_each(|_| emit!(telemetry, "db.heartbeat"));
+/// assert_eq!(telemetry.counters().sampled_out, 640);
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -58,6 +67,22 @@ impl Report {
 }
 
 /// What happened in one transport, counted since it was built.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use throughline::transport::{Item, SendError, Transport};
+/// # use throughline::{Telemetry, emit};
+/// struct Broken;
+/// impl Transport for Broken {
+///     fn name(&self) -> &str { "broken" }
+///     fn send(&mut self, _: &[Item]) -> Result<(), SendError> { Err(SendError::refused("out of tea")) }
+/// }
+/// let telemetry = Telemetry::builder("shop").environment("test").transport(Broken).build()?;
+/// emit!(telemetry, "order.shipped");
+/// let broken = &telemetry.shutdown(Duration::from_secs(5)).transports[0];
+/// assert_eq!((broken.failed, broken.last_error.as_deref()), (1, Some("out of tea")));
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -6,6 +6,17 @@ use super::{Events, Kind, Schema};
 use crate::{Actor, Attributes, Error, Level, Scope, name};
 
 /// When events are checked against what is registered.
+///
+/// ```
+/// use throughline::{Events, Telemetry, Validation, ValidationMode};
+/// let telemetry = Telemetry::builder("shop")
+///     .environment("production")
+///     .validation(Validation::default().mode(ValidationMode::Always))
+///     // This namespace for itself:
+///     .events(Events::namespace("shop").mode(ValidationMode::None))
+///     .build()?;
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ValidationMode {
     /// In every environment but `production`.

@@ -35,6 +35,15 @@ pub struct Events {
 }
 
 /// Some events of a namespace, under a name of their own. Made by [`Events::group`].
+///
+/// ```
+/// use throughline::{EventGroup, Events, Schema};
+/// fn payments(group: EventGroup) -> EventGroup {
+///     group.event("started", Schema::new()).group("refund", |refund| refund.event("failed", Schema::new()))
+/// }
+/// let shop = Events::namespace("shop").group("payment", payments);
+/// assert_eq!(shop.names().collect::<Vec<_>>(), ["shop.payment.started", "shop.payment.refund.failed"]);
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a group has to be given back"]
 pub struct EventGroup {

@@ -59,6 +59,13 @@ impl AttributeType {
 }
 
 /// One attribute of a [`Schema`].
+///
+/// ```
+/// use throughline::{AttributeType, Schema};
+/// let schema = Schema::new().optional("ctx.shipment.weight_kg", AttributeType::Number);
+/// let weight = &schema.attributes()[0];
+/// assert_eq!((weight.key.as_str(), weight.required), ("ctx.shipment.weight_kg", false));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -10,6 +10,17 @@ use crate::{Actor, Attribute, Attributes, Scope, SessionId, Telemetry};
 ///
 /// What is not set is inherited from the session around it, field by field: actor and scope as a whole, attributes key
 /// by key. The id is its own.
+///
+/// ```
+/// # use throughline::Telemetry;
+/// # let telemetry = Telemetry::builder("shop").environment("test").build()?;
+/// telemetry.session().actor("user", "usr_123").scope("organization", "org_456").run_sync(|| {
+///     let order = telemetry.session().id("order_789").scope("workspace", "ws_1").start().state();
+///     assert_eq!(order.actor.unwrap().id.as_deref(), Some("usr_123"), "inherited");
+///     assert_eq!(order.scope.unwrap().id, "ws_1");
+/// });
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a session does nothing until it is started or run"]
 pub struct SessionBuilder {

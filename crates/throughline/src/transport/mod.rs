@@ -30,6 +30,23 @@ use crate::glob::Glob;
 use crate::{Envelope, Error, Level, Resource, Span};
 
 /// Something finished, on its way out. The same for every transport, and immutable.
+///
+/// ```
+/// use throughline::transport::Item;
+/// fn line(item: &Item) -> String {
+///     match item {
+///         Item::Event(event) => format!("{} {}", event.time, event.name),
+///         Item::Span(span) => format!("{} {} took {} ns", span.start_time, span.name, span.end_time.nanos_since(span.start_time)),
+///         _ => String::new(),
+///     }
+/// }
+/// # let memory = throughline::testing::Memory::new();
+/// # let telemetry = throughline::Telemetry::builder("shop").environment("test").transport(memory.clone()).build()?;
+/// # telemetry.emit("order.shipped");
+/// # telemetry.flush(std::time::Duration::from_secs(1));
+/// assert!(line(&memory.items()[0]).ends_with("Z order.shipped"));
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Item {
@@ -119,6 +136,20 @@ pub trait Transport: Send + 'static {
 }
 
 /// Why a batch was not delivered.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline::transport::SendError;
+///
+/// fn of_status(status: u16) -> SendError {
+///     match status {
+///         429 => SendError::unavailable("too many requests").retry_after(Duration::from_secs(2)),
+///         500.. => SendError::unavailable(format!("status {status}")),
+///         _ => SendError::refused(format!("status {status}")),
+///     }
+/// }
+/// assert_eq!(of_status(503).to_string(), "status 503");
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SendError {
