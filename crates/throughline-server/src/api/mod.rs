@@ -13,6 +13,7 @@ mod list;
 mod metrics;
 mod openapi;
 mod params;
+mod scores;
 mod sessions;
 mod stream;
 mod timeline;
@@ -47,6 +48,7 @@ fn table() -> OpenApiRouter<State> {
         .routes(routes!(traces::get_trace))
         .routes(routes!(events::list_events))
         .routes(routes!(users::list_users))
+        .routes(routes!(scores::list_scores))
         .merge(analytics::table())
         .routes(routes!(stream::stream))
         .routes(routes!(health::health))

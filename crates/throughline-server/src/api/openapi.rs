@@ -62,6 +62,7 @@ pub(super) fn complete(mut api: OpenApi) -> OpenApi {
         ("traces", "One unit of work each: a chat turn, a request."),
         ("events", "Single named facts."),
         ("users", "Who the sessions were had with."),
+        ("scores", "Feedback on sessions, traces and observations."),
         ("analytics", "Sums over many sessions."),
         ("live", "What is arriving."),
         ("operation", "For those who run the server."),

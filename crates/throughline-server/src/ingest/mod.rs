@@ -1,4 +1,4 @@
-//! The doors that data comes in through: OTLP over HTTP and gRPC, and event envelopes as JSON.
+//! The doors that data comes in through: OTLP over HTTP and gRPC, event envelopes and scores as JSON.
 //!
 //! By transport, not by signal: `http` and `grpc` know how bytes arrive and how answers leave, `content` what
 //! may be in a body, `intake` checks and stores whatever the transport was. What is wrong gets the protocol's own
@@ -12,6 +12,8 @@ mod http;
 mod intake;
 mod reply;
 mod room;
+mod score;
+mod scores;
 
 pub use self::grpc::routes as grpc_routes;
 pub use self::http::routes;

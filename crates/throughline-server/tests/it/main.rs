@@ -22,6 +22,7 @@ mod pages;
 mod prices;
 mod process;
 mod router;
+mod scores;
 mod sdk;
 mod support;
 mod tidy;

@@ -23,6 +23,7 @@ use self::held::{Earliest, Held, Latest, Speaker};
 use self::turns::Turns;
 pub use self::turns::{MAX_TURNS, Turn};
 use super::preview;
+use super::score::is_score;
 use super::trace_summary::TraceSummary;
 
 const MINUTE: i64 = 60 * 1_000_000_000;
@@ -146,7 +147,9 @@ impl SessionSummary {
             debug_assert_eq!(added, Ok(()), "only what leaves can be missed");
         }
         for event in events {
-            spells.push((event.time, event.time));
+            if !is_score(event) {
+                spells.push((event.time, event.time));
+            }
             let added = summary.add_all_but_activity(event);
             debug_assert_eq!(added, Ok(()), "only what leaves can be missed");
         }
@@ -172,7 +175,9 @@ impl SessionSummary {
 
     /// An event that names this session itself, whether inside a trace or not.
     pub fn add_event(&mut self, event: &Event) -> Result<(), Stale> {
-        self.activity.replace(None, Some((event.time, event.time)))?;
+        if !is_score(event) {
+            self.activity.replace(None, Some((event.time, event.time)))?;
+        }
         self.add_all_but_activity(event)
     }
 
@@ -388,16 +393,19 @@ impl SessionSummary {
     fn add_all_but_activity(&mut self, event: &Event) -> Result<(), Stale> {
         self.own_events += 1;
         self.errors += u64::from(event.is_error());
-        self.begun_after_end += u64::from(self.is_after_end(event.time));
+        // Feedback comes when it comes: nothing went on then.
+        let is_score = is_score(event);
+        self.begun_after_end += u64::from(!is_score && self.is_after_end(event.time));
         if !event.service.is_empty() {
             self.services.add(&event.service);
         }
         let by = Speaker::Event(Cow::Borrowed(&event.id));
         let at = event.time;
         Held::replace(&mut self.start, &by, Some((at, &())))?;
-        Held::replace(&mut self.end, &by, Some((at, &())))?;
+        Held::replace(&mut self.end, &by, Some((at, &())).filter(|_| !is_score))?;
         let name = preview::one_line(&event.name);
-        Held::replace(&mut self.name, &by, Some((at, name.as_str())).filter(|_| !name.is_empty()))?;
+        let is_named = !name.is_empty() && !is_score;
+        Held::replace(&mut self.name, &by, Some((at, name.as_str())).filter(|_| is_named))?;
         let environment = Some(event.environment.as_str()).filter(|name| !name.is_empty());
         Held::replace(&mut self.environment, &by, environment.map(|name| (at, name)))?;
         Held::replace(&mut self.user, &by, event.user_id().map(|id| (at, id)))?;

@@ -130,6 +130,23 @@ fn what_begins_after_the_end_reopens() {
 }
 
 #[test]
+fn feedback_is_no_activity() {
+    let mut session = summary();
+    session.replace_trace(None, Some(&trace(1, 0, 1))).unwrap();
+    session.end(at(2)).unwrap();
+    let before = session.session(at(90));
+    let score = Event { name: crate::domain::score::EVENT.to_owned(), ..event(1, 60) };
+    session.add_event(&score).unwrap();
+    let after = session.session(at(90));
+    assert_eq!(
+        (after.end_time, after.duration, after.active_duration),
+        (before.end_time, before.duration, before.active_duration)
+    );
+    assert_eq!((after.state, after.event_count, after.title), (SessionState::Ended, 1, before.title));
+    assert_eq!(session.session(at(61)).state, SessionState::Ended, "it does not reopen");
+}
+
+#[test]
 fn one_who_leaves_alone_leaves_nothing() {
     let mut session = summary();
     let alone = TraceSummary { title: Some("hi".into()), ..trace(1, 0, 1) };
@@ -198,7 +215,11 @@ fn any_step() -> impl Strategy<Value = Step> {
     let say = (0u32..1_000_000, 0i64..90, any::<bool>()).prop_map(|(n, minute, fails)| {
         let level = if fails { Level::Error } else { Level::Info };
         let actor = Actor { kind: "user".into(), id: Some(format!("u{}", n % 3)), tags: Attributes::new() };
-        Step::Say(Box::new(Event { level, actor: fails.then_some(actor), ..event(n, minute) }))
+        let mut event = Event { level, actor: fails.then_some(actor), ..event(n, minute) };
+        if n % 5 == 0 {
+            event.name = crate::domain::score::EVENT.to_owned();
+        }
+        Step::Say(Box::new(event))
     });
     prop_oneof![6 => put, 2 => say, 1 => (0i64..100).prop_map(Step::End)]
 }

@@ -1,0 +1,189 @@
+//! Scores: feedback on a session, a trace or an observation.
+//!
+//! A score is OpenTelemetry's event `gen_ai.evaluation.result`, whoever sends it: our routes, Langfuse's, or a log
+//! record. So it is stored, found, exported and deleted like any event; it only does not count as something that went
+//! on in its session.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use throughline_model::{Attributes, Event, EventId, Level, SessionId, SpanId, Timestamp, TraceId};
+
+/// The name of the event.
+pub const EVENT: &str = "gen_ai.evaluation.result";
+
+const NAME: &str = "gen_ai.evaluation.name";
+const VALUE: &str = "gen_ai.evaluation.score.value";
+const LABEL: &str = "gen_ai.evaluation.score.label";
+const EXPLANATION: &str = "gen_ai.evaluation.explanation";
+/// The id that the sender gave: of two scores with the same one, the later counts.
+const ID: &str = "throughline.score.id";
+
+/// One score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// Scores with the same id replace each other.
+    pub id: String,
+    pub name: String,
+    pub value: ScoreValue,
+    pub comment: Option<String>,
+    pub session_id: Option<SessionId>,
+    pub trace_id: Option<TraceId>,
+    pub observation_id: Option<SpanId>,
+    pub environment: Option<String>,
+    pub time: Timestamp,
+    /// What else is said of it.
+    pub metadata: Attributes,
+}
+
+/// What a score says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ScoreValue {
+    Number(f64),
+    Flag(bool),
+    /// A category, or free text.
+    Text(String),
+}
+
+impl ScoreValue {
+    /// Numeric, boolean and text values as JSON.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Number(number) => Value::from(*number),
+            Self::Flag(flag) => Value::from(*flag),
+            Self::Text(text) => Value::from(text.as_str()),
+        }
+    }
+}
+
+/// Whether the event is a score.
+pub fn is_score(event: &Event) -> bool {
+    event.name == EVENT
+}
+
+impl Score {
+    /// The score that an event is.
+    pub fn of(event: &Event) -> Option<Self> {
+        if !is_score(event) {
+            return None;
+        }
+        let text = |key: &str| event.attributes.get(key).and_then(Value::as_str).map(str::to_owned);
+        let label = text(LABEL);
+        let number = event.attributes.get(VALUE).and_then(Value::as_f64);
+        let value = match (number, label) {
+            (Some(_), Some(label)) if label == "true" || label == "false" => {
+                ScoreValue::Flag(label == "true")
+            }
+            (Some(number), _) => ScoreValue::Number(number),
+            (None, Some(label)) => ScoreValue::Text(label),
+            (None, None) => return None,
+        };
+        let mut metadata = event.attributes.clone();
+        for known in [NAME, VALUE, LABEL, EXPLANATION, ID] {
+            metadata.remove(known);
+        }
+        Some(Self {
+            id: text(ID).unwrap_or_else(|| event.id.to_string()),
+            name: text(NAME).unwrap_or_else(|| "score".to_owned()),
+            value,
+            comment: text(EXPLANATION),
+            session_id: event.session_id.clone(),
+            trace_id: event.trace_id,
+            observation_id: event.span_id,
+            environment: Some(event.environment.clone()).filter(|name| !name.is_empty()),
+            time: event.time,
+            metadata,
+        })
+    }
+
+    /// The event that the score is kept as.
+    pub fn into_event(self) -> Event {
+        let mut attributes = self.metadata;
+        let mut put = |key: &str, value: Value| drop(attributes.insert(key.to_owned(), value));
+        put(NAME, self.name.into());
+        match self.value {
+            ScoreValue::Number(number) => put(VALUE, number.into()),
+            ScoreValue::Flag(flag) => {
+                put(VALUE, f64::from(u8::from(flag)).into());
+                put(LABEL, flag.to_string().into());
+            }
+            ScoreValue::Text(text) => put(LABEL, text.into()),
+        }
+        if let Some(comment) = self.comment {
+            put(EXPLANATION, comment.into());
+        }
+        put(ID, self.id.into());
+        let mut event = Event {
+            id: EventId::from(""),
+            name: EVENT.to_owned(),
+            time: self.time,
+            level: Level::Info,
+            service: String::new(),
+            environment: self.environment.unwrap_or_default(),
+            version: None,
+            session_id: self.session_id,
+            trace_id: self.trace_id,
+            span_id: self.observation_id,
+            actor: None,
+            scope: None,
+            attributes,
+            error: None,
+            source: None,
+        };
+        // Sent again, it is the same event; changed, it is another one, which then counts.
+        let hash = Sha256::digest(serde_json::to_vec(&event).unwrap_or_default());
+        let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        event.id = EventId::from(format!("score_{digits}"));
+        event
+    }
+}
+
+/// Of scores with the same id only the latest, in the order in which they are.
+pub fn latest(scores: impl IntoIterator<Item = Score>) -> Vec<Score> {
+    let mut kept: Vec<Score> = Vec::new();
+    for score in scores {
+        match kept.iter_mut().find(|known| known.id == score.id) {
+            Some(known) if known.time <= score.time => *known = score,
+            Some(_) => {}
+            None => kept.push(score),
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(value: ScoreValue, seconds: i64) -> Score {
+        Score {
+            id: "s1".to_owned(),
+            name: "helpful".to_owned(),
+            value,
+            comment: Some("quick".to_owned()),
+            session_id: Some("chat".into()),
+            trace_id: None,
+            observation_id: None,
+            environment: None,
+            time: Timestamp::from_nanos(seconds * 1_000_000_000),
+            metadata: Attributes::from_iter([("by".to_owned(), "alice".into())]),
+        }
+    }
+
+    #[test]
+    fn a_score_comes_back_from_its_event() {
+        for value in [ScoreValue::Number(0.5), ScoreValue::Flag(true), ScoreValue::Text("good".to_owned())] {
+            let score = score(value, 7);
+            let event = score.clone().into_event();
+            assert_eq!(Score::of(&event), Some(score.clone()));
+            assert_eq!(event.id, score.into_event().id, "sent again it is the same");
+        }
+    }
+
+    #[test]
+    fn the_later_of_two_with_the_same_id_counts() {
+        let (good, bad) = (score(ScoreValue::Number(1.0), 1), score(ScoreValue::Number(0.0), 2));
+        assert_ne!(good.clone().into_event().id, bad.clone().into_event().id);
+        assert_eq!(latest([bad.clone(), good.clone()]), [bad.clone()]);
+        assert_eq!(latest([good, bad.clone()]), [bad]);
+    }
+}

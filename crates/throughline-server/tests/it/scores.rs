@@ -1,0 +1,107 @@
+//! Scores: given at our door and at Langfuse's, read back through the API.
+
+use serde_json::{Value, json};
+
+use crate::support::{Engine, TestServer};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+async fn post(server: &TestServer, path: &str, body: Value) -> (u16, Value) {
+    let reply = server.post(path).json().body(body.to_string()).send().await;
+    (reply.status.as_u16(), reply.json())
+}
+
+async fn list(server: &TestServer, filter: &str) -> Vec<Value> {
+    let reply = server.get(&format!("/api/v1/scores?filter={filter}&sort=time")).send().await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()["data"].as_array().unwrap().clone()
+}
+
+/// A session of one trace, long over.
+async fn chat(server: &TestServer) {
+    let spans = json!([{"traceId": TRACE, "spanId": "b7ad6b7169203331", "name": "chat-turn",
+        "startTimeUnixNano": "1795000000000000000", "endTimeUnixNano": "1795000001000000000",
+        "attributes": [{"key": "session.id", "value": {"stringValue": "chat-1"}}]}]);
+    let body = json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]});
+    assert_eq!(post(server, "/v1/traces", body).await, (200, json!({})));
+}
+
+#[tokio::test]
+async fn scores_are_kept_and_found_and_change_nothing_else() {
+    for engine in [Engine::Memory, Engine::Embedded] {
+        let (server, store) = TestServer::on(engine).await;
+        chat(&server).await;
+        store.settle().await.unwrap();
+        let before = server.get("/api/v1/sessions/chat-1").send().await.json();
+        let good = json!({"id": "s1", "name": "helpful", "value": true, "sessionId": "chat-1", "comment": "quick",
+            "timestamp": "2026-11-19T00:00:00Z"});
+        let bad =
+            json!({"name": "accuracy", "value": 0.25, "traceId": TRACE, "observationId": "b7ad6b7169203331"});
+        let (status, receipt) =
+            post(&server, "/api/v1/scores", json!([good, bad, {"name": "lost", "value": 1}])).await;
+        let message = "the score says neither \"sessionId\" nor \"traceId\"";
+        let rejected = json!([{"index": 2, "code": "invalid_score", "message": message}]);
+        assert_eq!((status, receipt), (200, json!({"accepted": 2, "rejected": rejected})));
+        // Again, and once more with another verdict.
+        post(&server, "/api/v1/scores", good.clone()).await;
+        let changed = json!({"id": "s1", "name": "helpful", "value": false, "sessionId": "chat-1",
+            "timestamp": "2026-11-19T00:00:01Z"});
+        post(&server, "/api/v1/scores", changed).await;
+        store.settle().await.unwrap();
+
+        let scores = list(&server, "session:chat-1").await;
+        let told: Vec<_> = scores.iter().map(|score| (&score["name"], &score["value"])).collect();
+        assert_eq!(
+            told,
+            [(&json!("helpful"), &json!(false)), (&json!("accuracy"), &json!(0.25))],
+            "{engine:?}"
+        );
+        assert_eq!(
+            (&scores[1]["traceId"], &scores[1]["observationId"]),
+            (&json!(TRACE), &json!("b7ad6b7169203331"))
+        );
+        assert_eq!(list(&server, "attr.gen_ai.evaluation.score.value:%3C0.5").await.len(), 2);
+        let found =
+            server.get("/api/v1/sessions?filter=attr.gen_ai.evaluation.name:accuracy").send().await.json();
+        assert_eq!(found["data"][0]["id"], "chat-1");
+
+        let after = server.get("/api/v1/sessions/chat-1").send().await.json();
+        for member in ["startTime", "endTime", "duration", "state", "title", "services", "errorCount"] {
+            assert_eq!(after[member], before[member], "{member}, {engine:?}");
+        }
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn langfuse_clients_find_the_routes_they_ask_for() {
+    let (server, store) = TestServer::on(Engine::Memory).await;
+    chat(&server).await;
+    let score = json!([{"id": "l1", "name": "thumbs", "value": 1, "dataType": "BOOLEAN", "traceId": TRACE}]);
+    assert_eq!(post(&server, "/api/public/scores", score).await, (202, json!({"message": "Accepted"})));
+    let wrong = json!([{"id": "l2", "name": "thumbs", "value": 1, "traceId": "not-hex"}]);
+    let (status, answer) = post(&server, "/api/public/scores", wrong).await;
+    assert_eq!((status, &answer["rejected"], &answer["accepted"]), (207, &json!(1), &json!(0)));
+
+    let body = json!({"id": "l3", "name": "tone", "value": "kind", "traceId": TRACE});
+    let batch = json!({"batch": [
+        {"id": "b1", "type": "score-create", "timestamp": "2026-11-20T10:00:00Z", "body": body},
+        {"id": "b2", "type": "trace-create", "timestamp": "2026-11-20T10:00:00Z", "body": {"name": "old"}}]});
+    let (status, answer) = post(&server, "/api/public/ingestion", batch).await;
+    assert_eq!((status, &answer["successes"]), (207, &json!([{"id": "b1", "status": 201}])));
+    assert!(
+        answer["errors"][0]["message"].as_str().unwrap().contains("/api/public/otel/v1/traces"),
+        "{answer}"
+    );
+    assert_eq!(post(&server, "/api/public/ingestion", json!({})).await.0, 400);
+    store.settle().await.unwrap();
+    let scores = list(&server, &format!("trace:{TRACE}")).await;
+    let told: Vec<_> = scores.iter().map(|score| (&score["name"], &score["value"])).collect();
+    assert_eq!(told, [(&json!("thumbs"), &json!(true)), (&json!("tone"), &json!("kind"))]);
+
+    for (path, member) in [("health", "status"), ("projects", "data")] {
+        let reply = server.get(&format!("/api/public/{path}")).send().await;
+        assert!(reply.status == 200 && !reply.json()[member].is_null(), "{path}");
+    }
+    server.stop().await;
+}
