@@ -41,7 +41,7 @@ impl SessionHeader {
             models: session.models.iter().take(12).map(|model| notation::line(model, 80)).collect(),
             tags: session.tags.iter().take(40).map(tag).collect(),
             metadata: pairs(&session.metadata),
-            notes: session.flags.iter().map(|flag| explain(flag)).collect(),
+            notes: session.flags.iter().map(|flag| explain(flag)).chain(unpriced(session)).collect(),
             exports: exports(&session.id),
         }
     }
@@ -126,6 +126,16 @@ fn surroundings(session: &Session) -> Vec<Fact> {
         facts.push(Fact::new("Goals", text(&session.goals.join(", "))));
     }
     facts
+}
+
+/// What to do where nobody knows what the tokens cost.
+fn unpriced(session: &Session) -> Option<String> {
+    let unknown = session.total_cost.is_none() && session.total_tokens > 0;
+    unknown.then(|| {
+        "No price is known for the models used here: give them one in a table of your own (prices.file); \
+         `throughline prices --help` shows how."
+            .to_owned()
+    })
 }
 
 /// What a flag means to the reader.

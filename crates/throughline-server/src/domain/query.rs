@@ -2,7 +2,7 @@
 
 use throughline_model::{Event, Money, Observation, Session, Timestamp, Trace};
 
-use super::filter::Filter;
+use super::filter::{Comparison, Field, Filter, Literal};
 
 /// The most rows that one page may ask for.
 pub const MAX_LIMIT: usize = 1000;
@@ -166,6 +166,13 @@ pub enum UsageGroup {
     Service,
     Name,
     Type,
+}
+
+/// Observations that carry tokens and of which nobody knows what they cost.
+pub fn unpriced() -> Filter {
+    let at_least = |field, value| Filter::field(field, Comparison::GreaterOrEqual, value);
+    let has_cost = at_least(Field::Cost, Literal::Money(Money::ZERO));
+    Filter::all_of([at_least(Field::Tokens, Literal::Number(1.0)), has_cost.negate()])
 }
 
 /// Billable observations with the same group value.

@@ -11,7 +11,7 @@ use throughline_server::store::memory::MemoryStore;
 
 use crate::cli::run;
 use crate::support::otlp::{attribute, request, span, text};
-use crate::support::{TestServer, config};
+use crate::support::{Engine, TestServer, config};
 
 /// A table in a directory that stays as long as it is needed.
 fn table(text: &str) -> (tempfile::TempDir, String) {
@@ -152,4 +152,25 @@ async fn calls_cost_what_the_own_table_says() {
         assert_eq!(session["totalCost"], json!(picodollars / 1e12), "{model}");
         server.stop().await;
     }
+}
+
+#[tokio::test]
+async fn models_without_a_price_are_listed_and_shown() {
+    let (server, store) = TestServer::on(Engine::Memory).await;
+    let body = request(vec![call("my-model")]).encode_to_vec();
+    assert_eq!(server.post("/v1/traces").protobuf().body(body).send().await.status, 200);
+    store.settle().await.unwrap();
+    let told: Value = server.get("/api/v1/analytics/unpriced?from=-24h").send().await.json();
+    let row = &told["data"][0];
+    assert_eq!(
+        (&row["model"], &row["observationCount"], &row["totalTokens"]),
+        (&json!("my-model"), &json!(1), &json!(110))
+    );
+    let earlier: Value = server.get("/api/v1/analytics/unpriced?to=2026-11-01").send().await.json();
+    assert_eq!(earlier, json!({"data": []}));
+    for path in ["/analytics", "/sessions/s"] {
+        let (_, html) = crate::pages::page(&server, path).await;
+        assert!(html.contains("No price is known for") && html.contains("throughline prices"), "{path}");
+    }
+    server.stop().await;
 }

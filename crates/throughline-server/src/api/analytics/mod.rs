@@ -4,6 +4,7 @@ mod goals;
 mod journeys;
 mod sessions;
 mod spread;
+mod unpriced;
 mod usage;
 
 use axum::Json;
@@ -24,6 +25,7 @@ pub(super) fn table() -> OpenApiRouter<State> {
         .routes(routes!(journeys::get_journeys))
         .routes(routes!(goals::get_goals))
         .routes(routes!(usage::get_usage))
+        .routes(routes!(unpriced::get_unpriced))
 }
 
 /// Reads which sessions are asked for.

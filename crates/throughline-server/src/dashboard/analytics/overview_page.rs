@@ -14,7 +14,7 @@ use crate::dashboard::frame::{self, Frame, Section, Visit, html};
 use crate::dashboard::notation;
 use crate::domain::analytics::{Bar, Distribution, Point, SessionStatistics, TurnTokens};
 use crate::domain::filter::{Field, Filter, Literal};
-use crate::domain::query::{ListQuery, Sort, SortField, User};
+use crate::domain::query::{ListQuery, Sort, SortField, UsageGroup, UsageRow, User, unpriced};
 use crate::http::{Error, Project, State};
 
 const SPENDERS: usize = 8;
@@ -26,6 +26,8 @@ struct OverviewPage {
     finder: Finder,
     tabs: Vec<Tab>,
     tiles: Vec<Tile>,
+    /// Models that have no price, with their tokens.
+    unpriced: Vec<(String, String)>,
     charts: Vec<Chart>,
     spenders: Vec<Spender>,
 }
@@ -60,17 +62,21 @@ pub(in crate::dashboard) async fn overview(
     let mut asked = Asked::read(&parameters, "/analytics", state.clock.now());
     let mut statistics = SessionStatistics::default();
     let mut users = Vec::new();
+    let mut without_price = Vec::new();
     if !asked.finder.is_wrong() {
         statistics = state.store.session_statistics(&project, &asked.selection, asked.interval).await?;
         if asked.look_closer(statistics.series.first().map(|point| point.time)) {
             statistics = state.store.session_statistics(&project, &asked.selection, asked.interval).await?;
         }
+        let (from, to) = (asked.selection.from, asked.selection.to);
+        without_price = state.store.usage(&project, &unpriced(), from, to, UsageGroup::Model).await?;
         users = state.store.users(&project, &spenders_query(&asked)).await?.rows;
     }
     let status = if asked.finder.is_wrong() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let view = OverviewPage {
         frame: visit.frame(Section::Analytics, "Analytics"),
         tiles: if statistics.sessions > 0 { tiles(&asked, &statistics) } else { Vec::new() },
+        unpriced: without_price.iter().map(unpriced_model).collect(),
         charts: charts(&asked, &statistics),
         spenders: spenders(&asked, &statistics, &users),
         tabs: asked.tabs,
@@ -90,6 +96,16 @@ fn spenders_query(asked: &Asked) -> ListQuery {
         after: None,
         now: selection.now,
     }
+}
+
+/// A model without a price and how many tokens it used.
+fn unpriced_model(row: &UsageRow) -> (String, String) {
+    let name = if row.group.is_empty() {
+        "calls without a model".to_owned()
+    } else {
+        notation::line(&row.group, 80)
+    };
+    (name, notation::compact(row.usage.total()))
 }
 
 fn money(picodollars: i128) -> String {

@@ -1,6 +1,6 @@
 use throughline_model::{Money, Status};
 use throughline_server::domain::filter::{Filter, Target};
-use throughline_server::domain::query::UsageGroup;
+use throughline_server::domain::query::{UsageGroup, unpriced};
 
 use super::requests::{at, generation, span};
 use super::{TestStore, matching, project, put, session, trace};
@@ -91,4 +91,21 @@ pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
     assert_eq!(by("model:gpt-4o", UsageGroup::User).await, users);
     assert_eq!(by("error:true", UsageGroup::Name).await, [("span 2".to_owned(), 20)]);
     assert_eq!(by("tool:none", UsageGroup::Type).await, []);
+}
+
+pub(crate) async fn calls_without_a_price_are_found(store: &TestStore) {
+    let call = |id, model: &str| {
+        let call = span(1, id).kind("LLM").text("gen_ai.response.model", model);
+        call.number("gen_ai.usage.input_tokens", 10)
+    };
+    let given = call(3, "their-model").text("langfuse.observation.cost_details", r#"{"total": 0.5}"#);
+    let empty = span(1, 4).kind("LLM").text("gen_ai.response.model", "silent-model");
+    put(store, &[call(1, "gpt-4o"), call(2, "my-model"), given, empty, call(5, "my-model")]).await;
+    let rows = store.usage(&project(), &unpriced(), None, None, UsageGroup::Model).await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.group.as_str(), row.usage.total(), row.cost)).collect();
+    assert_eq!(told, [("my-model", 20, None)]);
+    let dear = matching("cost:>=0.50", Target::Observation).filter;
+    let rows = store.usage(&project(), &dear, None, None, UsageGroup::Model).await.unwrap();
+    let found: Vec<_> = rows.iter().map(|row| row.group.as_str()).collect();
+    assert_eq!(found, ["their-model"], "what the source gave counts");
 }

@@ -418,7 +418,11 @@ impl Translator<'_> {
                 if *yes { errors } else { but_not(errors) }
             }
             (Field::Cost, Literal::Money(money)) => {
-                between(span.cost, range(comparison, money_column(*money)))
+                let wanted = range(comparison, money_column(*money));
+                // What was computed goes before what the source gave.
+                let computed = between(span.cost, (i64::MIN, i64::MAX));
+                let given = all_of(vec![between(span.given_cost, wanted), but_not(computed)]);
+                any_of(vec![between(span.cost, wanted), given])
             }
             (Field::Tokens, Literal::Number(number)) => {
                 let (from, to) = counts(comparison, *number);

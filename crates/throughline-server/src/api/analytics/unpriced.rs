@@ -1,0 +1,72 @@
+//! Models that carried tokens and have no price.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde::{Deserialize, Serialize};
+use throughline_model::Usage;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::api::errors::{InvalidRequest, ReadFailed};
+use crate::api::list;
+use crate::api::params::Params;
+use crate::domain::query::{UsageGroup, unpriced};
+use crate::http::{Error, Project, State};
+
+/// Over which time.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct UnpricedParams {
+    /// Only what was going on at or after this time: RFC 3339, a date, or how long ago (`-24h`).
+    from: Option<String>,
+    /// Only what began before this time: RFC 3339, a date (its end), or how long ago.
+    to: Option<String>,
+}
+
+/// What is missing in the price table.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct UnpricedReport {
+    /// One row per model, most tokens first.
+    data: Vec<UnpricedModel>,
+}
+
+/// Calls of one model whose cost nobody knows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UnpricedModel {
+    /// The model; empty for calls that name none.
+    model: String,
+    /// How many calls.
+    observation_count: u64,
+    /// Tokens by bucket.
+    usage: Usage,
+    /// All tokens together.
+    total_tokens: u64,
+}
+
+/// List models without a price
+///
+/// Models whose billable calls carried tokens while neither a price rule nor the source said what they cost. A table of
+/// your own (the setting `prices.file`) gives them a price; `throughline prices` helps with it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/analytics/unpriced",
+    tag = "analytics",
+    params(UnpricedParams),
+    responses((status = 200, description = "Models without a price", body = UnpricedReport), InvalidRequest, ReadFailed)
+)]
+pub(in crate::api) async fn get_unpriced(
+    Extract(state): Extract<State>,
+    Project(project): Project,
+    Params(params): Params<UnpricedParams>,
+) -> Result<Json<UnpricedReport>, Error> {
+    let (from, to) = list::range(params.from.as_ref(), params.to.as_ref(), state.clock.now())?;
+    let rows = state.store.usage(&project, &unpriced(), from, to, UsageGroup::Model).await?;
+    let model = |row: crate::domain::query::UsageRow| UnpricedModel {
+        model: row.group,
+        observation_count: row.observation_count,
+        total_tokens: row.usage.total(),
+        usage: row.usage,
+    };
+    Ok(Json(UnpricedReport { data: rows.into_iter().map(model).collect() }))
+}
