@@ -27,6 +27,7 @@ mod replay_page;
 mod sample;
 mod session_header;
 mod session_page;
+mod session_scores;
 mod sessions_page;
 mod snippets;
 mod theme;
@@ -52,6 +53,7 @@ pub fn routes() -> Router<http::State> {
         .route("/", get(async || Redirect::to("/sessions")))
         .route("/sessions", get(sessions_page::sessions))
         .route("/sessions/{id}", get(session_page::session))
+        .route("/sessions/{id}/thumbs", post(session_scores::give_thumb))
         .route("/sessions/{id}/replay", get(replay_page::replay))
         .route("/traces", get(traces_page::traces))
         .route("/traces/{id}", get(trace_page::trace))

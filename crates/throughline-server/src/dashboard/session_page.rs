@@ -17,6 +17,7 @@ use super::message::Room;
 use super::notation;
 use super::passage::{self, JsonText};
 use super::session_header::SessionHeader;
+use super::session_scores::SessionScores;
 use super::time_scale::TimeScale;
 use super::token_chart::TokenChart;
 use super::turn::{self, Stop, Turn, TurnPlan};
@@ -84,6 +85,7 @@ impl View {
 struct SessionPage {
     frame: Frame,
     header: SessionHeader,
+    scores: SessionScores,
     chart: Option<TokenChart>,
     tabs: Vec<Tab>,
     view: View,
@@ -127,6 +129,7 @@ pub(super) async fn session(
     let reader = Reader { state: &state, project: &project, session: &session, now };
     let overview = Overview::read(&reader, &parameters).await?;
     let mut page = SessionPage::new(&session, &overview, &parameters, &visit, now);
+    page.scores = SessionScores::read(&state, &project, &session.id, now).await?;
     match page.view {
         View::Conversation | View::Waterfall => reader.turns(&mut page, &overview).await?,
         View::Events => reader.events(&mut page, &parameters).await?,
@@ -205,6 +208,7 @@ impl SessionPage {
         Self {
             frame: visit.frame(Section::Sessions, header.title.clone()),
             header,
+            scores: SessionScores::default(),
             chart: TokenChart::draw(&overview.traces.rows, overview.first, href),
             tabs: tabs(session, overview, view),
             view,

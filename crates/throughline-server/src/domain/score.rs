@@ -183,7 +183,7 @@ mod tests {
     fn the_later_of_two_with_the_same_id_counts() {
         let (good, bad) = (score(ScoreValue::Number(1.0), 1), score(ScoreValue::Number(0.0), 2));
         assert_ne!(good.clone().into_event().id, bad.clone().into_event().id);
-        assert_eq!(latest([bad.clone(), good.clone()]), [bad.clone()]);
-        assert_eq!(latest([good, bad.clone()]), [bad]);
+        assert_eq!(latest([bad.clone(), good.clone()]), vec![bad.clone()]);
+        assert_eq!(latest([good, bad.clone()]), vec![bad]);
     }
 }

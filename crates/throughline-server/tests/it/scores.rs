@@ -105,3 +105,29 @@ async fn langfuse_clients_find_the_routes_they_ask_for() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_thumb_is_a_score_that_can_be_turned() {
+    let (server, store) = TestServer::on(Engine::Memory).await;
+    chat(&server).await;
+    store.settle().await.unwrap();
+    for (up, pressed) in [("true", "Good"), ("false", "Bad")] {
+        let request = server
+            .post("/sessions/chat-1/thumbs")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let reply = request.body(format!("up={up}")).send().await;
+        assert_eq!((reply.status.as_u16(), reply.header("location")), (303, "/sessions/chat-1"));
+        let html = server.get("/sessions/chat-1").send().await;
+        assert!(
+            html.text().contains(&format!("aria-pressed=\"true\" aria-label=\"{pressed}\"")),
+            "{}",
+            html.text()
+        );
+        let scores = list(&server, "session:chat-1").await;
+        assert_eq!((scores.len(), &scores[0]["value"]), (1, &json!(up == "true")));
+    }
+    let request =
+        server.post("/sessions/nobody/thumbs").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(request.body("up=true").send().await.status, 404);
+    server.stop().await;
+}
