@@ -11,6 +11,8 @@ mod http_client;
 mod memory;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -26,6 +28,8 @@ pub use self::http::Http;
 pub use self::memory::Memory;
 #[cfg(feature = "otlp")]
 pub use self::otlp::Otlp;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStream;
 use crate::glob::Glob;
 use crate::{Envelope, Error, Level, Resource, Span};
 

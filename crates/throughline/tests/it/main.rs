@@ -8,6 +8,7 @@ mod generations;
 mod hooks;
 mod isolation;
 mod pipeline;
+mod redis;
 mod server;
 mod sessions;
 mod traces;
