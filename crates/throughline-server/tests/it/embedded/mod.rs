@@ -6,6 +6,7 @@ mod crash;
 mod full_disk;
 mod load;
 mod opening;
+mod stored_sample;
 
 use std::path::Path;
 use std::sync::Arc;
