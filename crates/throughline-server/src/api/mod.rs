@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod export;
 mod health;
+mod ingest;
 mod list;
 mod metrics;
 mod openapi;
@@ -21,6 +22,7 @@ mod traces;
 mod users;
 
 use axum::Router;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -33,7 +35,9 @@ pub fn routes() -> Router<State> {
 
 /// The description of the API, as served at `/api/openapi.json`.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    openapi::complete(table().split_for_parts().1)
+    let mut api = table().split_for_parts().1;
+    api.merge(ingest::Ingest::openapi());
+    openapi::complete(api)
 }
 
 fn table() -> OpenApiRouter<State> {

@@ -16,8 +16,7 @@ const ABOUT: &str = "\
 Throughline takes OpenTelemetry in and shows sessions: everything with one session id, its traces (turns, requests), \
 their observations (spans) and its events.
 
-Data comes in over OTLP (`POST /v1/traces`, `POST /v1/logs`, and gRPC on its own port) or as event envelopes \
-(`POST /api/v1/events`); this page describes how it is read. Times are RFC 3339 in UTC, durations milliseconds, costs \
+Data comes in over OTLP (HTTP, and gRPC on its own port) or as event envelopes. Times are RFC 3339 in UTC, durations milliseconds, costs \
 US dollars; an unknown cost is `null`, never 0. Every answer has an `x-request-id`; errors repeat it.
 
 ## Lists
@@ -58,6 +57,7 @@ pub(super) fn complete(mut api: OpenApi) -> OpenApi {
     info.license = Some(License::new("MIT OR Apache-2.0"));
     api.info = info;
     let tags = [
+        ("ingest", "The ways in."),
         ("sessions", "Everything with one session id."),
         ("traces", "One unit of work each: a chat turn, a request."),
         ("events", "Single named facts."),

@@ -1,8 +1,10 @@
 //! Health, metrics, and the description of all of it.
 
 use http::Method;
+use http_body_util::BodyExt;
 use insta::assert_snapshot;
 use serde_json::Value;
+use throughline_server::http::Limits;
 
 use super::served::Served;
 
@@ -116,7 +118,11 @@ async fn every_documented_route_answers_as_documented() {
             continue;
         }
         let address = path.replace("{id}", "chat%2F1").replace("{traceId}", &trace);
-        let answer = served.send(method.clone(), &address).await;
+        let body = &operation["requestBody"]["content"]["application/json"]["example"];
+        let answer = match body {
+            Value::Null => served.send(method.clone(), &address).await,
+            body => served.post(&address, "application/json", body.to_string().into_bytes()).await,
+        };
         assert_eq!(answer.status(), 200, "{method} {path}");
         let content =
             answer.headers()["content-type"].to_str().unwrap().split(';').next().unwrap().to_owned();
@@ -124,10 +130,30 @@ async fn every_documented_route_answers_as_documented() {
             operation["responses"]["200"]["content"][&content].is_object(),
             "{method} {path} answers {content}"
         );
+        if !body.is_null() {
+            refuses_as_documented(&served, &address, operation).await;
+            continue;
+        }
         let unknown = served.get(&format!("{address}?certainly-unknown=1")).await;
         let takes_parameters =
             operation["parameters"].as_array().is_some_and(|all| all.iter().any(|p| p["in"] == "query"));
         assert_eq!(takes_parameters, unknown.status == 400, "{method} {path}");
+    }
+}
+
+/// A body that is none, one that is too large for the door, and a format that is not understood.
+async fn refuses_as_documented(served: &Served, address: &str, operation: &Value) {
+    for (status, content_type, body) in [
+        (400, "application/json", b"{".to_vec()),
+        (413, "application/json", vec![b' '; Limits::default().body_bytes + 1]),
+        (415, "text/html", b"<p>".to_vec()),
+    ] {
+        let answer = served.post(address, content_type, body).await;
+        assert_eq!(answer.status(), status, "{address}");
+        let documented = &operation["responses"][status.to_string()]["content"];
+        assert!(documented["application/json"].is_object(), "{address} {status}: {documented}");
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(serde_json::from_slice::<Value>(&bytes).unwrap().is_object(), "{address} {status}");
     }
 }
 

@@ -19,6 +19,7 @@ use throughline_server::domain::analytics::Goal;
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::price::Prices;
 use throughline_server::http::{Clock, Closer, Limits, Metrics, Outside, State, finish};
+use throughline_server::ingest::{self, Room};
 use throughline_server::store::Store;
 use throughline_server::store::memory::MemoryStore;
 use tower::ServiceExt;
@@ -55,7 +56,8 @@ impl Served {
             goals: Arc::new([Goal::parse("refunded", "name:refund*", time(NOW)).unwrap()]),
         };
         let outside = Outside { guard: None, error_page: None };
-        Self { store, router: finish(throughline_server::api::routes(), state, outside), closer }
+        let routes = throughline_server::api::routes().merge(ingest::routes(Room::new(64 << 20)));
+        Self { store, router: finish(routes, state, outside), closer }
     }
 
     /// A small shop: two sessions of alice and bob, an event of nobody.
@@ -92,6 +94,12 @@ impl Served {
     pub(crate) async fn send(&self, method: Method, path: &str) -> http::Response<Body> {
         let request = Request::builder().method(method).uri(path).header("x-request-id", "req_test");
         self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, content_type: &str, body: Vec<u8>) -> http::Response<Body> {
+        let request =
+            Request::post(path).header("content-type", content_type).body(Body::from(body)).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str) -> Answer {
