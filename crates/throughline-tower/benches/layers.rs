@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --package throughline-tower`. Rounds of the variants take turns, so that a noisy machine is noisy for
 //! all of them; reported are the median round and the ratio of medians, with the middle half of the per-round ratios.
+//!
+//! With `-- only plain` or `-- only traced` it does nothing but so many requests, for a profiler to count instructions.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -86,7 +88,25 @@ impl TraceSubscriber<LayerContext> for Nothing {
     fn complete(&self, _: &Trace<'_, LayerContext>, (): (), _: &Outcome) {}
 }
 
+/// For `perf stat -e instructions:u`: as many requests as it says, of one variant.
+fn only(variant: &str) {
+    const ROUNDS: u32 = 500;
+    let (plain, traced) = (plain(4), traced(4).into_service());
+    for _ in 0..ROUNDS {
+        match variant {
+            "plain" => round(&plain),
+            "traced" => round(&traced),
+            _ => panic!("plain or traced?"),
+        };
+    }
+    println!("{} requests", ROUNDS * REQUESTS);
+}
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "only") {
+        return only(arguments.get(at + 1).map_or("", String::as_str));
+    }
     let (plain_service, again, one_more) = (plain(4), plain(4), plain(5));
     let traced_service = traced(4).into_service();
     compare(

@@ -255,13 +255,30 @@ fn pick(headers: &HeaderMap, shown: &[(HeaderName, &'static str)]) -> Vec<(&'sta
 ///     .layer(RequestLayer::new().show_request_header(USER_AGENT).show_response_header(CONTENT_TYPE));
 /// ```
 #[derive(Clone, Default)]
-pub struct RequestLayer(Arc<Shown>);
+pub struct RequestLayer(Shown);
 
-/// Which headers to show, with the key of each.
+/// Which headers to show, with the key of each. Mostly none, which a request shares without counting.
 #[derive(Clone, Default)]
-struct Shown {
+struct Shown(Option<Arc<Headers>>);
+
+#[derive(Clone, Default)]
+struct Headers {
     request: Vec<(HeaderName, &'static str)>,
     response: Vec<(HeaderName, &'static str)>,
+}
+
+impl Shown {
+    fn to_change(&mut self) -> &mut Headers {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+
+    fn of_request(&self) -> &[(HeaderName, &'static str)] {
+        self.0.as_ref().map_or(&[], |headers| &headers.request)
+    }
+
+    fn of_response(&self) -> &[(HeaderName, &'static str)] {
+        self.0.as_ref().map_or(&[], |headers| &headers.response)
+    }
 }
 
 impl RequestLayer {
@@ -274,7 +291,7 @@ impl RequestLayer {
     #[must_use = "gives the changed layer"]
     pub fn show_request_header(mut self, name: HeaderName) -> Self {
         let key = field_key("http.request.header.", &name);
-        Arc::make_mut(&mut self.0).request.push((name, key));
+        self.0.to_change().request.push((name, key));
         self
     }
 
@@ -282,7 +299,7 @@ impl RequestLayer {
     #[must_use = "gives the changed layer"]
     pub fn show_response_header(mut self, name: HeaderName) -> Self {
         let key = field_key("http.response.header.", &name);
-        Arc::make_mut(&mut self.0).response.push((name, key));
+        self.0.to_change().response.push((name, key));
         self
     }
 }
@@ -300,8 +317,8 @@ impl fmt::Debug for RequestLayer {
         let keys =
             |shown: &[(HeaderName, &'static str)]| shown.iter().map(|(_, key)| *key).collect::<Vec<_>>();
         f.debug_struct("RequestLayer")
-            .field("request_headers", &keys(&self.0.request))
-            .field("response_headers", &keys(&self.0.response))
+            .field("request_headers", &keys(self.0.of_request()))
+            .field("response_headers", &keys(self.0.of_response()))
             .finish()
     }
 }
@@ -318,7 +335,7 @@ impl<S> Layer<S> for RequestLayer {
 #[derive(Clone)]
 pub struct RequestService<S> {
     inner: S,
-    shown: Arc<Shown>,
+    shown: Shown,
 }
 
 impl<S> Service<Request> for RequestService<S>
@@ -350,7 +367,7 @@ impl<S: Service<Request>> RequestService<S> {
         let open = match request.extensions().get::<InRequest>() {
             Some(_) => None,
             None => {
-                let context = RequestContext::new(&request, &self.shown.request);
+                let context = RequestContext::new(&request, self.shown.of_request());
                 CURRENT.run(context.clone(), || REQUEST.open(|| context))
             }
         };
@@ -379,7 +396,7 @@ impl<S: fmt::Debug> fmt::Debug for RequestService<S> {
 
 struct Traced {
     open: OpenTrace<RequestContext>,
-    shown: Arc<Shown>,
+    shown: Shown,
 }
 
 pin_project! {
@@ -457,7 +474,7 @@ where
             Poll::Pending
         }
         Ok(Poll::Ready(Ok(response))) => {
-            work.open.message().note_response(&response, &work.shown.response);
+            work.open.message().note_response(&response, work.shown.of_response());
             Poll::Ready(Ok(follow_body(work.open, response)))
         }
         Ok(Poll::Ready(Err(error))) => {

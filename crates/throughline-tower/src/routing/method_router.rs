@@ -16,6 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Router;
+use super::shared::SharedLayer;
 use crate::error_handling::{HandleError, HandleErrorLayer};
 use crate::site::Site;
 use crate::{Layers, TracedHandler, TracedLayer, TracedService};
@@ -263,7 +264,7 @@ impl<S: Clone, E: Send + 'static> MethodRouter<S, E> {
         S: 'static,
         E2: 'static,
     {
-        self.inner.layer(TracedLayer::at(layer, Location::caller())).into()
+        self.inner.layer(SharedLayer(TracedLayer::at(layer, Location::caller()))).into()
     }
 
     /// Puts several layers around what was added so far, each traced on its own; the first is outermost.
@@ -280,7 +281,7 @@ impl<S: Clone, E: Send + 'static> MethodRouter<S, E> {
         S: 'static,
         E2: 'static,
     {
-        self.inner.layer(layers.traced_at(Location::caller())).into()
+        self.inner.layer(SharedLayer(layers.traced_at(Location::caller()))).into()
     }
 
     /// Puts a layer around what was added so far, which runs only if the method matches.
@@ -294,7 +295,7 @@ impl<S: Clone, E: Send + 'static> MethodRouter<S, E> {
         S: 'static,
         E: Display,
     {
-        self.inner.route_layer(TracedLayer::at(layer, Location::caller())).into()
+        self.inner.route_layer(SharedLayer(TracedLayer::at(layer, Location::caller()))).into()
     }
 
     /// Adds the methods of another method router: one of this crate, or one of axum's, which stays untraced.

@@ -11,6 +11,7 @@
 
 mod method_router;
 mod router;
+mod shared;
 
 pub use axum::routing::MethodFilter;
 pub use method_router::{

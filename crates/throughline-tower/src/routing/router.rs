@@ -18,6 +18,7 @@ use bytes::Bytes;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::shared::SharedLayer;
 use crate::request::RequestFuture;
 use crate::site::Site;
 use crate::{Layers, RequestLayer, RequestService, TracedHandler, TracedLayer, TracedService};
@@ -167,7 +168,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         <L::Service as Service<Request>>::Error: Into<Infallible> + Display + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
-        let layer = TracedLayer::at(layer, Location::caller());
+        let layer = SharedLayer(TracedLayer::at(layer, Location::caller()));
         self.map(|router| router.layer(layer))
     }
 
@@ -184,7 +185,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         <<L::Traced as Layer<Route>>::Service as Service<Request>>::Error: Into<Infallible> + 'static,
         <<L::Traced as Layer<Route>>::Service as Service<Request>>::Future: Send + 'static,
     {
-        let layers = layers.traced_at(Location::caller());
+        let layers = SharedLayer(layers.traced_at(Location::caller()));
         self.map(|router| router.layer(layers))
     }
 
@@ -198,7 +199,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         <L::Service as Service<Request>>::Error: Into<Infallible> + Display + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
-        let layer = TracedLayer::at(layer, Location::caller());
+        let layer = SharedLayer(TracedLayer::at(layer, Location::caller()));
         Self { inner: self.inner.route_layer(layer), root: self.root }
     }
 
