@@ -128,6 +128,31 @@ pub enum EventKind {
     Complete,
 }
 
+impl EventKind {
+    /// The events of a piece of work, in the order that they can come in.
+    pub(crate) const OF_WORK: [Self; 7] =
+        [Self::Start, Self::Error, Self::End, Self::AsyncStart, Self::AsyncEnd, Self::Cancel, Self::Complete];
+
+    /// Its name: `start`, `end`, `asyncStart`, `asyncEnd`, `error`, as Node's tracing channels have them, and `cancel`,
+    /// `complete`, `message`.
+    ///
+    /// ```
+    /// assert_eq!(throughline_channel::EventKind::AsyncStart.as_str(), "asyncStart");
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Start => "start",
+            Self::End => "end",
+            Self::AsyncStart => "asyncStart",
+            Self::AsyncEnd => "asyncEnd",
+            Self::Error => "error",
+            Self::Cancel => "cancel",
+            Self::Complete => "complete",
+        }
+    }
+}
+
 /// An event as a subscriber by name sees it: without knowing the message's type.
 ///
 /// ```

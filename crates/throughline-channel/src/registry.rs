@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::subscribers::next_id;
-use crate::{EventView, Subscription};
+use crate::{EventKind, EventView, Subscription};
 
 pub(crate) type Observer = Arc<dyn Fn(&EventView<'_>) + Send + Sync>;
 
@@ -62,7 +62,37 @@ pub(crate) fn register(name: &'static str, endpoint: &'static dyn Endpoint) {
 /// static SENT: Channel<&str> = Channel::new("shop.mail.sent");
 /// SENT.publish(&"welcome");
 /// ```
+///
+/// A name like `tracing:shop.db.query:error` stands for one event of a tracing channel, by the names that Node gives
+/// them ([`EventKind::as_str`]):
+///
+/// ```
+/// use throughline_channel::{EventKind, TracingChannel, observe};
+///
+/// let _subscription = observe("tracing:shop.db.query:end", |event| assert_eq!(event.kind(), EventKind::End));
+///
+/// static QUERY: TracingChannel<&str> = TracingChannel::new("shop.db.query");
+/// QUERY.trace_sync(|| "select 1", || ());
+/// ```
 pub fn observe(name: &str, observer: impl Fn(&EventView<'_>) + Send + Sync + 'static) -> Subscription {
+    match event_of(name) {
+        Some((channel, kind)) => observe_channel(channel, move |event| {
+            if event.kind() == kind {
+                observer(event);
+            }
+        }),
+        None => observe_channel(name, observer),
+    }
+}
+
+/// The channel and event of a name like `tracing:shop.db.query:error`.
+fn event_of(name: &str) -> Option<(&str, EventKind)> {
+    let (channel, event) = name.strip_prefix("tracing:")?.rsplit_once(':')?;
+    let kind = EventKind::OF_WORK.into_iter().find(|kind| kind.as_str() == event)?;
+    Some((channel, kind))
+}
+
+fn observe_channel(name: &str, observer: impl Fn(&EventView<'_>) + Send + Sync + 'static) -> Subscription {
     let (id, observer): (_, Observer) = (next_id(), Arc::new(observer));
     let mut registry = registry();
     let named = registry.entry(name.to_owned()).or_default();

@@ -203,3 +203,19 @@ fn publishers_and_subscribers_on_many_threads_lose_nothing() {
     });
     assert_eq!(steady.load(SeqCst), 2 * MESSAGES);
 }
+
+#[test]
+fn one_event_of_a_tracing_channel_has_a_name_of_its_own() {
+    static WORK: TracingChannel<&str> = TracingChannel::new("test.one_event");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let watch = |name: &str| {
+        let seen = seen.clone();
+        observe(name, move |event| seen.lock().unwrap().push(event.kind().as_str()))
+    };
+    let names =
+        ["tracing:test.one_event:end", "tracing:test.one_event:error", "tracing:test.one_event:nonsense"];
+    let _subscriptions = names.map(watch);
+    WORK.trace_sync(|| "", || ());
+    let _failed = WORK.trace_result(|| "", || Err::<(), _>(std::io::Error::other("x1")));
+    assert_eq!(*seen.lock().unwrap(), ["end", "error", "end"]);
+}

@@ -4,72 +4,16 @@
 //! words of their own in between.
 #![allow(clippy::unwrap_used, clippy::let_underscore_must_use, reason = "tests")]
 
-use std::cell::RefCell;
+mod recorder;
+
 use std::future::{pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use throughline_channel::{
-    CancelReason, ErrorRecord, Outcome, Subscription, Trace, TraceSubscriber, TracedCallback, TracingChannel,
-};
-
-thread_local! {
-    static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-fn say(word: impl Into<String>) {
-    LOG.with_borrow_mut(|log| log.push(word.into()));
-}
-
-fn said() -> String {
-    LOG.take().join(" ")
-}
-
-struct Recorder;
-
-impl Recorder {
-    fn note(event: &str, trace: &Trace<'_, &'static str>) {
-        let outcome = match trace.outcome() {
-            None => "",
-            Some(Outcome::Ok) => "[ok]",
-            Some(Outcome::Err(_)) => "[err]",
-            Some(Outcome::Panicked(_)) => "[panic]",
-            Some(Outcome::Cancelled(CancelReason::Unwinding)) => "[unwinding]",
-            Some(_) => "[cancel]",
-        };
-        let (label, last) = (trace.message(), if trace.is_last_event() { "!" } else { "" });
-        let label = if label.is_empty() { String::new() } else { format!(":{label}") };
-        say(format!("{event}{label}{outcome}{last}"));
-    }
-}
-
-impl TraceSubscriber<&'static str> for Recorder {
-    type State = ();
-
-    fn start(&self, trace: &Trace<'_, &'static str>) {
-        Self::note("s", trace);
-    }
-    fn end(&self, trace: &Trace<'_, &'static str>, (): &mut ()) {
-        Self::note("e", trace);
-    }
-    fn async_start(&self, trace: &Trace<'_, &'static str>, (): &mut ()) {
-        Self::note("as", trace);
-    }
-    fn async_end(&self, trace: &Trace<'_, &'static str>, (): &mut ()) {
-        Self::note("ae", trace);
-    }
-    fn error(&self, trace: &Trace<'_, &'static str>, (): &mut (), error: &ErrorRecord) {
-        Self::note(&format!("er({error})"), trace);
-    }
-    fn cancel(&self, trace: &Trace<'_, &'static str>, (): &mut (), _: CancelReason) {
-        Self::note("c", trace);
-    }
-    fn complete(&self, _: &Trace<'_, &'static str>, (): (), _: &Outcome) {
-        say(".");
-    }
-}
+use recorder::{Recorder, said, say};
+use throughline_channel::{ErrorRecord, Subscription, TracedCallback, TracingChannel};
 
 static WORK: TracingChannel<&'static str> = TracingChannel::new("test.work");
 
@@ -139,6 +83,13 @@ async fn panics_around() {
     poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await.is_pending().then(|| panic!("p"));
 }
 
+async fn fallible_panics(waits: bool) -> Result<(), Oops> {
+    if waits {
+        later(()).await;
+    }
+    panic!("p");
+}
+
 async fn panics_later() {
     later(()).await;
     panic!("late");
@@ -178,6 +129,11 @@ fn every_synchronous_path_has_its_sequence() {
             "s er(p)[panic] e[panic]! . caught",
         ),
         ("ok", || _ = WORK.trace_result(|| "", || Ok::<_, Oops>(())), "s e[ok]! ."),
+        (
+            "a fallible call panics",
+            || quietly(|| _ = WORK.trace_result(|| "", || -> Result<(), Oops> { panic!("p") })),
+            "s er(p)[panic] e[panic]! . caught",
+        ),
         ("err", || _ = WORK.trace_result(|| "", || Err::<(), _>(Oops("x1"))), "s er(x1)[err] e[err]! ."),
         ("scope", || drop((WORK.scope(|| ""), say("f"))), "s f e[ok]! ."),
         ("scope left by a panic", || quietly(panics_in_a_scope), "s e c[unwinding]! . caught"),
@@ -208,6 +164,31 @@ fn every_asynchronous_path_has_its_sequence() {
             "panics later",
             || drive(WORK.trace_future(|| "", panics_later()), 9),
             "s e ... er(late)[panic] as[panic] ae[panic]! . caught",
+        ),
+        (
+            "ready at first poll, fallible",
+            || drive(WORK.trace_try_future(|| "", ready(Ok::<_, Oops>(()))), 1),
+            "s e[ok]! . caller",
+        ),
+        (
+            "fallible, panics at first poll",
+            || drive(WORK.trace_try_future(|| "", fallible_panics(false)), 1),
+            "s er(p)[panic] e[panic]! . caught",
+        ),
+        (
+            "fallible, panics later",
+            || drive(WORK.trace_try_future(|| "", fallible_panics(true)), 9),
+            "s e ... er(p)[panic] as[panic] ae[panic]! . caught",
+        ),
+        (
+            "fallible, dropped before any poll",
+            || drive(WORK.trace_try_future(|| "", fallible_panics(true)), 0),
+            "",
+        ),
+        (
+            "fallible, dropped while pending",
+            || drive(WORK.trace_try_future(|| "", fallible_panics(true)), 1),
+            "s e dropping c[cancel]! .",
         ),
         ("dropped before any poll", || drive(WORK.trace_future(|| "", later(())), 0), ""),
         (
@@ -295,6 +276,18 @@ fn every_callback_path_has_its_sequence() {
         });
         assert_eq!(said(), *expected, "{name}");
     }
+}
+
+/// What a callback does is its caller's business: the work was done before.
+#[test]
+fn a_callback_that_panics_itself_does_not_fail_the_work() {
+    let panics = |_: Result<u8, Oops>| panic!("in the callback");
+    let _subscription = record();
+    let later = WORK.trace_callback(|| "", panics, |callback| callback);
+    quietly(|| later.call(Ok(1)));
+    assert_eq!(said(), "s e as[ok] ae[ok]! . caught");
+    quietly(|| WORK.trace_callback(|| "", panics, |callback| callback.call(Ok(1))));
+    assert_eq!(said(), "s as[ok] ae[ok] er(in the callback)[panic] e[panic]! . caught");
 }
 
 #[test]
