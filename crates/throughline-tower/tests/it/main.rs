@@ -4,6 +4,7 @@
 mod errors;
 mod layers;
 mod naming;
+mod page;
 mod requests;
 mod sessions;
 mod spans;
