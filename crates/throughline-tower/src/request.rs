@@ -268,7 +268,7 @@ struct Headers {
 }
 
 impl Shown {
-    fn to_change(&mut self) -> &mut Headers {
+    fn changed(&mut self) -> &mut Headers {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 
@@ -291,7 +291,7 @@ impl RequestLayer {
     #[must_use = "gives the changed layer"]
     pub fn show_request_header(mut self, name: HeaderName) -> Self {
         let key = field_key("http.request.header.", &name);
-        self.0.to_change().request.push((name, key));
+        self.0.changed().request.push((name, key));
         self
     }
 
@@ -299,7 +299,7 @@ impl RequestLayer {
     #[must_use = "gives the changed layer"]
     pub fn show_response_header(mut self, name: HeaderName) -> Self {
         let key = field_key("http.response.header.", &name);
-        self.0.to_change().response.push((name, key));
+        self.0.changed().response.push((name, key));
         self
     }
 }

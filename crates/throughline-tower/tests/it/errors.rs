@@ -1,4 +1,9 @@
 //! Errors are published once, where they began, and know later who handled them.
+//!
+//! The numbers are those of the sixteen ways that an error takes through an Express application when its router is
+//! traced, of which this is the Rust rendering; `x1` and `x2` are errors. Three make no sense here: 7, an error handler
+//! that goes on with the normal layers (an error handler of axum has nothing to go on to: it answers); 13 and 14, a
+//! rejection or a throw of nothing (an `Err` and a panic always carry something).
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,6 +109,7 @@ fn at_root(method_router: MethodRouter) -> Router {
     Router::new().route("/", method_router)
 }
 
+/// Case 1, as most Rust handlers have it: the error is the answer.
 #[tokio::test]
 async fn an_error_that_a_handler_answers_is_published_and_not_its_failure() {
     check(
@@ -115,6 +121,7 @@ async fn an_error_that_a_handler_answers_is_published_and_not_its_failure() {
     .await;
 }
 
+/// Case 4: the failure comes later.
 #[tokio::test]
 async fn an_error_after_a_wait_is_published_before_the_work_closes() {
     check(
@@ -126,6 +133,7 @@ async fn an_error_after_a_wait_is_published_before_the_work_closes() {
     .await;
 }
 
+/// Case 1: nobody handles the error.
 #[tokio::test]
 async fn a_panic_that_nobody_catches_stays_unhandled() {
     check(
@@ -137,6 +145,7 @@ async fn a_panic_that_nobody_catches_stays_unhandled() {
     .await;
 }
 
+/// Case 3: what is thrown, an error handler recovers from.
 #[tokio::test]
 async fn a_panic_that_is_caught_is_handled_there() {
     check(
@@ -148,6 +157,7 @@ async fn a_panic_that_is_caught_is_handled_there() {
     .await;
 }
 
+/// Case 2: an error is handed on, and an error handler recovers.
 #[tokio::test]
 async fn an_error_handler_runs_after_the_origin_and_has_handled_the_error() {
     check(
@@ -159,6 +169,7 @@ async fn an_error_handler_runs_after_the_origin_and_has_handled_the_error() {
     .await;
 }
 
+/// Case 2, with an error handler that is not ours.
 #[tokio::test]
 async fn an_error_handler_of_axum_is_seen_around_what_it_guards() {
     let layer = axum::error_handling::HandleErrorLayer::new(on_error);
@@ -171,6 +182,7 @@ async fn an_error_handler_of_axum_is_seen_around_what_it_guards() {
     .await;
 }
 
+/// Case 4, with an error handler that recovers, and with what was waited for.
 #[tokio::test]
 async fn a_timeout_cancels_what_is_inside_before_it_fails() {
     check(
@@ -183,6 +195,7 @@ async fn a_timeout_cancels_what_is_inside_before_it_fails() {
     .await;
 }
 
+/// Case 5: the error handler fails with x2.
 #[tokio::test]
 async fn an_error_handler_that_fails_itself_is_a_second_error() {
     check(
@@ -202,6 +215,7 @@ async fn an_error_handler_that_fails_itself_is_a_second_error() {
     .await;
 }
 
+/// Case 6: what is in between forwards the same error.
 #[tokio::test]
 async fn an_error_that_is_passed_on_is_published_once() {
     let middle = || traced(tower::util::MapErrLayer::new(|error: BoxError| error)).named("forwards");
@@ -216,6 +230,7 @@ async fn an_error_that_is_passed_on_is_published_once() {
     .await;
 }
 
+/// Case 6, the other way: it makes another error of it.
 #[tokio::test]
 async fn another_error_on_the_way_out_is_another_origin() {
     let replaces =
@@ -228,6 +243,7 @@ async fn another_error_on_the_way_out_is_another_origin() {
     assert_eq!(errors, ["x1 at ServiceFn, not handled", "x2 at replaces, recovered by on_error"]);
 }
 
+/// Case 8: recovered, then the same error again.
 #[tokio::test]
 async fn an_error_that_comes_again_after_it_was_handled_is_published_again() {
     check(
@@ -247,6 +263,7 @@ async fn an_error_that_comes_again_after_it_was_handled_is_published_again() {
     .await;
 }
 
+/// Case 9: an error crosses routers inside routers.
 #[tokio::test]
 async fn an_error_crosses_nested_routers_as_one() {
     let inner = Router::new().route("/", get(panics)).layer(from_fn(pass));
@@ -255,6 +272,7 @@ async fn an_error_crosses_nested_routers_as_one() {
     assert_eq!(errors, ["x1 at panics, recovered by CatchPanicLayer"]);
 }
 
+/// Case 10: leaving early is no error.
 #[tokio::test]
 async fn answers_that_are_no_errors_publish_none() {
     async fn refuse(_: Request, _: Next) -> StatusCode {
@@ -268,6 +286,7 @@ async fn answers_that_are_no_errors_publish_none() {
     check(Router::new(), "", &[], 404).await;
 }
 
+/// Cases 11 and 12: an error is reported before a wait, another one follows.
 #[tokio::test]
 async fn errors_that_follow_each_other_in_one_handler_are_all_published() {
     async fn both() -> Result<(), AppError> {
@@ -285,6 +304,7 @@ async fn errors_that_follow_each_other_in_one_handler_are_all_published() {
     .await;
 }
 
+/// Case 15: the error was born where nothing is traced.
 #[tokio::test]
 async fn an_error_from_something_untraced_is_seen_by_the_handler_and_blamed_on_nobody() {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -301,6 +321,7 @@ async fn an_error_from_something_untraced_is_seen_by_the_handler_and_blamed_on_n
     assert_eq!(ASKED.load(Ordering::Relaxed), 1);
 }
 
+/// Case 16: what prepares a parameter of the handler fails.
 #[tokio::test]
 async fn a_rejection_that_reports_belongs_to_the_handler_it_rejects() {
     struct User;

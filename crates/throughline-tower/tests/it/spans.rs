@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::BoxError;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::http::header::{SERVER, USER_AGENT};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use throughline::testing::Memory;
@@ -12,7 +13,7 @@ use throughline::{ObservationType, Span, Status, Telemetry};
 use throughline_channel::report_error;
 use throughline_tower::error_handling::HandleErrorLayer;
 use throughline_tower::routing::get;
-use throughline_tower::{Export, LayerExporter, Router, SessionLayer};
+use throughline_tower::{Export, LayerExporter, RequestLayer, Router, SessionLayer};
 use tower::timeout::TimeoutLayer;
 
 use crate::support::App;
@@ -198,4 +199,39 @@ async fn a_client_that_hangs_up_leaves_cancelled_spans() {
         assert_eq!(span.attributes["cancelled"], true, "{name}");
         assert!(span.error.is_none(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn headers_cookies_and_queries_stay_out_of_spans_unless_they_are_named() {
+    let memory = Memory::new();
+    let telemetry = Telemetry::builder("shop").transport(memory.clone()).build().unwrap();
+    let shown = RequestLayer::new().show_request_header(USER_AGENT).show_response_header(SERVER);
+    let answer = || async { ([("server", "ours"), ("set-cookie", "secret-out=1")], "secret-body") };
+    let router = Router::new()
+        .route("/users/{id}", get(answer))
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(from_fn(auth))
+        .layer(SessionLayer::new(&telemetry).actor_from_header("user", "x-user-id"))
+        .root(shown);
+    let app = App::serve(router).await;
+    let export = LayerExporter::new(&telemetry).start();
+    let hostile = "cookie: sid=secret-sid; \"<script>alert(1)</script>\"\r\nauthorization: Bearer secret-token\r\n\
+        x-secret-name: secret-value\r\nreferer: http://shop/?q=secret-referer\r\nuser-agent: <b>probe</b> \u{ff}\r\n\
+        x-forwarded-for: secret-address\r\nhost: secret-host\r\nbaggage: secret-key=secret-baggage\r\n";
+    for line in ["GET /users/7?token=secret-query", "GET /else?secret-query=1#secret-fragment"] {
+        app.ask_with(line, hostile).await;
+    }
+    app.events().await;
+    telemetry.flush(Duration::from_secs(5));
+    let spans = memory.spans();
+    assert_eq!(spans.len(), 6, "{}", tree(&spans));
+    for span in &spans {
+        let said = format!("{} {:?} {:?}", span.name, span.attributes, span.error);
+        assert!(!said.contains("secret") && !said.contains("script"), "{said}");
+    }
+    let request = find(&spans, "GET /users/{id}");
+    assert_eq!(request.attributes["http.response.header.server"], "ours");
+    assert_eq!(request.attributes["url.path"], "/users/7");
+    assert!(request.attributes.contains_key("http.request.header.user-agent"));
+    drop(export);
 }
