@@ -349,6 +349,18 @@ pub fn record_quietly(
     emitter.telemetry().core().record(emitter.session(), Some(site), values, extra, kept).ok();
 }
 
+/// What `try_emit!` says of an event that is not kept.
+#[doc(hidden)]
+#[inline(never)]
+pub fn leave_out(emitter: &impl Emitter) -> Result<(), Error> {
+    emitter.telemetry().core().check_open()
+}
+
+/// The same without a result.
+#[doc(hidden)]
+#[inline(always)]
+pub const fn leave_out_quietly(_: &impl Emitter) {}
+
 /// The first half of `emit!`: whether the event is kept. Nothing of it is evaluated before that is known.
 ///
 /// Inlined by force: what nobody wants must not even cost a call. The rest may be one, so that call sites stay small.

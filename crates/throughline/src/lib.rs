@@ -198,6 +198,6 @@ struct Readme;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::callsite::Callsite;
-    pub use crate::event::{Extra, decide, level, record, record_quietly};
+    pub use crate::event::{Extra, decide, leave_out, leave_out_quietly, level, record, record_quietly};
     pub use crate::name::is_valid;
 }

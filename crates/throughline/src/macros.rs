@@ -31,7 +31,7 @@ macro_rules! emit {
         $crate::emit!($to, info, $name $($rest)*)
     };
     ($to:expr, $level:ident, $name:literal $(, $option:ident : $value:expr)* $(, $key:literal => $attribute:expr)* $(,)?) => {
-        $crate::__emit!(record_quietly, (), $to, $level, $name, [$($option : $value),*], [$($key => $attribute),*])
+        $crate::__emit!(record_quietly, leave_out_quietly, $to, $level, $name, [$($option : $value),*], [$($key => $attribute),*])
     };
 }
 
@@ -54,11 +54,7 @@ macro_rules! try_emit {
         $crate::try_emit!($to, info, $name $($rest)*)
     };
     ($to:expr, $level:ident, $name:literal $(, $option:ident : $value:expr)* $(, $key:literal => $attribute:expr)* $(,)?) => {
-        $crate::__emit!(
-            record,
-            ::core::result::Result::Ok(()),
-            $to, $level, $name, [$($option : $value),*], [$($key => $attribute),*]
-        )
+        $crate::__emit!(record, leave_out, $to, $level, $name, [$($option : $value),*], [$($key => $attribute),*])
     };
 }
 
@@ -66,7 +62,7 @@ macro_rules! try_emit {
 #[macro_export]
 macro_rules! __emit {
     (
-        $record:ident, $left_out:expr,
+        $record:ident, $leave_out:ident,
         $to:expr, $level:ident, $name:literal, [$($option:ident : $value:expr),*], [$($key:literal => $attribute:expr),*]
     ) => {{
         static SITE: $crate::__private::Callsite = {
@@ -84,7 +80,7 @@ macro_rules! __emit {
         };
         let to = &$to;
         match $crate::__private::decide(to, $crate::__private::level::$level, &SITE) {
-            ::core::option::Option::None => $left_out,
+            ::core::option::Option::None => $crate::__private::$leave_out(to),
             ::core::option::Option::Some(kept) => $crate::__private::$record(
                 to,
                 &SITE,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use throughline::testing::Memory;
 use throughline::transport::{Console, Delivery, Item, SendError, Transport};
-use throughline::{Error, Level, Resource, Telemetry, emit};
+use throughline::{Error, Level, Resource, Telemetry, emit, try_emit};
 
 use crate::{TIMEOUT, build, telemetry};
 
@@ -75,6 +75,7 @@ fn nothing_is_lost_by_a_shutdown_and_nothing_is_taken_after_it() {
     assert_eq!((memory.events().len(), report.transports[0].delivered, report.lost()), (4000, 4000, 0));
     emit!(telemetry, "too.late");
     assert!(matches!(telemetry.event("too.late").try_emit(), Err(Error::ShutDown)));
+    assert!(matches!(try_emit!(telemetry, "too.late"), Err(Error::ShutDown)));
     assert!(telemetry.shutdown(TIMEOUT).complete);
     assert_eq!(memory.events().len(), 4000);
 }
