@@ -74,13 +74,13 @@ impl<M: Message> Channel<M> {
         if is_suppressed() {
             return;
         }
-        for subscriber in self.subscribers.snapshot().iter().flat_map(|list| list.iter()) {
+        self.subscribers.each(|subscriber| {
             if let Handler::Subscriber(handler) = &*subscriber.handler
                 && subscriber.is_active()
             {
                 isolated(self.name, &self.subscribers.counters, || handler(message));
             }
-        }
+        });
     }
 
     /// Calls `subscriber` with every message from now on, inline, on the thread that publishes.
@@ -133,7 +133,7 @@ impl<M: Message> Channel<M> {
         register(self.name, self);
         let id = next_id();
         self.subscribers.add(id, Box::new(handler));
-        Subscription::new(move || self.subscribers.remove(id))
+        Subscription::new(move |fate| self.subscribers.settle(id, fate))
     }
 }
 

@@ -77,6 +77,7 @@ mod channel;
 mod context;
 mod error_record;
 mod in_context;
+mod lasting;
 mod message;
 mod open_trace;
 mod pinned;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error_record::panic_text;
+use crate::lasting::Lasting;
 use crate::{Channel, Message, Value};
 
 /// Nobody asked yet, so the registry does not know the channel.
@@ -18,19 +19,29 @@ const ACTIVE: u8 = 2;
 const MAX_DEPTH: u8 = 16;
 
 /// One subscription to `T`, which is how the channel calls it.
-pub(crate) struct Subscriber<T: ?Sized> {
+pub(crate) struct Subscriber<T> {
     pub(crate) id: u64,
     active: AtomicBool,
+    /// It is never removed.
+    lasts: AtomicBool,
     pub(crate) handler: Box<T>,
 }
 
 /// The list as it was at one moment.
 pub(crate) type Snapshot<T> = Arc<[Arc<Subscriber<T>>]>;
 
-pub(crate) struct Subscribers<T: ?Sized> {
+pub(crate) struct Subscribers<T: 'static> {
     state: AtomicU8,
-    list: RwLock<Option<Snapshot<T>>>,
+    list: RwLock<List<T>>,
+    /// The list, while all that are on it last.
+    lasting: Lasting<Snapshot<T>>,
     pub(crate) counters: Counters,
+}
+
+struct List<T: 'static> {
+    now: Option<Snapshot<T>>,
+    /// Those that were leaked: one is shown again when only its own are left, so that what comes and goes leaks nothing.
+    leaked: Vec<&'static Snapshot<T>>,
 }
 
 /// What went wrong in subscribers.
@@ -45,11 +56,12 @@ pub(crate) fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-impl<T: ?Sized> Subscribers<T> {
+impl<T: Send + Sync + 'static> Subscribers<T> {
     pub(crate) const fn new() -> Self {
         Self {
             state: AtomicU8::new(UNREGISTERED),
-            list: RwLock::new(None),
+            list: RwLock::new(List { now: None, leaked: Vec::new() }),
+            lasting: Lasting::new(),
             counters: Counters { panics: AtomicU64::new(0), dropped: AtomicU64::new(0) },
         }
     }
@@ -79,7 +91,17 @@ impl<T: ?Sized> Subscribers<T> {
     }
 
     pub(crate) fn snapshot(&self) -> Option<Snapshot<T>> {
-        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.list.read().unwrap_or_else(PoisonError::into_inner).now.clone()
+    }
+
+    /// Calls `f` with each of them, as they are now.
+    #[inline]
+    pub(crate) fn each(&self, f: impl FnMut(&Subscriber<T>)) {
+        if let Some(list) = self.lasting.get() {
+            list.iter().map(|subscriber| &**subscriber).for_each(f);
+        } else if let Some(list) = self.snapshot() {
+            list.iter().map(|subscriber| &**subscriber).for_each(f);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -87,7 +109,8 @@ impl<T: ?Sized> Subscribers<T> {
     }
 
     pub(crate) fn add(&self, id: u64, handler: Box<T>) {
-        let subscriber = Arc::new(Subscriber { id, active: AtomicBool::new(true), handler });
+        let (active, lasts) = (AtomicBool::new(true), AtomicBool::new(false));
+        let subscriber = Arc::new(Subscriber { id, active, lasts, handler });
         self.replace(|list| list.iter().cloned().chain([subscriber]).collect());
     }
 
@@ -99,19 +122,52 @@ impl<T: ?Sized> Subscribers<T> {
         });
     }
 
+    /// What becomes of this one now that its subscription is given up.
+    pub(crate) fn settle(&self, id: u64, fate: Fate) {
+        match fate {
+            Fate::Removed => self.remove(id),
+            Fate::Lasting => {
+                let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+                let all = list.now.iter().flat_map(|now| now.iter());
+                all.filter(|entry| entry.id == id)
+                    .for_each(|entry| entry.lasts.store(true, Ordering::Relaxed));
+                self.show(&mut list);
+            }
+        }
+    }
+
     fn replace(&self, change: impl FnOnce(&[Arc<Subscriber<T>>]) -> Vec<Arc<Subscriber<T>>>) {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(list.as_deref().unwrap_or_default());
+        let changed = change(list.now.as_deref().unwrap_or_default());
         let state = if changed.is_empty() { IDLE } else { ACTIVE };
-        let old = std::mem::replace(&mut *list, (!changed.is_empty()).then(|| changed.into()));
+        let old = std::mem::replace(&mut list.now, (!changed.is_empty()).then(|| changed.into()));
+        self.show(&mut list);
         self.state.store(state, Ordering::Relaxed);
         drop(list);
         // A subscriber dropped here may own another subscription, so not under the lock.
         drop(old);
     }
+
+    /// Shows the list to publishers if it can be leaked.
+    fn show(&self, list: &mut List<T>) {
+        let lasts = |entry: &Arc<Subscriber<T>>| entry.lasts.load(Ordering::Relaxed);
+        let Some(now) = list.now.as_ref().filter(|now| now.iter().all(lasts)) else {
+            return self.lasting.show(None);
+        };
+        let is_now = |known: &&Snapshot<T>| {
+            known.len() == now.len() && known.iter().zip(now.iter()).all(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        let known = list.leaked.iter().copied().find(is_now);
+        let lasting = known.unwrap_or_else(|| {
+            let leaked: &'static _ = Box::leak(Box::new(now.clone()));
+            list.leaked.push(leaked);
+            leaked
+        });
+        self.lasting.show(Some(lasting));
+    }
 }
 
-impl<T: ?Sized> Subscriber<T> {
+impl<T> Subscriber<T> {
     pub(crate) fn is_active(&self) -> bool {
         self.active.load(Ordering::Relaxed)
     }
@@ -123,19 +179,13 @@ thread_local! {
 
 /// Calls a subscriber so that nothing it does reaches the publisher: `None` if it panicked or is nested too deep.
 pub(crate) fn isolated<R>(channel: &'static str, counters: &Counters, call: impl FnOnce() -> R) -> Option<R> {
-    struct Leave;
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            DEPTH.set(DEPTH.get() - 1);
-        }
-    }
-    if DEPTH.get() >= MAX_DEPTH {
+    let depth = DEPTH.get();
+    if depth >= MAX_DEPTH {
         counters.dropped.fetch_add(1, Ordering::Relaxed);
         return None;
     }
-    DEPTH.set(DEPTH.get() + 1);
-    let _leave = Leave;
-    match catch_unwind(AssertUnwindSafe(call)) {
+    DEPTH.set(depth + 1);
+    let called = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
             counters.panics.fetch_add(1, Ordering::Relaxed);
@@ -145,7 +195,10 @@ pub(crate) fn isolated<R>(channel: &'static str, counters: &Counters, call: impl
             tell_of_panic(channel, message);
             None
         }
-    }
+    };
+    // Not what it is now less one: reading what was just written takes as long as a subscriber.
+    DEPTH.set(depth);
+    called
 }
 
 #[cold]
@@ -199,23 +252,33 @@ impl Message for SubscriberPanic {
 /// assert!(!SENT.has_subscribers());
 /// ```
 #[must_use = "listens only until it is dropped: keep it, or call `forget` to listen for ever"]
-pub struct Subscription(Option<Box<dyn FnOnce() + Send + Sync>>);
+pub struct Subscription(Option<Box<dyn FnOnce(Fate) + Send + Sync>>);
+
+/// What becomes of a subscriber whose subscription is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Removed,
+    Lasting,
+}
 
 impl Subscription {
-    pub(crate) fn new(unsubscribe: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self(Some(Box::new(unsubscribe)))
+    pub(crate) fn new(settle: impl FnOnce(Fate) + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(settle)))
     }
 
-    /// Listens for as long as the process runs.
+    /// Listens for as long as the process runs. A [`Channel`] whose subscribers all do publishes in a fraction of the
+    /// time.
     pub fn forget(mut self) {
-        self.0 = None;
+        if let Some(settle) = self.0.take() {
+            settle(Fate::Lasting);
+        }
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(unsubscribe) = self.0.take() {
-            unsubscribe();
+        if let Some(settle) = self.0.take() {
+            settle(Fate::Removed);
         }
     }
 }

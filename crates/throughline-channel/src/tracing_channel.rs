@@ -320,7 +320,7 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
         register(self.name, self);
         let id = next_id();
         self.subscribers.add(id, Box::new(handler));
-        Subscription::new(move || self.subscribers.remove(id))
+        Subscription::new(move |fate| self.subscribers.settle(id, fate))
     }
 
     #[inline]

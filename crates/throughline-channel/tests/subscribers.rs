@@ -219,3 +219,43 @@ fn one_event_of_a_tracing_channel_has_a_name_of_its_own() {
     let _failed = WORK.trace_result(|| "", || Err::<(), _>(std::io::Error::other("x1")));
     assert_eq!(*seen.lock().unwrap(), ["end", "error", "end"]);
 }
+
+#[test]
+fn subscribers_that_last_are_called_like_any_beside_others_that_come_and_go() {
+    let channel = channel!(u32);
+    let lasting: Vec<_> = (0..2)
+        .map(|_| count(channel))
+        .map(|(subscription, calls)| {
+            subscription.forget();
+            calls
+        })
+        .collect();
+    channel.publish(&1);
+    let (passing, calls) = count(channel);
+    channel.publish(&2);
+    drop(passing);
+    channel.publish(&3);
+    let _broken = channel.subscribe(|_| panic!("no"));
+    channel.publish(&4);
+    assert!(lasting.iter().all(|calls| calls.load(SeqCst) == 4));
+    assert_eq!(calls.load(SeqCst), 1);
+}
+
+#[test]
+fn a_subscriber_that_lasts_may_subscribe_and_publish_from_within() {
+    let channel = channel!(u32);
+    let (seen, inner) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(None)));
+    let (counted, kept) = (seen.clone(), inner.clone());
+    channel
+        .subscribe(move |n| {
+            counted.fetch_add(1, SeqCst);
+            if *n == 1 {
+                *kept.lock().unwrap() = Some(count(channel));
+                channel.publish(&2);
+            }
+        })
+        .forget();
+    channel.publish(&1);
+    let (_subscription, calls) = inner.lock().unwrap().take().unwrap();
+    assert_eq!((seen.load(SeqCst), calls.load(SeqCst)), (2, 1));
+}

@@ -11,6 +11,7 @@ use crate::lab::{Lab, poll_once};
 static IDLE: TracingChannel<u64> = TracingChannel::new("bench.idle");
 static BUSY: TracingChannel<u64> = TracingChannel::new("bench.busy");
 static SENT: Channel<u64> = Channel::new("bench.sent");
+static PASSING: Channel<u64> = Channel::new("bench.passing");
 
 /// Work worth two nanoseconds, less than anything that anybody would trace.
 #[inline]
@@ -72,8 +73,12 @@ pub(crate) fn busy(lab: &Lab) {
     let listen: fn(&u64) = |message| _ = black_box(*message);
     SUBSCRIBER.store(Box::leak(Box::new(listen)), Ordering::Release);
     lab.hot("publish, one subscriber", "floor: pointer load and call", || floor_publish(&black_box(1)));
-    let _subscription = SENT.subscribe(listen);
+    SENT.subscribe(listen).forget();
     lab.hot("publish, one subscriber", "throughline-channel", || SENT.publish(&black_box(1)));
+    let _subscription = PASSING.subscribe(listen);
+    lab.hot("publish, one subscriber", "throughline-channel, one that may go", || {
+        PASSING.publish(&black_box(1));
+    });
     let _watch = throughline_channel::observe("bench.busy", |event| _ = black_box(event.id()));
     lab.hot("traced call, one subscriber", "throughline-channel, trace_sync", || {
         black_box(BUSY.trace_sync(|| 1, || least(3)));
