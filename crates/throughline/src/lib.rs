@@ -98,7 +98,7 @@
 //! # Features
 //!
 //! On unless turned off: `otlp` (and the `http` it is made of), `derive`, `hash`. Off: `tls` for `https`, `chat` (Slack,
-//! Discord, Telegram), `stream`, `tokio`, `tokio-hooks`. Without any, the crate brings 11 others.
+//! Discord, Telegram), `sentry`, `redis`, `stream`, `tokio`, `tokio-hooks`. Without any, the crate brings 11 others.
 #![warn(missing_docs)]
 
 #[cfg(all(feature = "tokio-hooks", not(tokio_unstable)))]

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::http_client::Client;
 use super::{Delivery, Item, SendError, Transport};
+#[cfg(feature = "tls")]
+use crate::Error;
 use crate::{Envelope, Resource};
 
 /// Posts events as a JSON array of envelopes. Spans are not sent.
@@ -42,6 +44,16 @@ impl Http {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.timeout(timeout);
         self
+    }
+
+    /// Trusts these certificates, in PEM, instead of the public authorities: for an authority of your own.
+    ///
+    /// # Errors
+    /// If there is none in them.
+    #[cfg(feature = "tls")]
+    pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
+        self.client = self.client.trust(pem)?;
+        Ok(self)
     }
 }
 

@@ -6,8 +6,15 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
+use ureq::config::ConfigBuilder;
+use ureq::http::HeaderMap;
+#[cfg(feature = "tls")]
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
 
 use super::SendError;
+#[cfg(feature = "tls")]
+use crate::Error;
 
 /// Bodies from this size on are worth compressing.
 const GZIP_FROM: usize = 1024;
@@ -18,8 +25,16 @@ const MAX_ANSWER: u64 = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     agent: ureq::Agent,
+    timeout: Duration,
     pub(super) headers: Vec<(String, String)>,
     pub(super) gzip: bool,
+}
+
+/// What came back, whatever it says.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
 }
 
 /// An answer that says it went well.
@@ -29,18 +44,31 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn new(timeout: Duration) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(timeout))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .user_agent(concat!("throughline-sdk/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self { agent: config.into(), headers: Vec::new(), gzip: true }
+        Self { agent: config().build().into(), timeout, headers: Vec::new(), gzip: true }
     }
 
     /// The same with another limit of time for a whole request.
     pub(super) fn timeout(self, timeout: Duration) -> Self {
-        Self { agent: Self::new(timeout).agent, ..self }
+        Self { timeout, ..self }
+    }
+
+    /// The same, but trusting these certificates, in PEM, and no others.
+    #[cfg(feature = "tls")]
+    pub(super) fn trust(self, pem: &[u8]) -> Result<Self, Error> {
+        let problem = |message: String| Error::configuration("root certificates", message);
+        let mut certificates = Vec::new();
+        for item in ureq::tls::parse_pem(pem) {
+            if let ureq::tls::PemItem::Certificate(certificate) =
+                item.map_err(|error| problem(error.to_string()))?
+            {
+                certificates.push(certificate);
+            }
+        }
+        if certificates.is_empty() {
+            return Err(problem("there is no certificate in them".to_owned()));
+        }
+        let tls = TlsConfig::builder().root_certs(RootCerts::from(certificates)).build();
+        Ok(Self { agent: config().tls_config(tls).build().into(), ..self })
     }
 
     /// Whether this can be posted to at all.
@@ -56,7 +84,13 @@ impl Client {
 
     /// Posts `body`. What may work later is told apart from what never will.
     pub(super) fn post(&self, url: &str, content_type: &str, body: &[u8]) -> Result<Answer, SendError> {
-        let mut request = self.agent.post(url).header("content-type", content_type);
+        self.exchange(url, content_type, body)?.judge()
+    }
+
+    /// Posts `body`. An error only if nothing came back.
+    pub(super) fn exchange(&self, url: &str, content_type: &str, body: &[u8]) -> Result<Reply, SendError> {
+        let request = self.agent.post(url).config().timeout_global(Some(self.timeout)).build();
+        let mut request = request.header("content-type", content_type);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -69,22 +103,40 @@ impl Client {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => SendError::refused(error.to_string()),
             error => SendError::unavailable(error.to_string()),
         })?;
-        let status = response.status().as_u16();
-        let header = response.headers().get("retry-after");
-        let seconds: Option<f64> = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().unwrap_or_default();
-        match status {
-            200..=299 => Ok(Answer { body }),
+        Ok(Reply { status: response.status().as_u16(), headers: response.headers().clone(), body })
+    }
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// How long to wait, if it says so: in the header, in seconds, or as Discord and Telegram do.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.header("retry-after").and_then(|value| value.trim().parse().ok());
+        Duration::try_from_secs_f64(seconds.or_else(|| seconds_in(&self.body))?).ok()
+    }
+
+    pub(super) fn judge(self) -> Result<Answer, SendError> {
+        match self.status {
+            200..=299 => Ok(Answer { body: self.body }),
             // What OTLP/HTTP calls retryable; 408 and 425 say it themselves, 500 is usually a restart or an overload.
             408 | 425 | 429 | 500 | 502 | 503 | 504 => {
-                let error = SendError::unavailable(failed(status, &body));
-                let delay =
-                    seconds.or_else(|| seconds_in(&body)).and_then(|s| Duration::try_from_secs_f64(s).ok());
-                Err(delay.map_or(error.clone(), |delay| error.retry_after(delay)))
+                let error = SendError::unavailable(failed(self.status, &self.body));
+                Err(self.retry_after().map_or(error.clone(), |delay| error.retry_after(delay)))
             }
-            _ => Err(SendError::refused(failed(status, &body))),
+            status => Err(SendError::refused(failed(status, &self.body))),
         }
     }
+}
+
+fn config() -> ConfigBuilder<AgentScope> {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .user_agent(concat!("throughline-sdk/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Discord and Telegram say in the body how long to wait.

@@ -13,6 +13,8 @@ mod memory;
 mod otlp;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "sentry")]
+mod sentry;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -30,6 +32,8 @@ pub use self::memory::Memory;
 pub use self::otlp::Otlp;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStream;
+#[cfg(feature = "sentry")]
+pub use self::sentry::Sentry;
 use crate::glob::Glob;
 use crate::{Envelope, Error, Level, Resource, Span};
 

@@ -65,7 +65,8 @@ impl Otlp {
     }
 
     /// From the environment: `OTEL_EXPORTER_OTLP_ENDPOINT` (default `http://127.0.0.1:4318`),
-    /// `OTEL_EXPORTER_OTLP_HEADERS` (`name=value,...`) and `OTEL_EXPORTER_OTLP_TIMEOUT` (milliseconds).
+    /// `OTEL_EXPORTER_OTLP_HEADERS` (`name=value,...`), `OTEL_EXPORTER_OTLP_TIMEOUT` (milliseconds) and, with the
+    /// feature `tls`, `OTEL_EXPORTER_OTLP_CERTIFICATE` (a file of root certificates in PEM).
     ///
     /// # Errors
     /// If one of them cannot be read.
@@ -87,6 +88,8 @@ impl Otlp {
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         const TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
         const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+        #[cfg(feature = "tls")]
+        const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
         // OpenTelemetry has it that an empty variable is an unset one.
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let endpoint = variable("OTEL_EXPORTER_OTLP_ENDPOINT");
@@ -105,6 +108,11 @@ impl Otlp {
                 .ok_or_else(|| Error::configuration(HEADERS, "must be like name=value,..."))?;
             otlp = otlp.header(name.trim(), &percent_decoded(value.trim()));
         }
+        #[cfg(feature = "tls")]
+        if let Some(path) = variable(CERTIFICATE) {
+            let problem = |error| Error::configuration(CERTIFICATE, format!("cannot read {path:?}: {error}"));
+            otlp = otlp.root_certificates(&std::fs::read(&path).map_err(problem)?)?;
+        }
         Ok(otlp)
     }
 
@@ -120,6 +128,16 @@ impl Otlp {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.timeout(timeout);
         self
+    }
+
+    /// Trusts these certificates, in PEM, instead of the public authorities: for an authority of your own.
+    ///
+    /// # Errors
+    /// If there is none in them.
+    #[cfg(feature = "tls")]
+    pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
+        self.client = self.client.trust(pem)?;
+        Ok(self)
     }
 
     /// Whether larger requests are compressed; they are unless set.

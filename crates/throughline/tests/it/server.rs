@@ -44,17 +44,26 @@ pub(crate) struct Server {
 impl Server {
     /// Answers with these, one after the other, then always well.
     pub(crate) fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::speaking("http", answers, |stream| stream)
+    }
+
+    /// The same behind whatever is made of a connection.
+    pub(crate) fn speaking<S: Read + Write>(
+        scheme: &str,
+        answers: impl IntoIterator<Item = Answer>,
+        wrap: impl Fn(TcpStream) -> S + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let answers: Vec<_> = answers.into_iter().collect();
         let answers = Arc::new(Mutex::new(answers.into_iter()));
         let kept = requests.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (kept, answers) = (kept.clone(), answers.clone());
+                let (kept, answers, wrap) = (kept.clone(), answers.clone(), wrap.clone());
                 std::thread::spawn(move || {
-                    talk(&stream, &kept, &|| answers.lock().unwrap().next().unwrap_or_else(ok))
+                    talk(wrap(stream), &kept, &|| answers.lock().unwrap().next().unwrap_or_else(ok))
                 });
             }
         });
@@ -66,7 +75,7 @@ impl Server {
     }
 }
 
-fn talk(stream: &TcpStream, kept: &Mutex<Vec<Request>>, next: &dyn Fn() -> Answer) {
+fn talk(stream: impl Read + Write, kept: &Mutex<Vec<Request>>, next: &dyn Fn() -> Answer) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
         kept.lock().unwrap().push(request);
@@ -75,8 +84,9 @@ fn talk(stream: &TcpStream, kept: &Mutex<Vec<Request>>, next: &dyn Fn() -> Answe
             Answer::Hang(time) => std::thread::sleep(time),
             Answer::Status(status, headers, body) => {
                 let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
-                let mut stream = stream;
-                if stream.write_all(&[head.as_bytes(), &body].concat()).is_err() {
+                let stream = reader.get_mut();
+                let written = stream.write_all(&[head.as_bytes(), &body].concat());
+                if written.and_then(|()| stream.flush()).is_err() {
                     return;
                 }
             }
@@ -84,7 +94,7 @@ fn talk(stream: &TcpStream, kept: &Mutex<Vec<Request>>, next: &dyn Fn() -> Answe
     }
 }
 
-fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
+fn read(reader: &mut BufReader<impl Read>) -> Option<Request> {
     let mut line = || {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
