@@ -220,7 +220,7 @@ async fn ask(args: &StoreArgs, load: &Load, store: &EmbeddedStore, requests: usi
         let mut latencies = Latencies::default();
         for _ in 0..args.times.min(20) {
             let begin = Instant::now();
-            store.usage(&project, &Filter::All, None, None, group).await?;
+            store.usage(&project, &Filter::All, None, None, group, None).await?;
             latencies.push(begin.elapsed());
         }
         print(&format!("usage by {group:?}"), latencies);

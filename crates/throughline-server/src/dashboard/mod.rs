@@ -61,6 +61,8 @@ pub fn routes() -> Router<http::State> {
         .route("/analytics", get(analytics::overview))
         .route("/analytics/goals", get(analytics::goals))
         .route("/analytics/journeys", get(analytics::journeys))
+        .route("/analytics/usage", get(analytics::usage))
+        .route("/analytics/users", get(analytics::users))
         .route("/live", get(live_page::live))
         .route("/theme", post(theme::choose))
         .route("/assets/{version}/{name}", get(assets::asset))

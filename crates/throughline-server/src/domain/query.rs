@@ -164,6 +164,7 @@ pub enum UsageGroup {
     Model,
     User,
     Service,
+    Environment,
     Name,
     Type,
 }
@@ -188,4 +189,30 @@ pub struct UsageRow {
     /// Milliseconds.
     pub duration_p50: f64,
     pub duration_p95: f64,
+    /// By interval, in order of time, if that was asked for; intervals in which none began are left out.
+    pub series: Vec<UsagePoint>,
+}
+
+/// Billable observations of one interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UsagePoint {
+    pub time: Timestamp,
+    pub observation_count: u64,
+    pub tokens: u64,
+    pub cost: Option<Money>,
+}
+
+impl UsagePoint {
+    pub fn empty(time: Timestamp) -> Self {
+        Self { time, observation_count: 0, tokens: 0, cost: None }
+    }
+
+    pub fn add(&mut self, more: &Self) {
+        self.observation_count += more.observation_count;
+        self.tokens = self.tokens.saturating_add(more.tokens);
+        self.cost = match (self.cost, more.cost) {
+            (Some(sum), Some(part)) => Some(sum + part),
+            (sum, part) => sum.or(part),
+        };
+    }
 }

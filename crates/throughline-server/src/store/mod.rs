@@ -106,7 +106,7 @@ pub trait Store: Send + Sync + 'static {
 
     async fn users(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<User>, ReadError>;
 
-    /// Billable observations grouped, most used first.
+    /// Billable observations grouped, most used first; with an interval also over time, by when they began.
     async fn usage(
         &self,
         project: &ProjectId,
@@ -114,6 +114,7 @@ pub trait Store: Send + Sync + 'static {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         group: UsageGroup,
+        interval: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError>;
 
     /// What the sessions selected say together, by interval.

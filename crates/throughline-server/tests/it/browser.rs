@@ -346,6 +346,8 @@ async fn narrow_and_wide(browser: &Browser, server: &TestServer) {
         "/analytics",
         "/analytics/goals?goal=error:false",
         "/analytics/journeys",
+        "/analytics/usage",
+        "/analytics/users",
     ];
     for width in [380, 2560] {
         browser.client.set_window_size(width, 900).await.unwrap();

@@ -61,7 +61,7 @@ pub(in crate::api) async fn get_unpriced(
     Params(params): Params<UnpricedParams>,
 ) -> Result<Json<UnpricedReport>, Error> {
     let (from, to) = list::range(params.from.as_ref(), params.to.as_ref(), state.clock.now())?;
-    let rows = state.store.usage(&project, &unpriced(), from, to, UsageGroup::Model).await?;
+    let rows = state.store.usage(&project, &unpriced(), from, to, UsageGroup::Model, None).await?;
     let model = |row: crate::domain::query::UsageRow| UnpricedModel {
         model: row.group,
         observation_count: row.observation_count,

@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
-use throughline_model::{Money, Usage};
+use throughline_model::{Money, Timestamp, Usage};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::errors::{InvalidRequest, ReadFailed};
 use crate::api::list;
 use crate::api::params::{self, Params};
+use crate::domain::analytics::Interval;
 use crate::domain::filter::Target;
 use crate::domain::query::{self, UsageGroup};
 use crate::http::{Error, Project, State};
@@ -17,6 +18,7 @@ const GROUPS: &[(&str, UsageGroup)] = &[
     ("model", UsageGroup::Model),
     ("user", UsageGroup::User),
     ("service", UsageGroup::Service),
+    ("environment", UsageGroup::Environment),
     ("name", UsageGroup::Name),
     ("type", UsageGroup::Type),
 ];
@@ -26,7 +28,7 @@ const GROUPS: &[(&str, UsageGroup)] = &[
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct UsageParams {
-    /// What to group by: `model` (if not given), `user`, `service`, `name` or `type`.
+    /// What to group by: `model` (if not given), `user`, `service`, `environment`, `name` or `type`.
     group: Option<String>,
     /// Which observations: see "Filter language" above.
     filter: Option<String>,
@@ -34,6 +36,8 @@ pub(in crate::api) struct UsageParams {
     from: Option<String>,
     /// Only what began before this time: RFC 3339, a date (its end), or how long ago.
     to: Option<String>,
+    /// `hour` or `day`: gives each row its series over time.
+    interval: Option<String>,
 }
 
 /// Usage by group.
@@ -64,6 +68,36 @@ struct UsageRow {
     duration_p50: f64,
     /// All but 5 % of the calls took at most so many milliseconds.
     duration_p95: f64,
+    /// With `interval`: the calls over time, by when they began; intervals without any are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    series: Vec<UsagePoint>,
+}
+
+/// The calls that began in one interval.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UsagePoint {
+    /// When the interval begins.
+    #[schema(value_type = String, format = DateTime)]
+    time: Timestamp,
+    /// How many calls.
+    observation_count: u64,
+    /// All tokens together.
+    tokens: u64,
+    /// Dollars over what could be priced; `null` if nothing could.
+    #[schema(value_type = Option<f64>)]
+    cost: Option<Money>,
+}
+
+impl From<query::UsagePoint> for UsagePoint {
+    fn from(point: query::UsagePoint) -> Self {
+        Self {
+            time: point.time,
+            observation_count: point.observation_count,
+            tokens: point.tokens,
+            cost: point.cost,
+        }
+    }
 }
 
 impl From<query::UsageRow> for UsageRow {
@@ -77,6 +111,7 @@ impl From<query::UsageRow> for UsageRow {
             cost: row.cost,
             duration_p50: row.duration_p50,
             duration_p95: row.duration_p95,
+            series: row.series.into_iter().map(UsagePoint::from).collect(),
         }
     }
 }
@@ -100,6 +135,13 @@ pub(in crate::api) async fn get_usage(
     let group = params::choice("group", params.group.as_ref(), GROUPS)?;
     let filter = params::filter(params.filter.as_ref(), &[Target::Observation], &state)?;
     let (from, to) = list::range(params.from.as_ref(), params.to.as_ref(), state.clock.now())?;
-    let rows = state.store.usage(&project, &filter, from, to, group).await?;
+    let interval = match params::given(params.interval.as_ref()) {
+        Some(_) => {
+            let intervals = [("hour", Interval::Hour), ("day", Interval::Day)];
+            Some(params::choice("interval", params.interval.as_ref(), &intervals)?)
+        }
+        None => None,
+    };
+    let rows = state.store.usage(&project, &filter, from, to, group, interval).await?;
     Ok(Json(UsageReport { data: rows.into_iter().map(UsageRow::from).collect() }))
 }

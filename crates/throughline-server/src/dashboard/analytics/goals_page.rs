@@ -8,7 +8,7 @@ use throughline_model::{Money, Timestamp, millis};
 
 use super::chart::{BarValues, Chart};
 use super::time_chart::{Stretch, stretches};
-use super::{Asked, Parameters, TARGETS, Tab, share};
+use super::{Asked, Parameters, SESSIONS, Tab, share};
 use crate::dashboard::finder::Finder;
 use crate::dashboard::frame::{self, Frame, Section, Visit, html};
 use crate::dashboard::notation;
@@ -51,7 +51,7 @@ pub(in crate::dashboard) async fn goals(
     frame::Asked(parameters): frame::Asked<Parameters>,
 ) -> Result<Response, Error> {
     let now = state.clock.now();
-    let mut asked = Asked::read(&parameters, "/analytics/goals", now);
+    let mut asked = Asked::read(&parameters, "/analytics/goals", SESSIONS, now);
     let mut wanted: Vec<Goal> = state.goals.iter().map(|goal| goal.at(now)).collect();
     let mut fault = String::new();
     match tried(&parameters.goal, now) {
@@ -92,7 +92,7 @@ fn tried(text: &str, now: Timestamp) -> Result<Option<Goal>, String> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    match Filter::parse(text, TARGETS, now) {
+    match Filter::parse(text, SESSIONS, now) {
         Ok(filter) => Ok(Some(Goal::new(text, text, filter, now))),
         Err(error) => Err(error.to_string()),
     }

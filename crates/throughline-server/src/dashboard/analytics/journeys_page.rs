@@ -5,7 +5,7 @@ use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::{Asked, Parameters, Tab, share};
+use super::{Asked, Parameters, SESSIONS, Tab, share};
 use crate::dashboard::finder::{Finder, exactly};
 use crate::dashboard::frame::{self, Frame, Section, Visit, html};
 use crate::dashboard::notation;
@@ -71,7 +71,7 @@ pub(in crate::dashboard) async fn journeys(
     visit: Visit,
     frame::Asked(parameters): frame::Asked<Parameters>,
 ) -> Result<Response, Error> {
-    let asked = Asked::read(&parameters, "/analytics/journeys", state.clock.now());
+    let asked = Asked::read(&parameters, "/analytics/journeys", SESSIONS, state.clock.now());
     let by = if parameters.by == "tag" { StepKind::Tag } else { StepKind::Name };
     let funnel = read_funnel(&parameters.funnel);
     let mut found = Journeys::default();

@@ -5,6 +5,8 @@ mod goals_page;
 mod journeys_page;
 mod overview_page;
 mod time_chart;
+mod usage_page;
+mod users_page;
 
 use serde::Deserialize;
 use throughline_model::Timestamp;
@@ -18,8 +20,18 @@ use crate::domain::filter::{Comparison, Field, Filter, Literal, Target};
 pub(super) use self::goals_page::goals;
 pub(super) use self::journeys_page::journeys;
 pub(super) use self::overview_page::overview;
+pub(super) use self::usage_page::usage;
+pub(super) use self::users_page::users;
 
-const TARGETS: &[Target] = &[Target::Session];
+const SESSIONS: &[Target] = &[Target::Session];
+
+const PAGES: [(&str, &str); 5] = [
+    ("Overview", "/analytics"),
+    ("Goals", "/analytics/goals"),
+    ("Journeys", "/analytics/journeys"),
+    ("Usage", "/analytics/usage"),
+    ("Users", "/analytics/users"),
+];
 
 /// What every page here can be asked.
 #[derive(Debug, Default, Deserialize)]
@@ -35,6 +47,11 @@ pub(super) struct Parameters {
     funnel: String,
     /// Of goals: one to try out.
     goal: String,
+    /// Of usage: what to group by.
+    group: String,
+    /// Of users: their order, and where the page before ended.
+    sort: String,
+    after: String,
 }
 
 /// One of the pages here.
@@ -55,7 +72,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(parameters: &Parameters, path: &'static str, now: Timestamp) -> Self {
+    fn read(parameters: &Parameters, path: &'static str, targets: &'static [Target], now: Timestamp) -> Self {
         let of = |path: &str| {
             Address::page(path)
                 .with("filter", &parameters.filter)
@@ -66,12 +83,12 @@ impl Asked {
         let address = of(path)
             .with("by", &parameters.by)
             .with("funnel", &parameters.funnel)
-            .with("goal", &parameters.goal);
-        let (finder, filter) = Finder::read(&parameters.filter, TARGETS, now, &address, path);
+            .with("goal", &parameters.goal)
+            .with("group", &parameters.group)
+            .with("sort", &parameters.sort);
+        let (finder, filter) = Finder::read(&parameters.filter, targets, now, &address, path);
         let range = Range::read(&parameters.range, &parameters.from, &parameters.to, now);
         let finder = finder.with_range(&range, &parameters.from, &parameters.to, &address);
-        const PAGES: [(&str, &str); 3] =
-            [("Overview", "/analytics"), ("Goals", "/analytics/goals"), ("Journeys", "/analytics/journeys")];
         let tab = |(name, page): (&'static str, &'static str)| Tab {
             name,
             href: of(page).to_string(),
@@ -178,7 +195,7 @@ mod tests {
             range: "24h".to_owned(),
             ..Parameters::default()
         };
-        let asked = Asked::read(&parameters, "/analytics", now);
+        let asked = Asked::read(&parameters, "/analytics", SESSIONS, now);
         let failed = asked.sessions(yes(Field::Error)).to_string();
         assert_eq!(failed, "/sessions?filter=user:a,b%20error:true&range=24h");
     }

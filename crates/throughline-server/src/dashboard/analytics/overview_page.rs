@@ -8,7 +8,7 @@ use throughline_model::{Money, millis};
 
 use super::chart::{BarValues, Chart};
 use super::time_chart::stretches;
-use super::{Asked, Parameters, Tab, between, share, yes};
+use super::{Asked, Parameters, SESSIONS, Tab, between, share, yes};
 use crate::dashboard::finder::{Finder, exactly};
 use crate::dashboard::frame::{self, Frame, Section, Visit, html};
 use crate::dashboard::notation;
@@ -59,7 +59,7 @@ pub(in crate::dashboard) async fn overview(
     visit: Visit,
     frame::Asked(parameters): frame::Asked<Parameters>,
 ) -> Result<Response, Error> {
-    let mut asked = Asked::read(&parameters, "/analytics", state.clock.now());
+    let mut asked = Asked::read(&parameters, "/analytics", SESSIONS, state.clock.now());
     let mut statistics = SessionStatistics::default();
     let mut users = Vec::new();
     let mut without_price = Vec::new();
@@ -69,7 +69,7 @@ pub(in crate::dashboard) async fn overview(
             statistics = state.store.session_statistics(&project, &asked.selection, asked.interval).await?;
         }
         let (from, to) = (asked.selection.from, asked.selection.to);
-        without_price = state.store.usage(&project, &unpriced(), from, to, UsageGroup::Model).await?;
+        without_price = state.store.usage(&project, &unpriced(), from, to, UsageGroup::Model, None).await?;
         users = state.store.users(&project, &spenders_query(&asked)).await?.rows;
     }
     let status = if asked.finder.is_wrong() { StatusCode::BAD_REQUEST } else { StatusCode::OK };

@@ -74,13 +74,13 @@ pub(super) fn stretches<P: Copy>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Parameters;
+    use super::super::{Parameters, SESSIONS};
     use super::*;
 
     fn cut(range: &str, days: &[i64]) -> Vec<(String, usize)> {
         let now = "2024-03-31T12:00:00Z".parse().unwrap();
         let parameters = Parameters { range: range.to_owned(), ..Parameters::default() };
-        let asked = Asked::read(&parameters, "/analytics", now);
+        let asked = Asked::read(&parameters, "/analytics", SESSIONS, now);
         let points: Vec<Timestamp> = days
             .iter()
             .map(|day| asked.interval.floor(now.plus_nanos(-day * 24 * 3_600_000_000_000)))

@@ -116,7 +116,7 @@ fn schema() -> (Schema, SpanFields) {
         user: schema.add_text_field("user", term_column()),
         name: schema.add_text_field("name", term_column()),
         service: schema.add_text_field("service", term_column()),
-        environment: schema.add_text_field("environment", term()),
+        environment: schema.add_text_field("environment", term_column()),
         kind: schema.add_text_field("kind", term_column()),
         level: schema.add_text_field("level", term()),
         status: schema.add_text_field("status", term()),

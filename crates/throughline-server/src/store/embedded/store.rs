@@ -119,9 +119,10 @@ impl Store for EmbeddedStore {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         group: UsageGroup,
+        interval: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
         let filter = filter.clone();
-        self.read(project, move |reading| reading.usage(&filter, (from, to), group)).await
+        self.read(project, move |reading| reading.usage(&filter, (from, to), group, interval)).await
     }
 
     async fn session_statistics(

@@ -296,8 +296,9 @@ impl Store for MemoryStore {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         group: UsageGroup,
+        interval: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
-        Ok(usage::group(&self.snapshot(project), filter, (from, to), group))
+        Ok(usage::group(&self.snapshot(project), filter, (from, to), group, interval))
     }
 
     async fn session_statistics(

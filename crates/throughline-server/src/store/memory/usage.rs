@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use throughline_model::{Timestamp, Usage, millis};
 
 use super::snapshot::{Snapshot, WholeObservation, add, is_within};
+use crate::domain::analytics::Interval;
 use crate::domain::filter::Filter;
-use crate::domain::query::{UsageGroup, UsageRow};
+use crate::domain::query::{UsageGroup, UsagePoint, UsageRow};
 
 pub(super) fn group(
     snapshot: &Snapshot,
     filter: &Filter,
     (from, to): (Option<Timestamp>, Option<Timestamp>),
     group: UsageGroup,
+    interval: Option<Interval>,
 ) -> Vec<UsageRow> {
     let mut groups: BTreeMap<String, Vec<&WholeObservation>> = BTreeMap::new();
     let all = snapshot.traces.values().flat_map(|trace| &trace.observations);
@@ -23,7 +25,8 @@ pub(super) fn group(
             groups.entry(group_of(whole, group)).or_default().push(whole);
         }
     }
-    let mut rows: Vec<UsageRow> = groups.into_iter().map(|(name, members)| row(name, &members)).collect();
+    let mut rows: Vec<UsageRow> =
+        groups.into_iter().map(|(name, members)| row(name, &members, interval)).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.usage.total()));
     rows
 }
@@ -34,13 +37,14 @@ fn group_of(whole: &WholeObservation, group: UsageGroup) -> String {
         UsageGroup::Model => observation.model.as_deref(),
         UsageGroup::User => observation.user_id.as_deref(),
         UsageGroup::Service => observation.service.as_deref(),
+        UsageGroup::Environment => observation.environment.as_deref(),
         UsageGroup::Name => Some(observation.name.as_str()),
         UsageGroup::Type => Some(observation.kind.as_str()),
     };
     name.unwrap_or_default().to_owned()
 }
 
-fn row(group: String, members: &[&WholeObservation]) -> UsageRow {
+fn row(group: String, members: &[&WholeObservation], interval: Option<Interval>) -> UsageRow {
     let mut usage = Usage::default();
     let mut durations = Vec::with_capacity(members.len());
     for whole in members {
@@ -56,7 +60,19 @@ fn row(group: String, members: &[&WholeObservation]) -> UsageRow {
         cost: members.iter().fold(None, |sum, whole| add(sum, whole.cost)),
         duration_p50: percentile(&durations, 50),
         duration_p95: percentile(&durations, 95),
+        series: interval.map(|interval| series(members, interval)).unwrap_or_default(),
     }
+}
+
+fn series(members: &[&WholeObservation], interval: Interval) -> Vec<UsagePoint> {
+    let mut series: BTreeMap<Timestamp, UsagePoint> = BTreeMap::new();
+    for whole in members {
+        let time = interval.floor(whole.observation.start_time);
+        let tokens = whole.observation.usage.unwrap_or_default().total();
+        let point = UsagePoint { time, observation_count: 1, tokens, cost: whole.cost };
+        series.entry(time).or_insert_with(|| UsagePoint::empty(time)).add(&point);
+    }
+    series.into_values().collect()
 }
 
 /// The smallest of the sorted durations that so many in a hundred do not exceed, in milliseconds.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use serde_json::json;
 use throughline_model::{Actor, Attributes, Event, Level, Scope, SessionId};
+use throughline_server::domain::analytics::Interval;
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::Target;
 use throughline_server::domain::query::{ListQuery, SortField, UsageGroup};
@@ -269,7 +270,8 @@ async fn compare_usage(a: &TestStore, b: &TestStore, project: &throughline_model
             let filter = matching(filter, Target::Observation).filter;
             let (from, to) = (Some(at(50_000)), Some(at(300_000)));
             let read = async |store: &TestStore| {
-                let mut rows = store.usage(project, &filter, from, to, group).await.unwrap();
+                let mut rows =
+                    store.usage(project, &filter, from, to, group, Some(Interval::Hour)).await.unwrap();
                 assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row.usage.total())));
                 rows.sort_by(|a, b| a.group.cmp(&b.group));
                 rows
@@ -280,8 +282,8 @@ async fn compare_usage(a: &TestStore, b: &TestStore, project: &throughline_model
                 // Percentiles may be estimates.
                 let near = |a: f64, b: f64| (a - b).abs() <= 0.03 * a.max(b);
                 assert_eq!(
-                    (&a.group, a.observation_count, a.error_count, a.usage, a.cost),
-                    (&b.group, b.observation_count, b.error_count, b.usage, b.cost),
+                    (&a.group, a.observation_count, a.error_count, a.usage, a.cost, &a.series),
+                    (&b.group, b.observation_count, b.error_count, b.usage, b.cost, &b.series),
                     "usage by {group:?}, {context}"
                 );
                 assert!(near(a.duration_p95, b.duration_p95), "{a:?} {b:?}, {context}");

@@ -16,7 +16,7 @@ pub(crate) async fn an_agent_repeating_its_calls_counts_once(store: &TestStore) 
     assert_eq!(session(store, "s").await.unwrap().total_tokens, 100, "a call goes before what is below it");
     put(store, &[call(5, 1).below(2)]).await;
     assert_eq!(trace(store, 1).await.unwrap().trace.total_tokens, 41, "the innermost call counts");
-    let usage = store.usage(&project(), &Filter::All, None, None, UsageGroup::Type).await.unwrap();
+    let usage = store.usage(&project(), &Filter::All, None, None, UsageGroup::Type, None).await.unwrap();
     assert_eq!((usage.len(), usage[0].observation_count, usage[0].usage.total()), (1, 2, 41));
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
     )
     .await;
 
-    let rows = store.usage(&project(), &Filter::All, None, None, UsageGroup::Model).await.unwrap();
+    let rows = store.usage(&project(), &Filter::All, None, None, UsageGroup::Model, None).await.unwrap();
     let told: Vec<_> = rows
         .iter()
         .map(|row| (row.group.as_str(), row.observation_count, row.usage.total(), row.cost))
@@ -83,7 +83,7 @@ pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
 
     let by = async |filter: &str, group| {
         let filter = matching(filter, Target::Observation).filter;
-        let rows = store.usage(&project(), &filter, Some(at(0)), Some(at(550)), group).await.unwrap();
+        let rows = store.usage(&project(), &filter, Some(at(0)), Some(at(550)), group, None).await.unwrap();
         rows.into_iter().map(|row| (row.group, row.usage.total())).collect::<Vec<_>>()
     };
     assert_eq!(by("", UsageGroup::Service).await, [("batch".to_owned(), 400), ("shop".to_owned(), 30)]);
@@ -101,11 +101,11 @@ pub(crate) async fn calls_without_a_price_are_found(store: &TestStore) {
     let given = call(3, "their-model").text("langfuse.observation.cost_details", r#"{"total": 0.5}"#);
     let empty = span(1, 4).kind("LLM").text("gen_ai.response.model", "silent-model");
     put(store, &[call(1, "gpt-4o"), call(2, "my-model"), given, empty, call(5, "my-model")]).await;
-    let rows = store.usage(&project(), &unpriced(), None, None, UsageGroup::Model).await.unwrap();
+    let rows = store.usage(&project(), &unpriced(), None, None, UsageGroup::Model, None).await.unwrap();
     let told: Vec<_> = rows.iter().map(|row| (row.group.as_str(), row.usage.total(), row.cost)).collect();
     assert_eq!(told, [("my-model", 20, None)]);
     let dear = matching("cost:>=0.50", Target::Observation).filter;
-    let rows = store.usage(&project(), &dear, None, None, UsageGroup::Model).await.unwrap();
+    let rows = store.usage(&project(), &dear, None, None, UsageGroup::Model, None).await.unwrap();
     let found: Vec<_> = rows.iter().map(|row| row.group.as_str()).collect();
     assert_eq!(found, ["their-model"], "what the source gave counts");
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use throughline_model::{ProjectId, SessionId, Timestamp};
+use throughline_server::domain::analytics::Interval;
 use throughline_server::domain::filter::{Filter, Target};
 use throughline_server::domain::query::{Cursor, ListQuery, Page, Sort, SortField, UsageGroup};
 use throughline_server::store::Store;
@@ -139,7 +140,7 @@ async fn lists(out: &mut String, store: &dyn Store, project: &ProjectId) {
         pages!(out, some, after => store.sessions(project, &ListQuery { after: after.clone(), ..some.clone() }));
         pages!(out, some, after => store.traces(project, &ListQuery { after: after.clone(), ..some.clone() }));
         pages!(out, some, after => store.events(project, &ListQuery { after: after.clone(), ..some.clone() }));
-        let rows = store.usage(project, &Filter::All, from, to, UsageGroup::Name).await.unwrap();
+        let rows = store.usage(project, &Filter::All, from, to, UsageGroup::Name, None).await.unwrap();
         writeln!(out, "usage {rows:?}").unwrap();
     }
     for text in ["", "user:u0", "error:true"] {
@@ -151,7 +152,7 @@ async fn lists(out: &mut String, store: &dyn Store, project: &ProjectId) {
     {
         for text in OBSERVATION_FILTERS {
             let filter = filter(text, Target::Observation);
-            let rows = store.usage(project, &filter, None, None, group).await.unwrap();
+            let rows = store.usage(project, &filter, None, None, group, Some(Interval::Hour)).await.unwrap();
             writeln!(out, "usage by {group:?}, {text}: {rows:?}").unwrap();
         }
     }

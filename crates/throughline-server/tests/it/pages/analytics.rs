@@ -45,6 +45,9 @@ async fn every_bar_leads_to_as_many_sessions_as_it_counts() {
         ("/analytics/goals?goal=error:false", "completed"),
         ("/analytics/journeys?by=tag&funnel=a%20%3E%20b", "Funnel"),
         ("/analytics/journeys", "Most frequent paths"),
+        ("/analytics/usage", "gpt-4o"),
+        ("/analytics/usage?group=environment", "Environment"),
+        ("/analytics/users?sort=-totalCost", "Last seen"),
     ] {
         let (status, html) = page(&server, path).await;
         assert!(status == StatusCode::OK && html.contains(words), "{path}");
@@ -58,6 +61,9 @@ async fn nothing_and_wrong_filters_say_what_to_do() {
     for (path, status, words) in [
         ("/analytics", 200, "No session to count"),
         ("/analytics/journeys?by=tag", 200, "No journey to follow"),
+        ("/analytics/usage?group=user", 200, "No usage"),
+        ("/analytics/users", 200, "No users"),
+        ("/analytics/usage?filter=tga:x", 400, "did you mean tag?"),
         ("/analytics/goals", 200, "What should a session achieve?"),
         ("/analytics/goals?goal=tga:x", 400, "did you mean tag?"),
         ("/analytics?filter=tga:x", 400, "did you mean tag?"),

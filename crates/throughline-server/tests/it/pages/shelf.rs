@@ -258,6 +258,7 @@ impl Store for Shelf {
         _: Option<Timestamp>,
         _: Option<Timestamp>,
         _: UsageGroup,
+        _: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(Vec::new())
     }

@@ -167,6 +167,7 @@ impl Store for RecordingStore {
         _: Option<Timestamp>,
         _: Option<Timestamp>,
         _: UsageGroup,
+        _: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(Vec::new())
     }

@@ -7,8 +7,9 @@ use tantivy::{DocId, SegmentReader, TantivyError};
 use throughline_model::{Money, Timestamp, Usage, millis};
 
 use super::{Reading, Times};
+use crate::domain::analytics::Interval;
 use crate::domain::filter::{Filter, Target};
-use crate::domain::query::{UsageGroup, UsageRow};
+use crate::domain::query::{UsageGroup, UsagePoint, UsageRow};
 use crate::store::embedded::snapshot::IndexError;
 use crate::store::embedded::span_index::USAGE_COLUMNS;
 
@@ -20,6 +21,7 @@ struct Group {
     picodollars: i128,
     priced: bool,
     durations: Vec<i64>,
+    series: FxHashMap<i64, UsagePoint>,
 }
 
 impl Reading {
@@ -28,13 +30,15 @@ impl Reading {
         filter: &Filter,
         times: Times,
         group: UsageGroup,
+        interval: Option<Interval>,
     ) -> Result<Vec<UsageRow>, IndexError> {
         let searcher = &self.snapshot.spans;
         // No field of an observation depends on what time it is.
         let translator = self.translator(Target::Observation, Timestamp::default());
         let query = translator.list(filter, Vec::new())?;
         let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
-        let sum = |segment: &SegmentReader| sum_segment(segment, &*weight, times, column(group));
+        let summing = Summing { times, column: column(group), interval };
+        let sum = |segment: &SegmentReader| sum_segment(segment, &*weight, summing);
         let segments = self.executor.map(sum, searcher.segment_readers().iter())?;
         let mut groups: FxHashMap<String, Group> = FxHashMap::default();
         for (name, more) in segments.into_iter().flatten() {
@@ -51,6 +55,7 @@ fn column(group: UsageGroup) -> &'static str {
         UsageGroup::Model => "model",
         UsageGroup::User => "user",
         UsageGroup::Service => "service",
+        UsageGroup::Environment => "environment",
         UsageGroup::Name => "name",
         UsageGroup::Type => "kind",
     }
@@ -89,13 +94,20 @@ impl Columns {
     }
 }
 
+/// What is summed up, and by what.
+#[derive(Clone, Copy)]
+struct Summing {
+    times: Times,
+    column: &'static str,
+    interval: Option<Interval>,
+}
+
 fn sum_segment(
     segment: &SegmentReader,
     weight: &dyn Weight,
-    times: Times,
-    group: &str,
+    summing: Summing,
 ) -> Result<Vec<(String, Group)>, TantivyError> {
-    let columns = Columns::open(segment, group)?;
+    let columns = Columns::open(segment, summing.column)?;
     let names = columns.group.as_ref().map_or(0, |group| group.dictionary().num_terms());
     // The last one is for observations without a name.
     let mut groups = vec![Group::default(); names + 1];
@@ -104,7 +116,7 @@ fn sum_segment(
         for &doc in docs.iter().filter(|doc| alive.is_none_or(|alive| alive.is_alive(**doc))) {
             let name = columns.group.as_ref().and_then(|group| group.ords().first(doc));
             let group = name.map_or(names, |name| name as usize);
-            groups[group].add_document(&columns, doc, times);
+            groups[group].add_document(&columns, doc, summing);
         }
     })?;
     let used: Vec<usize> = (0..names).filter(|name| groups[*name].observations > 0).collect();
@@ -125,10 +137,12 @@ fn sum_segment(
 }
 
 impl Group {
-    fn add_document(&mut self, columns: &Columns, doc: DocId, (from, to): Times) {
+    fn add_document(&mut self, columns: &Columns, doc: DocId, summing: Summing) {
         let duration = columns.duration.first(doc).unwrap_or_default();
+        let (from, to) = summing.times;
+        let start = || Timestamp::from_nanos(columns.start.first(doc).unwrap_or_default());
         if from.is_some() || to.is_some() {
-            let start = Timestamp::from_nanos(columns.start.first(doc).unwrap_or_default());
+            let start = start();
             let is_over = from.is_some_and(|from| start.plus_nanos(duration) < from);
             if is_over || to.is_some_and(|to| start >= to) {
                 return;
@@ -136,12 +150,21 @@ impl Group {
         }
         self.observations += 1;
         self.durations.push(duration);
+        let mut all_tokens = 0_u64;
         for (bucket, column) in &columns.buckets {
             let tokens = column.first(doc).unwrap_or_default();
             self.buckets[*bucket] = self.buckets[*bucket].saturating_add(tokens);
+            all_tokens = all_tokens.saturating_add(tokens);
         }
         let value = |column: &Option<Column<i64>>| column.as_ref().and_then(|column| column.first(doc));
-        if let Some(cost) = value(&columns.cost).or_else(|| value(&columns.given_cost)) {
+        let cost = value(&columns.cost).or_else(|| value(&columns.given_cost));
+        if let Some(interval) = summing.interval {
+            let time = interval.floor(start());
+            let cost = cost.map(|cost| Money::from_picodollars(cost.into()));
+            let point = UsagePoint { time, observation_count: 1, tokens: all_tokens, cost };
+            self.series.entry(time.as_nanos()).or_insert_with(|| UsagePoint::empty(time)).add(&point);
+        }
+        if let Some(cost) = cost {
             self.picodollars += i128::from(cost);
             self.priced = true;
         }
@@ -158,6 +181,9 @@ impl Group {
         }
         self.picodollars += more.picodollars;
         self.priced |= more.priced;
+        for (nanos, point) in more.series {
+            self.series.entry(nanos).or_insert_with(|| UsagePoint::empty(point.time)).add(&point);
+        }
         if self.durations.is_empty() {
             self.durations = more.durations;
         } else {
@@ -166,6 +192,8 @@ impl Group {
     }
 
     fn row(mut self, group: String) -> UsageRow {
+        let mut series: Vec<UsagePoint> = self.series.into_values().collect();
+        series.sort_unstable_by_key(|point| point.time);
         UsageRow {
             group,
             observation_count: self.observations,
@@ -174,6 +202,7 @@ impl Group {
             cost: self.priced.then(|| Money::from_picodollars(self.picodollars)),
             duration_p50: percentile(&mut self.durations, 50),
             duration_p95: percentile(&mut self.durations, 95),
+            series,
         }
     }
 }
