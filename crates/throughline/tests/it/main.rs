@@ -3,6 +3,7 @@
 
 mod chat;
 mod events;
+mod failures;
 mod generations;
 #[cfg(tokio_unstable)]
 mod hooks;

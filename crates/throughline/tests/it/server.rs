@@ -27,7 +27,12 @@ impl Request {
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Status(u16, &'static str, Vec<u8>),
+    /// Well, but only after this time.
+    Slow(Duration),
+    /// Says nothing for this time, then closes the connection.
     Hang(Duration),
+    /// Says this and closes the connection.
+    BreakOff(&'static str),
     /// Closes the connection without a word.
     Disconnect,
 }
@@ -79,19 +84,26 @@ fn talk(stream: impl Read + Write, kept: &Mutex<Vec<Request>>, next: &dyn Fn() -
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
         kept.lock().unwrap().push(request);
-        match next() {
+        let (said, goes_on) = match next() {
             Answer::Disconnect => return,
-            Answer::Hang(time) => std::thread::sleep(time),
-            Answer::Status(status, headers, body) => {
-                let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
-                let stream = reader.get_mut();
-                let written = stream.write_all(&[head.as_bytes(), &body].concat());
-                if written.and_then(|()| stream.flush()).is_err() {
-                    return;
-                }
+            Answer::Hang(time) => return std::thread::sleep(time),
+            Answer::BreakOff(said) => (said.as_bytes().to_vec(), false),
+            Answer::Slow(time) => {
+                std::thread::sleep(time);
+                (response(200, "", &[]), true)
             }
+            Answer::Status(status, headers, body) => (response(status, headers, &body), true),
+        };
+        let stream = reader.get_mut();
+        if stream.write_all(&said).and_then(|()| stream.flush()).is_err() || !goes_on {
+            return;
         }
     }
+}
+
+fn response(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
 }
 
 fn read(reader: &mut BufReader<impl Read>) -> Option<Request> {

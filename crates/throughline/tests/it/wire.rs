@@ -151,47 +151,11 @@ fn large_requests_are_compressed_unless_told_not_to() {
 }
 
 #[test]
-fn what_may_work_later_is_tried_again() {
-    for status in [429, 500, 502, 503, 504] {
-        let (report, server) = send_one([busy(status), busy(status), ok()]);
-        assert_eq!((report.lost(), server.requests().len()), (0, 3), "{status}");
-        assert_eq!(
-            report.transports[0].last_error.as_deref(),
-            Some(format!("status {status}: busy").as_str())
-        );
-    }
-}
-
-#[test]
-fn a_disconnect_and_a_hang_are_tried_again() {
-    let (report, server) = send_one([Answer::Disconnect, Answer::Hang(Duration::from_secs(2)), ok()]);
-    assert_eq!((report.lost(), server.requests().len()), (0, 3));
-}
-
-#[test]
-fn what_never_works_is_given_up_at_once() {
-    for status in [400, 401, 403, 404, 413] {
-        let (report, server) = send_one([busy(status)]);
-        assert_eq!((report.transports[0].failed, server.requests().len()), (1, 1), "{status}");
-    }
-}
-
-#[test]
 fn retry_after_is_honoured() {
     let started = Instant::now();
     let (report, _) = send_one([Answer::Status(429, "retry-after: 1\r\n", Vec::new())]);
     assert_eq!(report.lost(), 0);
     assert!(started.elapsed() >= Duration::from_secs(1));
-}
-
-#[test]
-fn nobody_there_is_no_reason_to_wait_beyond_the_deadline() {
-    let telemetry = telemetry(Otlp::new("http://127.0.0.1:9"));
-    emit!(telemetry, "order.shipped");
-    let started = Instant::now();
-    let report = telemetry.shutdown(Duration::from_millis(300));
-    assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!((report.complete, report.lost()), (false, 1));
 }
 
 #[test]
