@@ -1,7 +1,7 @@
 //! Where time and chance come from: the system, or a test.
 
 use std::cell::Cell;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -107,7 +107,10 @@ impl Random {
     }
 
     pub(crate) fn session_id(&self, now: Timestamp) -> SessionId {
-        SessionId::from(format!("sess_{:012x}{:016x}", millis(now), self.next()))
+        let mut id = String::with_capacity(33);
+        // Writing to a text does not fail.
+        write!(id, "sess_{:012x}{:016x}", millis(now), self.next()).ok();
+        SessionId::from(id)
     }
 
     pub(crate) fn trace_id(&self) -> TraceId {

@@ -236,7 +236,7 @@ impl Observation {
         if let Some(mut span) = lock(&self.span).take() {
             span.end_time = time.max(span.start_time);
             span.session = lock(&self.session).as_ref().map(|shared| (*shared.state()).clone());
-            self.telemetry.core().record_span(*span);
+            self.telemetry.core().record_span(span);
         }
     }
 

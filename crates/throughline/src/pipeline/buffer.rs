@@ -55,7 +55,8 @@ pub(crate) struct Buffer {
     pub(crate) values: Vec<Scalar>,
     pub(crate) text: String,
     pub(crate) sessions: Vec<Remembered>,
-    pub(crate) spans: Vec<Span>,
+    /// Boxed as they come: a span is large to copy.
+    pub(crate) spans: Vec<Box<Span>>,
     pub(crate) dropped: u64,
 }
 
@@ -93,7 +94,7 @@ impl Shard {
         lock(&self.front).push(entry, values, max_text_bytes)
     }
 
-    pub(crate) fn push_span(&self, span: Span) -> Pushed {
+    pub(crate) fn push_span(&self, span: Box<Span>) -> Pushed {
         let mut front = lock(&self.front);
         if !front.has_room() {
             return Pushed::Full;

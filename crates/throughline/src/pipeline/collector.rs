@@ -185,7 +185,7 @@ impl Collector {
         }
         for mut span in buffer.spans.drain(..) {
             self.redactor.span(&mut span);
-            self.round.push((span.end_time, Item::Span(Arc::new(span))));
+            self.round.push((span.end_time, Item::Span(Arc::from(span))));
         }
     }
 

@@ -183,7 +183,7 @@ impl Core {
     }
 
     /// Puts a finished span into this thread's buffer.
-    pub(crate) fn record_span(&self, span: Span) {
+    pub(crate) fn record_span(&self, span: Box<Span>) {
         if !is_suppressed() && self.check_open().is_ok() && !self.queues.is_empty() {
             let pushed = self.with_shard(|shard| shard.push_span(span));
             self.pushed(pushed).ok();

@@ -118,8 +118,13 @@ impl SessionBuilder {
     pub(crate) fn start_inside(self, outer: Option<&SessionState>) -> Session {
         let core = self.telemetry.core();
         let now = core.clock.now();
-        let mut attributes = outer.map(|outer| outer.attributes.clone()).unwrap_or_default();
-        attributes.extend(self.attributes);
+        let attributes = match outer.map(|outer| outer.attributes.clone()) {
+            Some(mut attributes) => {
+                attributes.extend(self.attributes);
+                attributes
+            }
+            None => self.attributes,
+        };
         let state = SessionState {
             session_id: self.id.unwrap_or_else(|| core.random.session_id(now)),
             parent_session_id: outer.map(|outer| outer.session_id.clone()),
