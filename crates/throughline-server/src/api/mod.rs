@@ -14,6 +14,7 @@ mod list;
 mod metrics;
 mod openapi;
 mod params;
+mod repricing;
 mod scores;
 mod sessions;
 mod stream;
@@ -54,6 +55,7 @@ fn table() -> OpenApiRouter<State> {
         .routes(routes!(users::list_users))
         .routes(routes!(scores::list_scores))
         .merge(analytics::table())
+        .routes(routes!(repricing::preview_repricing, repricing::apply_repricing))
         .routes(routes!(stream::stream))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

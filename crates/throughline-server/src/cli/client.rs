@@ -59,12 +59,20 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, Failure> {
-        let mut text = String::new();
-        self.get(path, query)?.into_body().into_reader().take(LARGEST).read_to_string(&mut text)?;
-        serde_json::from_str(&text).map_err(|error| {
-            Failure::new(format!("the server's answer is not what was expected: {error}"))
-                .next("is the server of another version than this program?")
-        })
+        read_json(self.get(path, query)?)
+    }
+
+    /// Posts nothing but the question, and reads what the server answers.
+    pub(super) fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, Failure> {
+        let request = query
+            .iter()
+            .fold(self.agent.post(self.url(path)), |request, (name, value)| request.query(name, value));
+        let answer = self.check(request.send_empty())?;
+        read_json(answer)
     }
 
     pub(super) fn delete(&self, path: &[&str]) -> Result<(), Failure> {
@@ -97,6 +105,15 @@ impl Client {
         Failure::new(format!("cannot reach {}: {error}", self.server))
             .next("start a server with `throughline serve`, or name a running one with --server URL")
     }
+}
+
+fn read_json<T: DeserializeOwned>(answer: Response<Body>) -> Result<T, Failure> {
+    let mut text = String::new();
+    answer.into_body().into_reader().take(LARGEST).read_to_string(&mut text)?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::new(format!("the server's answer is not what was expected: {error}"))
+            .next("is the server of another version than this program?")
+    })
 }
 
 /// An answer's body as text, as much as a message needs.

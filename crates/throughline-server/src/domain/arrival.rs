@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use throughline_model::{Event, Observation, ProjectId, SessionId, Timestamp};
 
+use super::price::Reprice;
+
 /// One durable unit of work for the store, already checked by the door it came through.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -24,6 +26,8 @@ pub enum BatchContent {
     EndSession(SessionId),
     /// Forget a session: all traces and events in it, as of now.
     DeleteSession(SessionId),
+    /// Compute costs afresh.
+    Reprice(Reprice),
 }
 
 /// One record that just became part of the store.

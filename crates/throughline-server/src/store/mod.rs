@@ -21,6 +21,7 @@ use crate::domain::analytics::{
 };
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
+use crate::domain::price::{CallRange, Repricing};
 use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
 
 /// Why a batch was not taken. Nothing of it was kept, unless the process died over it.
@@ -116,6 +117,10 @@ pub trait Store: Send + Sync + 'static {
         group: UsageGroup,
         interval: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError>;
+
+    /// What computing costs afresh would change, by the rules in force. Where costs are computed as they are read, that is
+    /// nothing.
+    async fn repricing(&self, project: &ProjectId, range: CallRange) -> Result<Repricing, ReadError>;
 
     /// What the sessions selected say together, by interval.
     async fn session_statistics(

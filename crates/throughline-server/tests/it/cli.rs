@@ -48,7 +48,7 @@ pub(crate) async fn ask(server: &TestServer, arguments: &[&str]) -> Ran {
 
 #[test]
 fn help_says_everything() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["serve"],
         &["tail"],
@@ -63,6 +63,7 @@ fn help_says_everything() {
         &["prices", "check"],
         &["prices", "show"],
         &["prices", "list"],
+        &["prices", "reprice"],
     ];
     let mut all = String::new();
     for command in commands {

@@ -7,9 +7,11 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::{Value, json};
 use throughline_server::app;
+use throughline_server::domain::price::Prices;
+use throughline_server::store::embedded::{EmbeddedConfig, EmbeddedStore};
 use throughline_server::store::memory::MemoryStore;
 
-use crate::cli::run;
+use crate::cli::{ask, run};
 use crate::support::otlp::{attribute, request, span, text};
 use crate::support::{Engine, TestServer, config};
 
@@ -172,5 +174,37 @@ async fn models_without_a_price_are_listed_and_shown() {
         let (_, html) = crate::pages::page(&server, path).await;
         assert!(html.contains("No price is known for") && html.contains("throughline prices"), "{path}");
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_is_priced_afresh_from_the_command_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |table: &str| {
+        let prices = Prices::parse(table).unwrap();
+        Arc::new(EmbeddedStore::open(&EmbeddedConfig::new(directory.path()), prices).unwrap())
+    };
+    let server = TestServer::with_store(open("model, input, output\nnobody, 1, 1\n"), &[]).await;
+    let body = request(vec![call("our-model")]).encode_to_vec();
+    assert_eq!(server.post("/v1/traces").protobuf().body(body).send().await.status, 200);
+    server.stop().await;
+
+    let store = open("model, input, output\nour-model, 3, 7\n");
+    let server = TestServer::with_store(store, &[]).await;
+    let preview = ask(&server, &["prices", "reprice", "--from", "-24h"]).await;
+    assert_eq!(preview.code, 0, "{}", preview.err);
+    let row = "our-model  1 of 1         -    $0.0004";
+    assert!(preview.out.contains(row) && preview.out.contains("--apply"), "{}", preview.out);
+    let cost = async || server.get("/api/v1/sessions/s").send().await.json()["totalCost"].clone();
+    assert_eq!(cost().await, Value::Null, "it was only asked");
+    let applied = ask(&server, &["prices", "reprice", "--apply", "--json"]).await.json();
+    let counts =
+        ["traceCount", "changedCount", "appliedCount", "remainingCount"].map(|name| applied[name].clone());
+    assert_eq!((counts, &applied["newCost"]), ([json!(1), json!(1), json!(1), json!(0)], &json!(0.00037)));
+    assert_eq!(cost().await, json!(0.00037));
+    let again = ask(&server, &["prices", "reprice", "--apply"]).await;
+    assert!(again.out.starts_with("Nothing changes"), "{}", again.out);
+    let wrong = ask(&server, &["prices", "reprice", "--from", "someday"]).await;
+    assert_eq!(wrong.code, 1);
     server.stop().await;
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod list;
+mod reprice;
 mod show;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::app;
 use crate::config::{PricesConfig, Values};
 use crate::domain::price::{PriceRule, Source, Tier, per_million};
 
+use super::client::Client;
 use super::failure::Failure;
 
 /// Check a price table of your own, and see what model calls cost and why.
@@ -58,12 +60,19 @@ pub(super) enum Action {
     Show(show::Show),
     /// List the models that have a price, with the price of today.
     List(list::List),
+    /// Compute the costs of a running server afresh after its price table changed, or say what that would change.
+    Reprice(reprice::RepriceCommand),
 }
 
 impl PricesCommand {
     /// The settings that were given as flags.
     pub(super) fn flags(&self) -> BTreeMap<&'static str, String> {
-        self.prices_file.iter().map(|file| ("prices.file", file.clone())).collect()
+        let mut flags = match &self.action {
+            Action::Reprice(reprice) => reprice.client.0.clone(),
+            Action::Check(_) | Action::Show(_) | Action::List(_) => BTreeMap::new(),
+        };
+        flags.extend(self.prices_file.iter().map(|file| ("prices.file", file.clone())));
+        flags
     }
 }
 
@@ -72,6 +81,7 @@ pub(super) fn run(values: &Values, action: Action) -> Result<(), Failure> {
     match action {
         Action::Check(check) => check::run(&check),
         Action::Show(show) => show::run(&app::prices(&config)?, config.file.as_deref(), &show),
+        Action::Reprice(reprice) => reprice::run(&Client::from_values(values)?, &reprice),
         Action::List(list) => list::run(&app::prices(&config)?, &list),
     }
 }

@@ -3,6 +3,7 @@
 mod comparison;
 mod names;
 mod rates;
+mod repricing;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use throughline_model::{Money, Timestamp, Usage};
 pub use self::comparison::{Effect, RateChange, RuleEffect};
 pub use self::names::model as model_name;
 pub use self::rates::{Rates, per_million};
+pub use self::repricing::{CallRange, Reprice, RepricedModel, Repricing, RepricingGatherer};
 pub use self::table::{InvalidPrices, Mistake};
 
 /// What a price depends on.

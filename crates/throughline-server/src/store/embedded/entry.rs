@@ -26,6 +26,7 @@ const LOGS: u8 = 2;
 const EVENTS: u8 = 3;
 const END_SESSION: u8 = 4;
 const DELETE_SESSION: u8 = 5;
+const REPRICE: u8 = 6;
 
 impl Entry {
     pub(super) fn new(batch: Batch) -> Result<Self, serde_json::Error> {
@@ -37,6 +38,7 @@ impl Entry {
             BatchContent::DeleteSession(id) => {
                 (DELETE_SESSION, Bytes::copy_from_slice(id.as_str().as_bytes()))
             }
+            BatchContent::Reprice(reprice) => (REPRICE, serde_json::to_vec(reprice)?.into()),
         };
         let project = batch.project.as_str().as_bytes();
         let mut header = Vec::with_capacity(project.len() + 16);
@@ -72,6 +74,9 @@ impl Entry {
             ),
             END_SESSION => BatchContent::EndSession(session(body)?),
             DELETE_SESSION => BatchContent::DeleteSession(session(body)?),
+            REPRICE => BatchContent::Reprice(
+                serde_json::from_slice(body).map_err(|_| InvalidEntry("a command that is none"))?,
+            ),
             _ => return Err(InvalidEntry("of an unknown kind")),
         };
         let received = Timestamp::from_nanos(i64::from_le_bytes(*received));

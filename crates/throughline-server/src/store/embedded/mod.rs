@@ -93,6 +93,8 @@ impl EmbeddedConfig {
 pub struct EmbeddedStore {
     config: EmbeddedConfig,
     snapshots: Snapshots,
+    /// For what depends on the rules in force.
+    prices: Arc<Prices>,
     health: Health,
     live: broadcast::Sender<Arrival>,
     /// What may be accepted now, in units of [`PERMIT_BYTES`].
@@ -119,6 +121,7 @@ impl EmbeddedStore {
         let snapshots = Snapshots::open(&spans, &derived, Arc::clone(&fields))?;
         let (health, (live, _)) = (Health::default(), broadcast::channel(LIVE_RECORDS));
         let mut log = Log::open(&directory.log(), config.log_file_bytes).map_err(IndexError::from)?;
+        let in_force = Arc::new(prices.clone());
         let parts = Parts {
             config: config.clone(),
             prices,
@@ -137,6 +140,7 @@ impl EmbeddedStore {
         Ok(Self {
             config: config.clone(),
             snapshots,
+            prices: in_force,
             health,
             live,
             room: Arc::new(Semaphore::new(config.waiting_bytes / PERMIT_BYTES)),

@@ -16,6 +16,7 @@ use crate::domain::analytics::{
 };
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
+use crate::domain::price::{CallRange, Repricing};
 use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
 use crate::store::{AppendError, ReadError, Store, StoreStatus};
 
@@ -123,6 +124,11 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<UsageRow>, ReadError> {
         let filter = filter.clone();
         self.read(project, move |reading| reading.usage(&filter, (from, to), group, interval)).await
+    }
+
+    async fn repricing(&self, project: &ProjectId, range: CallRange) -> Result<Repricing, ReadError> {
+        let prices = std::sync::Arc::clone(&self.prices);
+        self.read(project, move |reading| reading.repricing(range, &prices)).await
     }
 
     async fn session_statistics(

@@ -23,7 +23,7 @@ use crate::domain::analytics::{
 };
 use crate::domain::arrival::{Arrival, ArrivalRecord, Batch, BatchContent};
 use crate::domain::filter::Filter;
-use crate::domain::price::Prices;
+use crate::domain::price::{CallRange, Prices, Repricing};
 use crate::domain::query::{
     Cursor, ListQuery, Page, Sort, SortField, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
 };
@@ -100,6 +100,8 @@ impl MemoryStore {
                 *end = batch.received.max(*end);
             }
             BatchContent::DeleteSession(id) => self.forget(records, &project, &id),
+            // Costs are computed as they are read.
+            BatchContent::Reprice(_) => {}
         }
         Ok(())
     }
@@ -299,6 +301,10 @@ impl Store for MemoryStore {
         interval: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(usage::group(&self.snapshot(project), filter, (from, to), group, interval))
+    }
+
+    async fn repricing(&self, project: &ProjectId, range: CallRange) -> Result<Repricing, ReadError> {
+        Ok(usage::repricing(&self.snapshot(project), range, &self.prices))
     }
 
     async fn session_statistics(

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use throughline_model::{Timestamp, Usage, millis};
 
-use super::snapshot::{Snapshot, WholeObservation, add, is_within};
+use super::snapshot::{Snapshot, WholeObservation, add, is_within, with_facts};
 use crate::domain::analytics::Interval;
 use crate::domain::filter::Filter;
+use crate::domain::price::{CallRange, Prices, Repricing, RepricingGatherer};
 use crate::domain::query::{UsageGroup, UsagePoint, UsageRow};
 
 pub(super) fn group(
@@ -29,6 +30,19 @@ pub(super) fn group(
         groups.into_iter().map(|(name, members)| row(name, &members, interval)).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.usage.total()));
     rows
+}
+
+/// Every call with what it costs, which is what it costs afresh.
+pub(super) fn repricing(snapshot: &Snapshot, range: CallRange, prices: &Prices) -> Repricing {
+    let mut gatherer = RepricingGatherer::default();
+    for whole in snapshot.traces.values().flat_map(|trace| &trace.observations) {
+        with_facts(&whole.raw, |facts| {
+            if facts.usage.is_some() && range.contains(facts.start) {
+                gatherer.add(facts, whole.billable, whole.observation.cost, prices.span_cost(facts));
+            }
+        });
+    }
+    gatherer.finish()
 }
 
 fn group_of(whole: &WholeObservation, group: UsageGroup) -> String {

@@ -1,9 +1,11 @@
 use throughline_model::{Money, Status};
+use throughline_server::domain::arrival::BatchContent;
 use throughline_server::domain::filter::{Filter, Target};
+use throughline_server::domain::price::{CallRange, Reprice, RepricedModel, Repricing};
 use throughline_server::domain::query::{UsageGroup, unpriced};
 
-use super::requests::{at, generation, span};
-use super::{TestStore, matching, project, put, session, trace};
+use super::requests::{at, generation, span, trace_id};
+use super::{TestStore, batch, matching, project, put, session, trace};
 
 pub(crate) async fn an_agent_repeating_its_calls_counts_once(store: &TestStore) {
     let agent = || generation(1, 1, 100, 10).kind("AGENT").in_session("s");
@@ -108,4 +110,19 @@ pub(crate) async fn calls_without_a_price_are_found(store: &TestStore) {
     let rows = store.usage(&project(), &dear, None, None, UsageGroup::Model, None).await.unwrap();
     let found: Vec<_> = rows.iter().map(|row| row.group.as_str()).collect();
     assert_eq!(found, ["their-model"], "what the source gave counts");
+}
+
+pub(crate) async fn costs_computed_afresh_are_the_same(store: &TestStore) {
+    let agent = generation(1, 1, 110, 0).kind("AGENT").in_session("s");
+    put(store, &[agent, generation(1, 2, 100, 10).below(1), generation(2, 3, 4, 0).in_session("s")]).await;
+    let before = session(store, "s").await.unwrap();
+    let range = CallRange { from: Some(at(0)), to: Some(at(30)) };
+    let told = store.repricing(&project(), range).await.unwrap();
+    let cost = Some(Money::from_picodollars(100 * 2_500_000 + 10 * 10_000_000));
+    let model = RepricedModel { model: "gpt-4o".to_owned(), calls: 1, changed: 0, old: cost, new: cost };
+    assert_eq!(told, Repricing { models: vec![model], traces: Vec::new() });
+    let traces = vec![trace_id(1), trace_id(2), trace_id(3)];
+    store.append(batch(BatchContent::Reprice(Reprice { range, traces }))).await.unwrap();
+    store.settle().await.unwrap();
+    assert_eq!(session(store, "s").await.unwrap(), before);
 }

@@ -41,6 +41,7 @@ macro_rules! conformance {
             billing::errors_are_counted_and_the_root_tells_the_status,
             billing::usage_is_grouped_most_used_first,
             billing::calls_without_a_price_are_found,
+            billing::costs_computed_afresh_are_the_same,
             events::events_belong_where_they_say_else_where_their_trace_does,
             events::events_alone_are_no_trace,
             events::an_event_can_name_the_session_of_its_trace,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use prost::Message;
 use throughline_model::{Event, Level, ProjectId, SessionId, Timestamp, TraceId};
 use throughline_server::domain::arrival::{Batch, BatchContent};
+use throughline_server::domain::price::{CallRange, Reprice};
 
 /// Where times begin: 2026-11-20.
 pub(super) const EPOCH: i64 = 1_795_132_800_000_000_000;
@@ -155,6 +156,8 @@ fn content() -> impl Strategy<Value = BatchContent> {
         4 => prop::collection::vec(event(), 1..5).prop_map(BatchContent::Events),
         1 => session.clone().prop_map(BatchContent::EndSession),
         1 => session.prop_map(BatchContent::DeleteSession),
+        1 => prop::collection::vec((0u8..4).prop_map(trace_id), 1..4)
+            .prop_map(|traces| BatchContent::Reprice(Reprice { range: CallRange::default(), traces })),
     ]
 }
 

@@ -6,6 +6,7 @@ mod crash;
 mod full_disk;
 mod load;
 mod opening;
+mod repricing;
 mod stored_sample;
 
 use std::path::Path;

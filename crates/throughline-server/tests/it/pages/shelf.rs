@@ -12,6 +12,7 @@ use throughline_server::domain::analytics::{
 };
 use throughline_server::domain::arrival::{Arrival, Batch};
 use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
+use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
     Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
 };
@@ -261,6 +262,10 @@ impl Store for Shelf {
         _: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(Vec::new())
+    }
+
+    async fn repricing(&self, _: &ProjectId, _: CallRange) -> Result<Repricing, ReadError> {
+        Ok(Repricing::default())
     }
 
     async fn session_statistics(

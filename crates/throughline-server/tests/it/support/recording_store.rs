@@ -15,6 +15,7 @@ use throughline_server::domain::analytics::{
 };
 use throughline_server::domain::arrival::{Arrival, Batch, BatchContent};
 use throughline_server::domain::filter::Filter;
+use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
     Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
 };
@@ -170,6 +171,10 @@ impl Store for RecordingStore {
         _: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(Vec::new())
+    }
+
+    async fn repricing(&self, _: &ProjectId, _: CallRange) -> Result<Repricing, ReadError> {
+        Ok(Repricing::default())
     }
 
     async fn session_statistics(

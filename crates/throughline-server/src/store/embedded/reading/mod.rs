@@ -5,6 +5,7 @@ mod filter;
 mod lists;
 mod records;
 mod references;
+mod repricing;
 mod scan;
 mod top;
 mod usage;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tantivy::{TantivyDocument, Term};
-use throughline_model::otlp::{Log, RawSpan, each_log, each_span, observation};
+use throughline_model::otlp::{Log, RawSpan, SpanFacts, each_log, each_span, observation};
 use throughline_model::{Event, Money, ProjectId, SessionId, Timestamp};
 
 use super::cache::{ProjectNumber, SessionKey, SessionState, TraceKey, TraceState};
@@ -36,7 +36,8 @@ impl Writer {
     /// Takes in the entry with this sequence.
     pub(super) fn apply(&mut self, sequence: u64, entry: Arc<Entry>) -> Result<(), IndexError> {
         let deletes = matches!(entry.batch.content, BatchContent::DeleteSession(_));
-        if self.has_changes() && deletes != self.deleted {
+        let reprices = matches!(entry.batch.content, BatchContent::Reprice(_));
+        if self.has_changes() && (deletes != self.deleted || reprices) {
             self.commit()?;
         }
         self.first_time = sequence > self.shown;
@@ -52,6 +53,7 @@ impl Writer {
             }
             BatchContent::EndSession(id) => self.end_session(number, id, entry.batch.received)?,
             BatchContent::DeleteSession(id) => self.delete_session(number, &project, id)?,
+            BatchContent::Reprice(reprice) => self.reprice(&project, reprice)?,
         }
         self.complete_pending()?;
         self.entry_bytes += entry.size_bytes();
@@ -262,7 +264,7 @@ impl Writer {
         if let Some(counted) = self.snapshot.trace(project, key.id)? {
             (state.counted, state.in_derived) = (counted, true);
             self.snapshot.trace_records(project, key.id, |record| {
-                state.take(record);
+                state.take(record, |_, written| written);
                 Ok::<_, IndexError>(())
             })?;
             state.records.mark_written();
@@ -306,13 +308,18 @@ impl Writer {
 }
 
 impl TraceState {
-    /// Takes in what the index has of the trace.
-    pub(super) fn take(&mut self, record: StoredRecord) {
+    /// Takes in what the index has of the trace. `cost_of` says what a span costs, given what is written of it.
+    pub(super) fn take(
+        &mut self,
+        record: StoredRecord,
+        cost_of: impl Fn(&SpanFacts<'_>, Option<Money>) -> Option<Money>,
+    ) {
         match record {
             StoredRecord::Span { body, cost } => {
                 let cost = cost.map(|picodollars| Money::from_picodollars(picodollars.into()));
                 let read = each_span(&body, |span| {
-                    self.records.insert_span(&span.facts(), cost);
+                    let facts = span.facts();
+                    self.records.insert_span(&facts, cost_of(&facts, cost));
                 });
                 if let Err(error) = read {
                     tracing::error!(%error, trace = %self.records.id(), "a stored span cannot be read");

@@ -4,6 +4,7 @@
 use rustc_hash::FxHashMap;
 use throughline_model::{Event, ProjectId, SessionId, TraceId};
 
+use crate::domain::price::CallRange;
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_records::TraceRecords;
 use crate::domain::trace_summary::TraceSummary;
@@ -53,6 +54,8 @@ pub(super) struct TraceState {
     pub(super) in_derived: bool,
     /// What was written of it is no longer true: its documents are to be replaced.
     pub(super) rewrite: bool,
+    /// The calls whose cost is computed afresh with this commit.
+    pub(super) repriced: Option<CallRange>,
     /// Entries since the last commit that brought something of it, ascending; none if nothing changed.
     pub(super) entries: Vec<u32>,
     pub(super) changed: bool,
@@ -66,6 +69,7 @@ impl TraceState {
             counted: None,
             in_derived: false,
             rewrite: false,
+            repriced: None,
             entries: Vec::new(),
             changed: false,
         }

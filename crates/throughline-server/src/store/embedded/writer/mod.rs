@@ -3,6 +3,7 @@
 mod apply;
 mod cache;
 mod recover;
+mod reprice;
 mod rewrite;
 mod sum_up;
 mod thread;
@@ -205,7 +206,7 @@ impl Writer {
     fn forget_changes(&mut self) {
         for key in self.changed_traces.drain(..) {
             let Some(state) = self.traces.get_mut(&key) else { continue };
-            (state.changed, state.rewrite) = (false, false);
+            (state.changed, state.rewrite, state.repriced) = (false, false, None);
             state.entries = Vec::new();
             let counted = state.counted.as_ref().map_or(0, |summary| summary_bytes(&summary.trace));
             let bytes = state.records.size_bytes() + counted + size_of::<TraceState>();

@@ -129,6 +129,9 @@ impl Writer {
                 touched.sessions.insert(key);
             }
             BatchContent::DeleteSession(id) => self.note_deletion(&entry.batch.project, id, touched)?,
+            BatchContent::Reprice(reprice) => {
+                touched.traces.extend(reprice.traces.iter().map(|id| TraceKey { project, id: *id }));
+            }
         }
         Ok(())
     }
@@ -162,7 +165,7 @@ impl Writer {
                 (state.counted, state.in_derived) = (counted, true);
             }
             snapshot.trace_records(&project, key.id, |record| {
-                state.take(record);
+                state.take(record, |_, written| written);
                 Ok::<_, IndexError>(())
             })?;
             state.records.mark_written();

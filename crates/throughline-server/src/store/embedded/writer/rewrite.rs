@@ -57,7 +57,7 @@ impl Writer {
                 BatchContent::Events(events) => {
                     events.iter().try_for_each(|event| self.rewrite_event(event, project, &mut again))?;
                 }
-                BatchContent::EndSession(_) | BatchContent::DeleteSession(_) => {}
+                BatchContent::EndSession(_) | BatchContent::DeleteSession(_) | BatchContent::Reprice(_) => {}
             }
         }
         self.entries = held;
@@ -116,7 +116,7 @@ impl Writer {
         let key = TraceKey { project: self.projects.number(project), id: facts.trace_id };
         let is_due = again.spans.get_mut(&key).is_some_and(|spans| spans.insert(facts.span_id));
         let Some(state) = self.traces.get(&key).filter(|_| is_due) else { return Ok(()) };
-        let cost = cost.unwrap_or_else(|| self.prices.span_cost(&facts));
+        let cost = self.cost_to_write(state, &facts, cost);
         let mut document = self.fields.span.span(project, raw, &facts, cost);
         let inherited = Inherited {
             session: state.records.session_id(),
