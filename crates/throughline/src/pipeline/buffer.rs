@@ -55,7 +55,7 @@ pub(crate) struct Buffer {
     pub(crate) values: Vec<Scalar>,
     pub(crate) text: String,
     pub(crate) sessions: Vec<Remembered>,
-    /// Boxed as they come: a span is large to copy.
+    #[expect(clippy::vec_box, reason = "they come boxed, and are large to copy")]
     pub(crate) spans: Vec<Box<Span>>,
     pub(crate) dropped: u64,
 }
