@@ -10,6 +10,7 @@ mod events;
 mod export;
 mod health;
 mod ingest;
+mod langfuse;
 mod list;
 mod metrics;
 mod openapi;
@@ -54,6 +55,8 @@ fn table() -> OpenApiRouter<State> {
         .routes(routes!(events::list_events))
         .routes(routes!(users::list_users))
         .routes(routes!(scores::list_scores))
+        .routes(routes!(langfuse::list_langfuse_sessions))
+        .routes(routes!(langfuse::get_langfuse_session))
         .merge(analytics::table())
         .routes(routes!(repricing::preview_repricing, repricing::apply_repricing))
         .routes(routes!(stream::stream))

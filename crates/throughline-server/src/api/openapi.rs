@@ -65,6 +65,7 @@ pub(super) fn complete(mut api: OpenApi) -> OpenApi {
         ("scores", "Feedback on sessions, traces and observations."),
         ("analytics", "Sums over many sessions."),
         ("live", "What is arriving."),
+        ("langfuse", "Routes for clients of Langfuse."),
         ("operation", "For those who run the server."),
     ];
     let tag = |(name, description): (&str, &str)| {

@@ -71,6 +71,7 @@ impl Finder {
         let placeholder = match targets {
             [Target::Session] => "Filter sessions: refund user:alice error:true cost:>0.10",
             [Target::Trace] => "Filter traces: name:chat-* model:gpt-4o duration:>5s error:true",
+            [Target::Observation] => "Filter calls: model:gpt-4o user:alice tokens:>10k env:production",
             [Target::Observation, _] => {
                 "Filter what arrives: type:generation level:>=warn service:shop duration:>2s"
             }

@@ -99,6 +99,18 @@ async fn langfuse_clients_find_the_routes_they_ask_for() {
     let told: Vec<_> = scores.iter().map(|score| (&score["name"], &score["value"])).collect();
     assert_eq!(told, [(&json!("thumbs"), &json!(true)), (&json!("tone"), &json!("kind"))]);
 
+    let listed = server.get("/api/public/sessions?page=1&limit=10").send().await.json();
+    let meta = json!({"page": 1, "limit": 10, "totalItems": 1, "totalPages": 1});
+    assert_eq!((&listed["data"][0]["id"], &listed["meta"]), (&json!("chat-1"), &meta));
+    let beyond = server.get("/api/public/sessions?page=2&limit=10").send().await.json();
+    assert_eq!(beyond["data"], json!([]));
+    let session = server.get("/api/public/sessions/chat-1").send().await.json();
+    assert_eq!(
+        (&session["traces"][0]["id"], &session["traces"][0]["name"]),
+        (&json!(TRACE), &json!("chat-turn"))
+    );
+    assert_eq!(server.get("/api/public/sessions/nobody").send().await.status, 404);
+
     for (path, member) in [("health", "status"), ("projects", "data")] {
         let reply = server.get(&format!("/api/public/{path}")).send().await;
         assert!(reply.status == 200 && !reply.json()[member].is_null(), "{path}");
