@@ -67,13 +67,18 @@ impl Snapshots {
 
     /// Shows readers what was just committed. Only the writer calls this, between commits.
     pub(super) fn advance(&self) -> tantivy::Result<Arc<Snapshot>> {
+        let snapshot = self.as_committed()?;
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&snapshot);
+        Ok(snapshot)
+    }
+
+    /// Both indexes as their last commits left them. After a failure the two may tell of different moments, so readers
+    /// do not get to see it.
+    pub(super) fn as_committed(&self) -> tantivy::Result<Arc<Snapshot>> {
         self.spans.reload()?;
         self.derived.reload()?;
         let fields = Arc::clone(&self.latest().fields);
-        let (spans, derived) = (self.spans.searcher(), self.derived.searcher());
-        let snapshot = Arc::new(Snapshot { spans, derived, fields });
-        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&snapshot);
-        Ok(snapshot)
+        Ok(Arc::new(Snapshot { spans: self.spans.searcher(), derived: self.derived.searcher(), fields }))
     }
 }
 

@@ -155,9 +155,9 @@ impl WriterThread {
     }
 
     fn reopen(&self, shown: u64) -> Result<Writer, IndexError> {
-        // One of the two commits may have come through.
-        self.parts.snapshots.advance()?;
         let mut writer = Writer::open(self.parts.clone())?;
+        // One of the two commits may have come through.
+        writer.snapshot = self.parts.snapshots.as_committed()?;
         writer.shown = shown;
         let mut replay = Replay::new(&mut writer)?;
         for (sequence, entry) in &self.uncommitted {
