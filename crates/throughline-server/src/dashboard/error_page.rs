@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::frame::Frame;
+use super::frame::{Frame, Section, Visit};
 use crate::http::ErrorView;
 
 #[derive(Template)]
@@ -26,7 +26,7 @@ pub fn error_page(error: &ErrorView<'_>) -> String {
         _ => ("Something went wrong", "The server's log has more under the request id below."),
     };
     let page = ErrorPage {
-        frame: Frame::bare(headline),
+        frame: Visit::new(error.headers, error.address).frame(Section::Elsewhere, headline),
         headline,
         advice,
         message: error.message,

@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::response::Html;
 use http::header::HOST;
+use http::{HeaderMap, Uri};
 use serde::de::DeserializeOwned;
 
 use super::assets;
@@ -38,14 +39,18 @@ impl<S: Sync> FromRequestParts<S> for Visit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-        let authority = parts.uri.authority().map(ToString::to_string);
-        let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
-        Ok(Self { theme: Theme::of(&parts.headers), here, host: host.or(authority) })
+        Ok(Self::new(&parts.headers, &parts.uri))
     }
 }
 
 impl Visit {
+    pub(super) fn new(headers: &HeaderMap, uri: &Uri) -> Self {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+        let authority = uri.authority().map(ToString::to_string);
+        let here = uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
+        Self { theme: Theme::of(headers), here, host: host.or(authority) }
+    }
+
     pub(super) fn frame(&self, section: Section, title: impl Into<String>) -> Frame {
         Frame { title: title.into(), section, theme: self.theme, here: self.here.clone() }
     }
@@ -87,16 +92,6 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The frame of a page that is made without a request.
-    pub(super) fn bare(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            section: Section::Elsewhere,
-            theme: Theme::System,
-            here: "/sessions".to_owned(),
-        }
-    }
-
     pub(super) fn asset(&self, name: &str) -> String {
         assets::address(name)
     }

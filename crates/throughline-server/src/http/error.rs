@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use prost::Message;
 use serde_json::{Map, Value, json};
 use tonic_types::StatusExt;
@@ -113,6 +113,10 @@ pub struct ErrorView<'a> {
     pub code: &'a str,
     pub message: &'a str,
     pub request_id: &'a RequestId,
+    /// What was asked for.
+    pub address: &'a Uri,
+    /// What the reader has chosen is in their cookies.
+    pub headers: &'a HeaderMap,
 }
 
 /// Writes an error as an HTML page; made by the dashboard, handed in by `app`.
@@ -212,8 +216,14 @@ impl Error {
         tonic::Status::new(self.kind.grpc(), self.public_message())
     }
 
-    pub(super) fn view<'a>(&'a self, request_id: &'a RequestId) -> ErrorView<'a> {
-        ErrorView { status: self.kind.status(), code: self.code, message: self.public_message(), request_id }
+    pub(super) fn view<'a>(
+        &'a self,
+        request_id: &'a RequestId,
+        address: &'a Uri,
+        headers: &'a HeaderMap,
+    ) -> ErrorView<'a> {
+        let (status, code, message) = (self.kind.status(), self.code, self.public_message());
+        ErrorView { status, code, message, request_id, address, headers }
     }
 
     /// An answer with this error's status and headers around `body`.

@@ -78,12 +78,16 @@ async fn answer(
 ) -> Response {
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
-    let page = page.filter(|_| wants_page(request.headers(), request.uri().path()));
+    let page = page
+        .filter(|_| wants_page(request.headers(), request.uri().path()))
+        .map(|page| (page, request.uri().clone(), request.headers().clone()));
     let mut response = next.run(request).await;
     if let Some(error) = Error::take_from(&mut response) {
         error.log(&id);
         let body = match page {
-            Some(page) => error.respond("text/html; charset=utf-8", page(&error.view(&id))),
+            Some((page, uri, headers)) => {
+                error.respond("text/html; charset=utf-8", page(&error.view(&id, &uri, &headers)))
+            }
             None => error.respond("application/json", error.to_json(&id).to_string()),
         };
         // What the handler or router added (`Allow`) stays; only the body and what describes it are new.

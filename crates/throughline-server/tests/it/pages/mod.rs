@@ -308,6 +308,11 @@ async fn the_theme_is_kept_in_a_cookie() {
     let cookie = reply.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let reply = server.get("/events").header("cookie", &cookie).send().await;
     assert!(text(&reply).contains("<html lang=\"en\" data-theme=\"dark\">"));
+    let request = server.get("/sessions/none?observation=1").header("accept", "text/html");
+    let reply = request.header("cookie", "theme=dark").send().await;
+    assert_eq!(reply.status, 404);
+    assert!(text(&reply).contains("<html lang=\"en\" data-theme=\"dark\">"), "error pages too");
+    assert!(text(&reply).contains("name=\"back\" value=\"/sessions/none?observation=1\""));
     server.stop().await;
 }
 
