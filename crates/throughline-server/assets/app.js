@@ -5,6 +5,7 @@ import { startTheme } from "./theme.js";
 import { startCopying } from "./copy.js";
 import { startSwaps } from "./swap.js";
 import { startMenus } from "./menus.js";
+import { startArrivals } from "./arrivals.js";
 
 document.documentElement.classList.add("js");
 startTheme();
@@ -13,3 +14,4 @@ startKeys();
 startCopying();
 startSwaps();
 startMenus();
+startArrivals();

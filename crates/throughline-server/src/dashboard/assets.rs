@@ -24,9 +24,10 @@ const CSS: &str = concat!(
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, type, content.
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("app.css", "text/css; charset=utf-8", CSS),
     ("app.js", JAVASCRIPT, include_str!("../../assets/app.js")),
+    ("arrivals.js", JAVASCRIPT, include_str!("../../assets/arrivals.js")),
     ("copy.js", JAVASCRIPT, include_str!("../../assets/copy.js")),
     ("keys.js", JAVASCRIPT, include_str!("../../assets/keys.js")),
     ("live.js", JAVASCRIPT, include_str!("../../assets/live.js")),

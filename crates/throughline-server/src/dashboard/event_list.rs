@@ -10,6 +10,7 @@ use super::passage::{self, JsonText, Passage};
 /// One event.
 #[derive(Debug, Clone)]
 pub(super) struct EventRow {
+    pub id: String,
     pub anchor: String,
     pub level: &'static str,
     pub name: String,
@@ -67,6 +68,7 @@ impl Failure {
 impl EventRow {
     pub(super) fn new(event: &Event, now: Timestamp) -> Self {
         Self {
+            id: event.id.to_string(),
             anchor: format!("e-{}", event.id),
             level: event.level.as_str(),
             name: notation::line(&event.name, 200),

@@ -16,6 +16,7 @@ mod finder;
 mod frame;
 mod history;
 mod layers;
+mod list;
 mod list_place;
 mod live_page;
 mod message;

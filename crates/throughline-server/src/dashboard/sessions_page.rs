@@ -2,72 +2,55 @@
 
 use askama::Template;
 use axum::extract::State as Extract;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use serde::Deserialize;
+use axum::response::Response;
 use throughline_model::{Money, ProjectId, Session, SessionState, Timestamp, Usage};
 
 use super::address::Address;
-use super::column::{Column, Heading, columns};
-use super::finder::{Finder, exactly};
-use super::frame::{Asked, Frame, Section, Visit, html};
-use super::list_place::{self, Range};
+use super::finder::exactly;
+use super::frame::{Asked, Frame, Section, Visit};
+use super::list::{Asking, Kind, List, Parameters};
 use super::notation::{self, When};
 use super::session_header::mark;
-use super::snippets::Snippets;
 use crate::domain::filter::{Field, Filter, Target};
 use crate::domain::query::{ListQuery, Page, Sort, SortField};
 use crate::http::{Error, Project, State};
 
-const ROWS: usize = 50;
-const USUAL_ORDER: Sort = Sort { by: SortField::EndTime, descending: true };
-const TARGETS: &[Target] = &[Target::Session];
-const HEADINGS: [Heading; 8] = [
-    ("Session", "c-title", None),
-    ("User", "c-user", None),
-    ("Turns", "c-turns num", Some(SortField::TraceCount)),
-    ("Duration", "c-duration num", Some(SortField::Duration)),
-    ("Tokens", "c-tokens num", Some(SortField::TotalTokens)),
-    ("Cost", "c-cost num", Some(SortField::TotalCost)),
-    ("Errors", "c-errors num", Some(SortField::ErrorCount)),
-    ("Last seen", "c-when num", Some(SortField::EndTime)),
-];
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Parameters {
-    filter: String,
-    range: String,
-    from: String,
-    to: String,
-    sort: String,
-    after: String,
-}
-
-impl Parameters {
-    fn address(&self) -> Address {
-        Address::page("/sessions")
-            .with("filter", &self.filter)
-            .with("range", &self.range)
-            .with("from", &self.from)
-            .with("to", &self.to)
-            .with("sort", &self.sort)
-    }
-}
+static SESSIONS: Kind = Kind {
+    path: "/sessions",
+    noun: "session",
+    targets: &[Target::Session],
+    rows: 50,
+    usual_order: Sort { by: SortField::EndTime, descending: true },
+    headings: &[
+        ("Session", "c-title", None),
+        ("User", "c-user", None),
+        ("Turns", "c-turns num", Some(SortField::TraceCount)),
+        ("Duration", "c-duration num", Some(SortField::Duration)),
+        ("Tokens", "c-tokens num", Some(SortField::TotalTokens)),
+        ("Cost", "c-cost num", Some(SortField::TotalCost)),
+        ("Errors", "c-errors num", Some(SortField::ErrorCount)),
+        ("Last seen", "c-when num", Some(SortField::EndTime)),
+    ],
+    presets: &[
+        ("All", "", ""),
+        ("Live now", "state:live", ""),
+        ("With errors", "error:true", ""),
+        ("Newest", "", "-startTime"),
+        ("Most tokens", "", "-totalTokens"),
+        ("Longest", "", "-duration"),
+        ("Most turns", "", "-traceCount"),
+        ("Most expensive", "", "-totalCost"),
+    ],
+};
 
 #[derive(Template)]
 #[template(path = "sessions.html")]
 struct SessionsPage {
     frame: Frame,
-    finder: Finder,
-    presets: Vec<Preset>,
-    columns: Vec<Column>,
+    list: List,
     rows: Vec<Row>,
     summary: Option<Summary>,
-    next: Option<String>,
-    first: Option<String>,
     empty: Empty,
-    snippets: Snippets,
 }
 
 /// Why there are no rows.
@@ -85,13 +68,8 @@ enum Empty {
     },
 }
 
-struct Preset {
-    name: &'static str,
-    href: String,
-    chosen: bool,
-}
-
 struct Row {
+    id: String,
     href: String,
     mark: &'static str,
     mark_says: &'static str,
@@ -130,43 +108,24 @@ pub(super) async fn sessions(
     Asked(parameters): Asked<Parameters>,
 ) -> Result<Response, Error> {
     let now = state.clock.now();
-    let address = parameters.address();
-    let (finder, filter) = Finder::read(&parameters.filter, TARGETS, now, &address, "/sessions");
-    let range = Range::read(&parameters.range, &parameters.from, &parameters.to, now);
-    let finder = finder.with_range(&range, &parameters.from, &parameters.to, &address);
-    let sort = list_place::read_sort(&parameters.sort, USUAL_ORDER);
-    let mut page = if finder.is_wrong() {
-        Page { rows: Vec::new(), next: None }
-    } else {
-        let after = list_place::read_cursor(&parameters.after);
-        let query = ListQuery { filter, from: range.from, to: range.to, sort, limit: ROWS, after, now };
-        state.store.sessions(&project, &query).await?
-    };
+    let asking = Asking::new(&SESSIONS, parameters, now);
+    let mut page = asking.read(async |query| state.store.sessions(&project, query).await).await?;
     state.note_goals(&project, &mut page.rows).await?;
-    let status = if finder.is_wrong() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let everything = parameters.filter.trim().is_empty() && range.is_all() && parameters.after.is_empty();
-    let without_session = everything && page.rows.is_empty() && any_trace(&state, &project, now).await?;
+    let empty = match page.rows.is_empty() {
+        false => Empty::No,
+        true if !asking.everything => Empty::NoMatch { all: "/sessions".to_owned() },
+        true if any_trace(&state, &project, now).await? => Empty::NoSession { traces: "/traces".to_owned() },
+        true => Empty::Nothing,
+    };
+    let address = asking.address();
     let view = SessionsPage {
         frame: visit.frame(Section::Sessions, "Sessions"),
-        presets: presets(&parameters),
-        columns: columns(&HEADINGS, sort, USUAL_ORDER, &address),
         summary: (!page.rows.is_empty()).then(|| Summary::of(&page)),
-        empty: match (page.rows.is_empty(), everything) {
-            (false, _) => Empty::No,
-            (true, true) if without_session => Empty::NoSession { traces: "/traces".to_owned() },
-            (true, true) => Empty::Nothing,
-            (true, false) => Empty::NoMatch { all: "/sessions".to_owned() },
-        },
+        empty,
         rows: page.rows.iter().map(|session| Row::new(session, now, &address)).collect(),
-        next: page
-            .next
-            .as_ref()
-            .map(|next| address.clone().with("after", list_place::write_cursor(next)).to_string()),
-        first: (!parameters.after.is_empty()).then(|| address.to_string()),
-        finder,
-        snippets: Snippets::for_host(visit.host.as_deref()),
+        list: asking.list(&page, &visit),
     };
-    Ok((status, html(&view)?).into_response())
+    List::respond(view.list.finder.is_wrong(), &view)
 }
 
 /// Whether there is any trace at all.
@@ -174,33 +133,6 @@ async fn any_trace(state: &State, project: &ProjectId, now: Timestamp) -> Result
     let sort = Sort { by: SortField::StartTime, descending: true };
     let query = ListQuery { filter: Filter::All, from: None, to: None, sort, limit: 1, after: None, now };
     Ok(!state.store.traces(project, &query).await?.rows.is_empty())
-}
-
-fn presets(parameters: &Parameters) -> Vec<Preset> {
-    const PRESETS: [(&str, &str, &str); 8] = [
-        ("All", "", ""),
-        ("Live now", "state:live", ""),
-        ("With errors", "error:true", ""),
-        ("Newest", "", "-startTime"),
-        ("Most tokens", "", "-totalTokens"),
-        ("Longest", "", "-duration"),
-        ("Most turns", "", "-traceCount"),
-        ("Most expensive", "", "-totalCost"),
-    ];
-    PRESETS
-        .into_iter()
-        .map(|(name, filter, sort)| Preset {
-            name,
-            href: Address::page("/sessions")
-                .with("filter", filter)
-                .with("range", &parameters.range)
-                .with("from", &parameters.from)
-                .with("to", &parameters.to)
-                .with("sort", sort)
-                .to_string(),
-            chosen: parameters.filter.trim() == filter && parameters.sort == sort,
-        })
-        .collect()
 }
 
 impl Row {
@@ -219,6 +151,7 @@ impl Row {
             .map(|title| notation::line(title, 240))
             .filter(|title| !title.is_empty());
         Self {
+            id: session.id.to_string(),
             href: Address::session(session.id.as_str()).to_string(),
             mark,
             mark_says,

@@ -15,6 +15,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use throughline_model::ProjectId;
 use throughline_server::domain::arrival::{Arrival, ArrivalRecord};
+use throughline_server::domain::price::Prices;
+use throughline_server::store::memory::MemoryStore;
 
 use crate::pages::shelf::Shelf;
 use crate::pages::story;
@@ -164,6 +166,7 @@ async fn everything(browser: &Browser, server: &TestServer, shelf: &Shelf) {
     later_turns_come_when_scrolled_to(browser, server).await;
     light_and_dark(browser, server).await;
     arrivals_are_shown_live(browser, server, shelf).await;
+    arrivals_in_lists_are_announced(browser).await;
     a_session_is_played_again(browser, server).await;
     assert_eq!(browser.complaints().await, [""; 0]);
     narrow_and_wide(browser, server).await;
@@ -292,6 +295,27 @@ async fn arrivals_are_shown_live(browser: &Browser, server: &TestServer, shelf: 
         browser.run("return document.querySelectorAll('#live script, #live img').length").await,
         json!(0)
     );
+}
+
+async fn arrivals_in_lists_are_announced(browser: &Browser) {
+    const SAID: &str = "document.querySelector('[data-arrivals]').textContent";
+    let server = TestServer::with_store(Arc::new(MemoryStore::new(Prices::builtin())), &[]).await;
+    let send = async |events: Value| {
+        assert_eq!(server.post("/api/v1/events").json().body(events.to_string()).send().await.status, 200);
+    };
+    let event = |id: &str, level: &str| json!({"id": id, "name": "order.shipped", "level": level});
+    send(json!([event("1", "error")])).await;
+    browser.open(&server, "/events?filter=level:error").await;
+    assert_eq!(browser.run(&format!("return {SAID}")).await, "");
+    send(json!([event("2", "info"), event("3", "error"), event("4", "error")])).await;
+    browser.until(&format!("return {SAID} === '2 new events Show'")).await;
+    assert_eq!(browser.run("return document.querySelectorAll('[data-row]').length").await, json!(1));
+    browser.click("[data-arrivals] a").await;
+    browser.until("return document.querySelectorAll('[data-row]').length === 3").await;
+    assert_eq!(browser.run("return location.search").await, "?filter=level:error");
+    assert_eq!(browser.run(&format!("return {SAID}")).await, "");
+    browser.open(&server, "/sessions").await;
+    server.stop().await;
 }
 
 async fn a_session_is_played_again(browser: &Browser, server: &TestServer) {
