@@ -11,6 +11,9 @@ use crate::server::{Answer, Server, ok};
 /// With how long a request may take.
 type Make = fn(&str, Duration) -> Telemetry;
 
+/// Something that goes wrong: its name, and how it is made for each transport.
+type Case<T> = (&'static str, fn() -> T);
+
 /// The transports, each to a server at this URL.
 const TRANSPORTS: [(&str, Make); 6] = [
     ("http", |url, timeout| built(Http::new(format!("{url}/api/v1/events")).timeout(timeout))),
@@ -45,7 +48,7 @@ fn status(status: u16) -> Answer {
 
 #[test]
 fn what_may_work_later_is_tried_again_until_it_does() {
-    let twice: [(&str, fn() -> [Answer; 2]); 6] = [
+    let twice: [Case<[Answer; 2]>; 6] = [
         ("429 with Retry-After", || [Answer::Status(429, "retry-after: 0\r\n", Vec::new()), ok()]),
         ("408", || [status(408), ok()]),
         ("500", || [status(500), ok()]),
@@ -101,7 +104,7 @@ fn an_answer_that_breaks_off_after_saying_yes_is_a_yes() {
 
 #[test]
 fn shutdown_keeps_its_deadline_whatever_the_server_does_and_says_what_is_lost() {
-    let cases: [(&str, fn() -> Option<Server>); 3] = [
+    let cases: [Case<Option<Server>>; 3] = [
         ("nobody there", || None),
         ("a hang", || Some(Server::answering([Answer::Hang(3 * TIMEOUT)]))),
         ("a long Retry-After", || {
