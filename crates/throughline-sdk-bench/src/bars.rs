@@ -151,7 +151,11 @@ pub(crate) fn print(rows: &[Row]) {
             None => own,
         };
         let (value, (low, high)) = (middle(&values), range(&values));
-        let verdict = if value <= *at_most { "held" } else { "missed" };
+        let verdict = match () {
+            () if value <= *at_most => "held",
+            () if low <= *at_most => "missed by less than the spread",
+            () => "missed",
+        };
         let (op, label) = named;
         println!(
             "| {op}, {}: {label}{text} | {value:.2} | {low:.2}..{high:.2} | {at_most} | {verdict} |",
