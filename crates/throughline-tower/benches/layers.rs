@@ -3,7 +3,7 @@
 //! `cargo bench --package throughline-tower`. Rounds of the variants take turns, so that a noisy machine is noisy for
 //! all of them; reported are the median round and the ratio of medians, with the middle half of the per-round ratios.
 //!
-//! With `-- only plain` or `-- only traced` it does nothing but so many requests, for a profiler to count instructions.
+//! With `-- only plain`, `traced` or `exported` it does nothing but so many requests, for a profiler to count instructions.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -128,12 +128,16 @@ impl TraceSubscriber<LayerContext> for Nothing {
 fn only(variant: &str) {
     const ROUNDS: u32 = 500;
     let (plain, traced) = (plain(4), traced(4).into_service());
+    let telemetry = Telemetry::builder("bench").transport(Forget).build();
+    let Ok(telemetry) = telemetry else { unreachable!("the telemetry is well-formed") };
+    let _export = (variant == "exported").then(|| LayerExporter::new(&telemetry).start());
     for _ in 0..ROUNDS {
         match variant {
             "plain" => round(&plain),
-            "traced" => round(&traced),
-            _ => panic!("plain or traced?"),
+            "traced" | "exported" => round(&traced),
+            _ => panic!("plain, traced or exported?"),
         };
+        telemetry.flush(Duration::from_secs(10));
     }
     println!("{} requests", ROUNDS * REQUESTS);
 }

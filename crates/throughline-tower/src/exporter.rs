@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
 use throughline::{
-    ErrorInfo, Observation, ObservationBuilder, ObservationType, Session, Telemetry, Timestamp,
+    Attributes, ErrorInfo, Observation, ObservationBuilder, ObservationType, Session, Telemetry, Timestamp,
 };
 use throughline_channel::{
-    Context, ErrorRecord, HandledBy, Message, Outcome, Store, Subscription, Trace, TraceSubscriber, Value,
+    CancelReason, Context, ErrorRecord, HandledBy, Message, Outcome, Store, Subscription, Trace,
+    TraceSubscriber, Value,
 };
 
 use crate::{LAYER, LayerContext, REQUEST, RequestContext, SocketContext, WEBSOCKET};
@@ -144,7 +146,7 @@ struct Inner {
 /// A span that has ended and has errors of which nobody said yet that they are handled.
 struct Held {
     span: Arc<Live>,
-    ended: Timestamp,
+    end: Box<dyn FnOnce(&Live) + Send>,
 }
 
 impl Live {
@@ -165,19 +167,6 @@ impl Live {
         self.outer.as_deref().map_or(self, Self::root)
     }
 
-    fn set_fields(&self, message: &impl Message) {
-        message.fields(&mut |key, value| {
-            match value {
-                Value::Str(text) => self.observation.set_attribute(key, text),
-                Value::I64(number) => self.observation.set_attribute(key, number),
-                Value::U64(number) => self.observation.set_attribute(key, number),
-                Value::F64(number) => self.observation.set_attribute(key, number),
-                Value::Bool(yes) => self.observation.set_attribute(key, yes),
-                other => self.observation.set_attribute(key, other.to_string()),
-            };
-        });
-    }
-
     fn note_error(&self, error: &ErrorRecord) {
         let mut inner = self.inner();
         if inner.errors.is_empty() {
@@ -186,30 +175,21 @@ impl Live {
         inner.errors.push(error.clone());
     }
 
-    fn note_outcome(&self, outcome: &Outcome) {
-        if let Outcome::Cancelled(reason) = outcome {
-            self.observation.set_attribute("cancelled", true);
-            self.observation.set_attribute("cancelled.reason", format!("{reason:?}").to_lowercase());
-        }
-        let inner = self.inner();
-        if let Some(error) = outcome.error()
-            && !inner.errors.iter().any(|own| own.sequence() == error.sequence())
-        {
-            self.observation.set_attribute("error.propagated", true);
-        }
+    /// Failed with an error that began further in.
+    fn passed_on(&self, outcome: &Outcome) -> bool {
+        let is_own =
+            |error: &ErrorRecord| self.inner().errors.iter().any(|own| own.sequence() == error.sequence());
+        outcome.error().is_some_and(|error| !is_own(error))
     }
 
     /// The time before, between and after what is inside, which is the layer's own.
-    fn note_times(&self, ended: Instant, busy: Duration) {
+    fn times(&self, ended: Instant, busy: Duration) -> Times {
         let inner = self.inner();
         let total = ended - self.started;
-        let set = |key, time: Duration| self.observation.set_attribute(key, milliseconds(time));
-        if let (Some(first), Some(last)) = (inner.first_child, inner.last_child) {
-            set("layer.before_ms", first - self.started);
-            set("layer.after_ms", ended.saturating_duration_since(last));
-        }
-        set("layer.self_ms", total.saturating_sub(inner.in_children));
-        set("layer.busy_ms", busy);
+        let around = inner.first_child.zip(inner.last_child);
+        let around =
+            around.map(|(first, last)| (first - self.started, ended.saturating_duration_since(last)));
+        let own = total.saturating_sub(inner.in_children);
         drop(inner);
         if let Some(outer) = &self.outer {
             let mut outer = outer.inner();
@@ -217,18 +197,20 @@ impl Live {
             outer.last_child = Some(ended);
             outer.in_children += total;
         }
+        Times { around, own, busy }
     }
 
     /// Ends the span, or holds it back until it is known whether its errors are handled.
-    fn end(self: Arc<Self>, now: Timestamp) {
+    fn end<C: Exported>(self: Arc<Self>, now: Timestamp, ended: Ended<C>) {
         if self.has_open_errors() && self.outer.is_some() {
             let mut root = self.root().inner();
             if root.held.len() < MAX_HELD {
-                root.held.push(Held { span: self.clone(), ended: now });
+                let end = Box::new(move |span: &Self| span.end_described(now, ended));
+                root.held.push(Held { span: self.clone(), end });
                 return;
             }
         }
-        self.end_with_fate(now);
+        self.end_described(now, ended);
         self.root().release(self.outer.is_none());
     }
 
@@ -245,26 +227,75 @@ impl Live {
         let ready: Vec<_> = inner.held.extract_if(.., |held| all || !held.span.has_open_errors()).collect();
         drop(inner);
         for held in ready {
-            held.span.end_with_fate(held.ended);
+            (held.end)(&held.span);
         }
     }
 
-    fn end_with_fate(&self, now: Timestamp) {
-        let errors = std::mem::take(&mut self.inner().errors);
-        if let Some(first) = errors.first() {
-            self.observation.set_attribute("error.handled", errors.iter().all(ErrorRecord::is_handled));
-            if let Some((how, by)) = first.handled_by().map(fate) {
-                self.observation.set_attribute("error.handled_by", by);
-                self.observation.set_attribute("error.handled_how", how);
+    fn end_described<C: Exported>(&self, now: Timestamp, mut ended: Ended<C>) {
+        ended.errors = std::mem::take(&mut self.inner().errors);
+        self.observation.end_described_at(now, move |attributes| ended.describe(attributes));
+    }
+}
+
+/// Where a layer's time went.
+struct Times {
+    /// Before the first and after the last layer inside, if there is one.
+    around: Option<(Duration, Duration)>,
+    own: Duration,
+    busy: Duration,
+}
+
+/// What there is to say of a span that has ended; put into words by the telemetry's thread, not the request's.
+struct Ended<C> {
+    message: C,
+    times: Option<Times>,
+    cancelled: Option<CancelReason>,
+    passed_on: bool,
+    errors: Vec<ErrorRecord>,
+}
+
+impl<C: Exported> Ended<C> {
+    fn describe(&self, attributes: &mut Attributes) {
+        self.message.fields(&mut |key, value| _ = attributes.insert(key.to_owned(), json(value)));
+        let mut set = |key: &str, value: Json| _ = attributes.insert(key.to_owned(), value);
+        if let Some(Times { around, own, busy }) = &self.times {
+            if let Some((before, after)) = around {
+                set("layer.before_ms", milliseconds(*before));
+                set("layer.after_ms", milliseconds(*after));
             }
-            if let Some(earlier) = first.wraps() {
-                self.observation.set_attribute("error.wraps", earlier.message());
-            }
-            if errors.len() > 1 {
-                self.observation.set_attribute("error.count", errors.len() as u64);
-            }
+            set("layer.self_ms", milliseconds(*own));
+            set("layer.busy_ms", milliseconds(*busy));
         }
-        self.observation.end_at(now);
+        if let Some(reason) = self.cancelled {
+            set("cancelled", true.into());
+            set("cancelled.reason", format!("{reason:?}").to_lowercase().into());
+        }
+        if self.passed_on {
+            set("error.propagated", true.into());
+        }
+        let Some(first) = self.errors.first() else { return };
+        set("error.handled", self.errors.iter().all(ErrorRecord::is_handled).into());
+        if let Some((how, by)) = first.handled_by().map(fate) {
+            set("error.handled_by", by.into());
+            set("error.handled_how", how.into());
+        }
+        if let Some(earlier) = first.wraps() {
+            set("error.wraps", earlier.message().into());
+        }
+        if self.errors.len() > 1 {
+            set("error.count", self.errors.len().into());
+        }
+    }
+}
+
+fn json(value: Value<'_>) -> Json {
+    match value {
+        Value::Str(text) => text.into(),
+        Value::I64(number) => number.into(),
+        Value::U64(number) => number.into(),
+        Value::F64(number) => number.into(),
+        Value::Bool(yes) => yes.into(),
+        other => other.to_string().into(),
     }
 }
 
@@ -277,8 +308,8 @@ fn fate(handled: &HandledBy) -> (&'static str, &str) {
     }
 }
 
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+fn milliseconds(time: Duration) -> Json {
+    (time.as_secs_f64() * 1000.0).into()
 }
 
 pub(crate) fn error_info(error: &ErrorRecord) -> ErrorInfo {
@@ -299,24 +330,27 @@ pub(crate) fn request_is_in(session: &Session) {
 }
 
 /// What is exported: a message, and what is known of its span only at the end.
-trait Exported: Message + Send + Sync {
-    fn finish(&self, live: &Live, busy: Duration);
+trait Exported: Message + Clone + Send + Sync + 'static {
+    fn finish(&self, live: &Live, busy: Duration) -> Option<Times>;
 }
 
 impl Exported for LayerContext {
-    fn finish(&self, live: &Live, busy: Duration) {
-        live.note_times(Instant::now(), busy);
+    fn finish(&self, live: &Live, busy: Duration) -> Option<Times> {
+        Some(live.times(Instant::now(), busy))
     }
 }
 
 impl Exported for RequestContext {
-    fn finish(&self, live: &Live, _: Duration) {
+    fn finish(&self, live: &Live, _: Duration) -> Option<Times> {
         live.observation.set_name(self.label());
+        None
     }
 }
 
 impl Exported for SocketContext {
-    fn finish(&self, _: &Live, _: Duration) {}
+    fn finish(&self, _: &Live, _: Duration) -> Option<Times> {
+        None
+    }
 }
 
 /// Ends the spans that the bindings of [`LayerExporter`] begin.
@@ -337,9 +371,17 @@ impl<C: Exported> TraceSubscriber<C> for Ends {
 
     fn complete(&self, trace: &Trace<'_, C>, live: Self::State, outcome: &Outcome) {
         let Some(live) = live else { return };
-        trace.message().finish(&live, trace.busy());
-        live.set_fields(trace.message());
-        live.note_outcome(outcome);
-        live.end(self.0.now());
+        let message = trace.message();
+        let ended = Ended {
+            times: message.finish(&live, trace.busy()),
+            message: message.clone(),
+            cancelled: match outcome {
+                Outcome::Cancelled(reason) => Some(*reason),
+                _ => None,
+            },
+            passed_on: live.passed_on(outcome),
+            errors: Vec::new(),
+        };
+        live.end(self.0.now(), ended);
     }
 }

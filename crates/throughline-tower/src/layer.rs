@@ -50,6 +50,7 @@ pub static LAYER: TracingChannel<LayerContext> = TracingChannel::new("axum.layer
 /// | `http.response.status_code` | of the response the layer returned; known at the closing event |
 /// | `layer.ready_wait_ms` | how long the layer was not ready to take the request; absent if it was at once |
 /// | `layer.incoming_error` | the error that an error handler was called with |
+#[derive(Clone)]
 pub struct LayerContext {
     site: &'static Site,
     request: RequestContext,

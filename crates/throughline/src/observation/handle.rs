@@ -9,11 +9,11 @@ use throughline_model::{Usage, keys};
 
 use super::{ObservationBuilder, Span};
 use crate::ambient::Ambient;
-use crate::pipeline::lock;
+use crate::pipeline::{Describe, Finished, lock};
 use crate::session::Shared;
 use crate::{
-    Attribute, IntoErrorInfo, Level, ObservationType, Session, SpanContext, Status, Telemetry, Timestamp,
-    TraceState,
+    Attribute, Attributes, IntoErrorInfo, Level, ObservationType, Session, SpanContext, Status, Telemetry,
+    Timestamp, TraceState,
 };
 
 /// A unit of work that goes on: a chat turn, a model call, a tool call.
@@ -233,10 +233,36 @@ impl Observation {
 
     /// Ends it at this time, but not before it began.
     pub fn end_at(&self, time: Timestamp) {
+        self.finish(time, None);
+    }
+
+    /// Ends it at this time, with attributes that `describe` adds later, on the thread that prepares spans for the
+    /// transports: here it costs no more than what `describe` owns. It is not called if the span goes nowhere. If it
+    /// panics, what it has added by then stays.
+    ///
+    /// ```
+    /// use throughline::{Telemetry, Timestamp, testing::Memory};
+    ///
+    /// let memory = Memory::new();
+    /// let telemetry = Telemetry::builder("shop").environment("test").transport(memory.clone()).build()?;
+    /// let query = telemetry.trace("query").start();
+    /// let rows = vec![1, 2, 3];
+    /// query.end_described_at(telemetry.now(), move |attributes| {
+    ///     attributes.insert("db.response.returned_rows".to_owned(), rows.len().into());
+    /// });
+    /// telemetry.flush(std::time::Duration::from_secs(1));
+    /// assert_eq!(memory.spans()[0].attributes["db.response.returned_rows"], 3);
+    /// # Ok::<(), throughline::Error>(())
+    /// ```
+    pub fn end_described_at(&self, time: Timestamp, describe: impl FnOnce(&mut Attributes) + Send + 'static) {
+        self.finish(time, Some(Box::new(describe)));
+    }
+
+    fn finish(&self, time: Timestamp, describe: Option<Describe>) {
         if let Some(mut span) = lock(&self.span).take() {
             span.end_time = time.max(span.start_time);
             span.session = lock(&self.session).as_ref().map(|shared| (*shared.state()).clone());
-            self.telemetry.core().record_span(span);
+            self.telemetry.core().record_span(Finished { span, describe });
         }
     }
 

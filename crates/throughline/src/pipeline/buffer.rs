@@ -1,19 +1,40 @@
 //! A thread's own buffer: filled by the thread, taken whole by the collector.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use super::{Kept, lock};
 use crate::event::Extra;
 use crate::session::Shared;
-use crate::{AttributeValue, Callsite, SessionState, Span, SpanContext};
+use crate::{AttributeValue, Attributes, Callsite, SessionState, Span, SpanContext};
 
 /// A thread may have so many events waiting; past half of it the collector is woken.
 pub(crate) const MAX_EVENTS: usize = 8192;
 /// And so many bytes of text.
 const MAX_TEXT: usize = 4 << 20;
+
+/// Attributes that are worked out by the collector.
+pub(crate) type Describe = Box<dyn FnOnce(&mut Attributes) + Send>;
+
+/// A span that has ended.
+pub(crate) struct Finished {
+    /// Boxed as it comes: it is large to copy.
+    pub(crate) span: Box<Span>,
+    pub(crate) describe: Option<Describe>,
+}
+
+impl Finished {
+    /// The span with everything that is to be said of it. What the application says must not stop the collector.
+    pub(crate) fn described(self) -> Box<Span> {
+        let Self { mut span, describe } = self;
+        if let Some(describe) = describe {
+            catch_unwind(AssertUnwindSafe(|| describe(&mut span.attributes))).ok();
+        }
+        span
+    }
+}
 
 /// An event without its attributes.
 pub(crate) struct Entry<'a> {
@@ -55,8 +76,7 @@ pub(crate) struct Buffer {
     pub(crate) values: Vec<Scalar>,
     pub(crate) text: String,
     pub(crate) sessions: Vec<Remembered>,
-    #[expect(clippy::vec_box, reason = "they come boxed, and are large to copy")]
-    pub(crate) spans: Vec<Box<Span>>,
+    pub(crate) spans: Vec<Finished>,
     pub(crate) dropped: u64,
 }
 
@@ -94,12 +114,12 @@ impl Shard {
         lock(&self.front).push(entry, values, max_text_bytes)
     }
 
-    pub(crate) fn push_span(&self, span: Box<Span>) -> Pushed {
+    pub(crate) fn push_span(&self, finished: Finished) -> Pushed {
         let mut front = lock(&self.front);
         if !front.has_room() {
             return Pushed::Full;
         }
-        front.spans.push(span);
+        front.spans.push(finished);
         front.pushed()
     }
 

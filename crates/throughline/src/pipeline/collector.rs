@@ -183,7 +183,8 @@ impl Collector {
             self.redactor.envelope(&mut envelope);
             self.round.push((time, Item::Event(Arc::new(envelope))));
         }
-        for mut span in buffer.spans.drain(..) {
+        for finished in buffer.spans.drain(..) {
+            let mut span = finished.described();
             self.redactor.span(&mut span);
             self.round.push((span.end_time, Item::Span(Arc::from(span))));
         }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use throughline_channel::is_suppressed;
 
-pub(crate) use self::buffer::{Entry, Pushed, Shard};
+pub(crate) use self::buffer::{Describe, Entry, Finished, Pushed, Shard};
 pub(crate) use self::collector::{Collector, Signal};
 pub use self::counters::{Counters, Report, TransportReport};
 use self::floor::OFF;
@@ -34,7 +34,7 @@ use crate::pipeline::counters::Tally;
 use crate::registry::Registry;
 use crate::sampling::Sampler;
 use crate::source::{Clock, Random};
-use crate::{AttributeValue, Callsite, Error, Level, Resource, Session, Span};
+use crate::{AttributeValue, Callsite, Error, Level, Resource, Session};
 
 /// How sampling came to keep an event.
 #[doc(hidden)]
@@ -183,9 +183,9 @@ impl Core {
     }
 
     /// Puts a finished span into this thread's buffer.
-    pub(crate) fn record_span(&self, span: Box<Span>) {
+    pub(crate) fn record_span(&self, finished: Finished) {
         if !is_suppressed() && self.check_open().is_ok() && !self.queues.is_empty() {
-            let pushed = self.with_shard(|shard| shard.push_span(span));
+            let pushed = self.with_shard(|shard| shard.push_span(finished));
             self.pushed(pushed).ok();
         }
     }

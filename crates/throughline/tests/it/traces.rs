@@ -253,3 +253,19 @@ fn a_span_never_ends_before_it_began() {
     events(&telemetry, &memory);
     assert_eq!(memory.spans()[0].end_time, start);
 }
+
+#[test]
+fn what_describes_a_span_runs_elsewhere_and_may_panic() {
+    let (telemetry, memory) = telemetry();
+    let here = std::thread::current().id();
+    let work = telemetry.trace("work").start();
+    work.end_described_at(telemetry.now(), move |attributes| {
+        let elsewhere = std::thread::current().id() != here;
+        attributes.insert("elsewhere".to_owned(), elsewhere.into());
+        panic!("half-way");
+    });
+    telemetry.trace("next").start().end();
+    telemetry.flush(std::time::Duration::from_secs(5));
+    let spans = memory.spans();
+    assert_eq!((spans.len(), &spans[0].attributes["elsewhere"]), (2, &true.into()));
+}
