@@ -17,6 +17,7 @@ mod openapi;
 mod params;
 mod repricing;
 mod scores;
+mod session_cost;
 mod sessions;
 mod stream;
 mod timeline;
@@ -47,6 +48,7 @@ fn table() -> OpenApiRouter<State> {
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session, sessions::delete_session))
         .routes(routes!(sessions::end_session))
+        .routes(routes!(session_cost::get_session_cost))
         .routes(routes!(timeline::get_timeline))
         .routes(routes!(export::export_session))
         .routes(routes!(export::export_session_short))

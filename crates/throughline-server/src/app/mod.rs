@@ -75,6 +75,7 @@ pub async fn start_with(config: &Config, store: Arc<dyn Store>, clock: Clock) ->
         limits: limits(config),
         closing: closer.subscribe(),
         goals,
+        prices: Arc::new(prices(&config.prices)?),
     };
     let listen = &config.listen;
     // Both ports first: a server that has only one of them would look as if it worked.

@@ -7,6 +7,7 @@ pub mod preview;
 pub mod price;
 pub mod query;
 pub mod score;
+pub mod session_cost;
 pub mod session_summary;
 pub mod trace_records;
 pub mod trace_summary;

@@ -7,6 +7,7 @@ use throughline_model::{ProjectId, Session, SessionId};
 
 use crate::domain::analytics::Goal;
 use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern};
+use crate::domain::price::Prices;
 use crate::domain::query::{ListQuery, Sort, SortField};
 use crate::store::{ReadError, Store};
 
@@ -22,6 +23,8 @@ pub struct State {
     pub closing: Closing,
     /// What sessions are hoped to reach.
     pub goals: Arc<[Goal]>,
+    /// The price rules in force.
+    pub prices: Arc<Prices>,
 }
 
 impl State {

@@ -23,6 +23,7 @@ use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
 use crate::domain::price::{CallRange, Repricing};
 use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
+use crate::domain::session_cost::Call;
 
 /// Why a batch was not taken. Nothing of it was kept, unless the process died over it.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +118,9 @@ pub trait Store: Send + Sync + 'static {
         group: UsageGroup,
         interval: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError>;
+
+    /// The billable calls of a session, in no order.
+    async fn session_calls(&self, project: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError>;
 
     /// What computing costs afresh would change, by the rules in force. Where costs are computed as they are read, that is
     /// nothing.

@@ -101,6 +101,11 @@ fn usage(told: &Value) -> Value {
     })
 }
 
+/// Dollars as whole picodollars.
+fn picodollars(dollars: &Value) -> Value {
+    dollars.as_f64().map_or(Value::Null, |dollars| json!((dollars * 1e12).round() as i64))
+}
+
 fn check_session(expected: &Value, told: &Value) {
     let session = &told["session"];
     for (ours, theirs) in [
@@ -116,6 +121,7 @@ fn check_session(expected: &Value, told: &Value) {
     let alternatives = expected["usage_alternatives"].as_array().into_iter().flatten();
     let usages: Vec<&Value> = [&expected["usage_totals"]].into_iter().chain(alternatives).collect();
     assert!(usages.contains(&&usage(session)), "usage {} is none of {usages:?}", usage(session));
+    assert_eq!(picodollars(&session["totalCost"]), expected["cost_picodollars"], "cost");
     let models = |value: &Value| -> Vec<Value> { value.as_array().cloned().unwrap_or_default() };
     let allowed = [models(&expected["models"]), models(&expected["models_of_failed_calls"])].concat();
     for model in models(&expected["models"]) {
@@ -147,6 +153,7 @@ fn check_trace(expected: &Value, names: &[&Value], told: &Value) {
     assert_eq!(told["observationCount"], expected["observations"]);
     assert_eq!(told["errorCount"], expected["errors"]);
     assert_eq!(usage(told), expected["usage_totals"]);
+    assert_eq!(picodollars(&told["totalCost"]), expected["cost_picodollars"]);
     let observations = told["observations"].as_array().unwrap();
     assert_eq!(json!(observations.len()), expected["observations"]);
     let generations = observations.iter().filter(|observation| observation["type"] == "generation").count();

@@ -11,6 +11,7 @@ use throughline_server::domain::price::Prices;
 use throughline_server::store::embedded::{EmbeddedConfig, EmbeddedStore};
 use throughline_server::store::memory::MemoryStore;
 
+use crate::captures::{captures, replay};
 use crate::cli::{ask, run};
 use crate::support::otlp::{attribute, request, span, text};
 use crate::support::{Engine, TestServer, config};
@@ -168,6 +169,8 @@ async fn models_without_a_price_are_listed_and_shown() {
         (&row["model"], &row["observationCount"], &row["totalTokens"]),
         (&json!("my-model"), &json!(1), &json!(110))
     );
+    let cost: Value = server.get("/api/v1/sessions/s/cost").send().await.json();
+    assert_eq!((&cost["cost"], &cost["unpricedCount"]), (&Value::Null, &json!(1)));
     let earlier: Value = server.get("/api/v1/analytics/unpriced?to=2026-11-01").send().await.json();
     assert_eq!(earlier, json!({"data": []}));
     for path in ["/analytics", "/sessions/s"] {
@@ -207,4 +210,32 @@ async fn a_range_is_priced_afresh_from_the_command_line() {
     let wrong = ask(&server, &["prices", "reprice", "--from", "someday"]).await;
     assert_eq!(wrong.code, 1);
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sessions_cost_is_taken_apart() {
+    for engine in [Engine::Memory, Engine::Embedded] {
+        let (server, store) = TestServer::on(engine).await;
+        let capture = captures().into_iter().find(|capture| capture.name == "opentelemetry-rust").unwrap();
+        for request in &capture.requests {
+            replay(&server, request).await;
+        }
+        store.settle().await.unwrap();
+        let id = capture.expected["session_id"].as_str().unwrap();
+        let cost: Value = server.get(&format!("/api/v1/sessions/{id}/cost")).send().await.json();
+        assert_eq!(cost["cost"], json!(0.01104));
+        // 350 + 200 input at 3 and 900 at 1, 2300 read at 0.3, 1300 written at 3.75, 160 out at 15 and 30 at 5
+        let buckets = json!({
+            "inputUncached": 0.00255, "cacheRead": 0.00069, "cacheWrite": 0.004875, "output": 0.00255, "reasoning": 0.000375
+        });
+        assert_eq!(cost["buckets"], buckets);
+        // 2300 x 2.7 - 1300 x 0.75
+        assert_eq!((&cost["savedByCaching"], &cost["unexplainedCost"]), (&json!(0.005235), &json!(0.0)));
+        let cumulative: Vec<&Value> =
+            cost["turns"].as_array().unwrap().iter().map(|turn| &turn["cumulativeCost"]).collect();
+        assert_eq!(cumulative, [&json!(0.0084), &json!(0.00999), &json!(0.01104)]);
+        assert_eq!(cost["models"][0]["model"], "claude-sonnet-4-5-20250929");
+        assert_eq!(server.get("/api/v1/sessions/nobody/cost").send().await.status, 404);
+        server.stop().await;
+    }
 }

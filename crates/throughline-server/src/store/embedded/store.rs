@@ -18,6 +18,7 @@ use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
 use crate::domain::price::{CallRange, Repricing};
 use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
+use crate::domain::session_cost::Call;
 use crate::store::{AppendError, ReadError, Store, StoreStatus};
 
 impl EmbeddedStore {
@@ -124,6 +125,11 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<UsageRow>, ReadError> {
         let filter = filter.clone();
         self.read(project, move |reading| reading.usage(&filter, (from, to), group, interval)).await
+    }
+
+    async fn session_calls(&self, project: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError> {
+        let id = id.clone();
+        self.read(project, move |reading| reading.session_calls(&id)).await
     }
 
     async fn repricing(&self, project: &ProjectId, range: CallRange) -> Result<Repricing, ReadError> {

@@ -27,6 +27,7 @@ use crate::domain::price::{CallRange, Prices, Repricing};
 use crate::domain::query::{
     Cursor, ListQuery, Page, Sort, SortField, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
 };
+use crate::domain::session_cost::Call;
 
 /// How many arrivals a slow receiver may be behind.
 const ARRIVALS: usize = 4096;
@@ -301,6 +302,10 @@ impl Store for MemoryStore {
         interval: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
         Ok(usage::group(&self.snapshot(project), filter, (from, to), group, interval))
+    }
+
+    async fn session_calls(&self, project: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError> {
+        Ok(usage::calls(&self.snapshot(project), id))
     }
 
     async fn repricing(&self, project: &ProjectId, range: CallRange) -> Result<Repricing, ReadError> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use throughline_model::{Timestamp, Usage, millis};
+use throughline_model::{SessionId, Timestamp, Usage, millis};
 
 use super::snapshot::{Snapshot, WholeObservation, add, is_within, with_facts};
 use crate::domain::analytics::Interval;
 use crate::domain::filter::Filter;
 use crate::domain::price::{CallRange, Prices, Repricing, RepricingGatherer};
 use crate::domain::query::{UsageGroup, UsagePoint, UsageRow};
+use crate::domain::session_cost::Call;
 
 pub(super) fn group(
     snapshot: &Snapshot,
@@ -30,6 +31,16 @@ pub(super) fn group(
         groups.into_iter().map(|(name, members)| row(name, &members, interval)).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.usage.total()));
     rows
+}
+
+/// The billable calls of a session.
+pub(super) fn calls(snapshot: &Snapshot, session: &SessionId) -> Vec<Call> {
+    let mut calls = Vec::new();
+    let all = snapshot.traces_in(session).flat_map(|trace| &trace.observations);
+    for whole in all.filter(|whole| whole.billable) {
+        with_facts(&whole.raw, |facts| calls.extend(Call::of(facts, whole.observation.cost)));
+    }
+    calls
 }
 
 /// Every call with what it costs, which is what it costs afresh.

@@ -53,6 +53,7 @@ impl Served {
             metrics: Arc::new(Metrics::default()),
             limits: Limits::default(),
             closing: closer.subscribe(),
+            prices: Arc::new(Prices::builtin()),
             goals: Arc::new([Goal::parse("refunded", "name:refund*", time(NOW)).unwrap()]),
         };
         let outside = Outside { guard: None, error_page: None };

@@ -16,6 +16,7 @@ use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
     Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
 };
+use throughline_server::domain::session_cost::Call;
 use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
 use tokio::sync::broadcast;
 
@@ -261,6 +262,10 @@ impl Store for Shelf {
         _: UsageGroup,
         _: Option<Interval>,
     ) -> Result<Vec<UsageRow>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    async fn session_calls(&self, _: &ProjectId, _: &SessionId) -> Result<Vec<Call>, ReadError> {
         Ok(Vec::new())
     }
 

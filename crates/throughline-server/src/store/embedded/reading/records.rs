@@ -7,14 +7,15 @@ use tantivy::{DocAddress, Searcher};
 use throughline_model::otlp::{SpanFacts, each_span, observation, shown};
 use throughline_model::{Event, Money, Observation, SessionId, TraceId};
 
-use super::filter::term;
+use super::filter::{all_of, term};
 use super::{Reading, documents};
 use crate::domain::query::{Cursor, Page, TimelineItem, TraceDetail};
+use crate::domain::session_cost::Call;
 use crate::domain::trace_records::{TextSource, TraceRecords};
 use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
-use crate::store::embedded::span_index::{Stored, own_session};
+use crate::store::embedded::span_index::{Stored, mark, own_session};
 
 /// A whole trace as read back.
 struct WholeTrace {
@@ -95,6 +96,24 @@ impl Reading {
             rows.push(Bytes::from(bodies.concat()));
         }
         Ok(Page { rows, next: traces.next })
+    }
+
+    /// The billable calls of a session.
+    pub(crate) fn session_calls(&self, id: &SessionId) -> Result<Vec<Call>, IndexError> {
+        let fields = &self.snapshot.fields.span;
+        let query = all_of(vec![
+            term(fields.session, &text_key(&self.project, id.as_str())),
+            term(fields.mark, &text_key(&self.project, mark::BILLABLE)),
+        ]);
+        let mut calls = Vec::new();
+        self.snapshot.records(&documents(&self.snapshot.spans, &*query)?, |record| {
+            if let StoredRecord::Span { body, cost } = record {
+                let cost = cost.map(|picodollars| Money::from_picodollars(picodollars.into()));
+                with_facts(&body, |facts| calls.extend(Call::of(facts, cost)));
+            }
+            Ok::<_, IndexError>(())
+        })?;
+        Ok(calls)
     }
 
     /// Everything in a session in order of time.
