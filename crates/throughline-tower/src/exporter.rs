@@ -1,12 +1,14 @@
 //! From channels to spans.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use throughline::{
     Attributes, ErrorInfo, Observation, ObservationBuilder, ObservationType, Session, Telemetry, Timestamp,
+    current_span,
 };
 use throughline_channel::{
     CancelReason, Context, ErrorRecord, HandledBy, Message, Outcome, Store, Subscription, Trace,
@@ -18,7 +20,7 @@ use crate::{LAYER, LayerContext, REQUEST, RequestContext, SocketContext, WEBSOCK
 /// How many spans of one request wait to learn who handled their errors.
 const MAX_HELD: usize = 512;
 
-/// The innermost span of ours that the program is in here.
+/// The innermost span that an exporter has begun here; those of other exporters are under it.
 static LIVE: Store<Arc<Live>> = Store::new();
 
 /// Exports requests, their layers and upgraded connections as a trace per request.
@@ -36,18 +38,21 @@ static LIVE: Store<Arc<Live>> = Store::new();
 /// A layer becomes an observation of type `layer` inside the layer around it, with its channel's fields as attributes.
 /// The crate's documentation lists the [attributes that are added](crate#what-is-exported).
 ///
-/// One exporter at a time: of two, the one started later gets the spans.
+/// Several may run at once, each with a trace of its own for a request that continues none; what handlers observe and
+/// emit is part of the one started last.
 #[derive(Clone)]
 #[must_use = "exports nothing until it is started"]
 pub struct LayerExporter {
     telemetry: Telemetry,
     flat: bool,
+    /// Which of the exporters that run; 0 before it is started.
+    id: u64,
 }
 
 impl LayerExporter {
     /// An exporter to `telemetry`.
     pub fn new(telemetry: &Telemetry) -> Self {
-        Self { telemetry: telemetry.clone(), flat: false }
+        Self { telemetry: telemetry.clone(), flat: false, id: 0 }
     }
 
     /// Puts all layers directly under their request, instead of into each other.
@@ -57,42 +62,56 @@ impl LayerExporter {
     }
 
     /// Starts exporting requests that begin from now on, until the subscription is dropped.
-    pub fn start(self) -> Export {
-        let (layers, requests, sockets) = (self.clone(), self.clone(), self.clone());
+    pub fn start(mut self) -> Export {
+        static STARTED: AtomicU64 = AtomicU64::new(0);
+        self.id = STARTED.fetch_add(1, Ordering::Relaxed) + 1;
+        let ends = || Ends { telemetry: self.telemetry.clone(), exporter: self.id };
+        let ends = (ends(), ends(), ends());
+        let (layers, requests, sockets) = (self.clone(), self.clone(), self);
         Export(vec![
             REQUEST.bind_context(move |request, context| requests.begin_request(request, context)),
             LAYER.bind_context(move |layer, context| layers.begin_layer(layer, context)),
             WEBSOCKET.bind_context(move |socket, context| sockets.begin_socket(socket, context)),
-            REQUEST.subscribe(Ends(self.telemetry.clone())),
-            LAYER.subscribe(Ends(self.telemetry.clone())),
-            WEBSOCKET.subscribe(Ends(self.telemetry)),
+            REQUEST.subscribe(ends.0),
+            LAYER.subscribe(ends.1),
+            WEBSOCKET.subscribe(ends.2),
         ])
     }
 
     fn begin_request(&self, request: &RequestContext, context: &Context) -> Context {
-        let builder = context.run(|| self.telemetry.observation(ObservationType::Span, request.label()));
+        let builder = match self.is_inside_another(context) {
+            true => context.run(|| self.telemetry.trace(request.label())),
+            false => context.run(|| self.telemetry.observation(ObservationType::Span, request.label())),
+        };
         let builder = match request.parent() {
             Some(parent) => builder.parent(parent),
             None => builder,
         };
-        Live::begin(builder, None, context)
+        self.begin(builder, None, context)
     }
 
     fn begin_layer(&self, layer: &LayerContext, context: &Context) -> Context {
-        let outer = context.get(&LIVE).cloned();
+        let outer = Live::of(self.id, context.get(&LIVE)).cloned();
         let name = format!("{} {}", layer.kind(), layer.name());
         let builder = context.run(|| self.telemetry.observation(ObservationType::Layer, name));
         let builder = match &outer {
             Some(outer) if self.flat => builder.parent(outer.root().observation.context()),
+            Some(outer) if self.is_inside_another(context) => builder.parent(outer.observation.context()),
             _ => builder,
         };
-        Live::begin(builder, outer, context)
+        self.begin(builder, outer, context)
+    }
+
+    /// Whether the span that the program is in is one that another exporter has begun, of the same work.
+    fn is_inside_another(&self, context: &Context) -> bool {
+        let another = context.get(&LIVE).filter(|live| live.exporter != self.id);
+        another.is_some_and(|live| context.run(current_span) == Some(live.observation.context()))
     }
 
     /// A trace of its own: the request is over as soon as the connection is upgraded.
     fn begin_socket(&self, socket: &SocketContext, context: &Context) -> Context {
         let builder = context.run(|| self.telemetry.trace(format!("socket {}", socket.name())));
-        let builder = match context.get(&LIVE) {
+        let builder = match Live::of(self.id, context.get(&LIVE)) {
             Some(live) => {
                 let request = live.root().observation.context();
                 builder
@@ -101,7 +120,16 @@ impl LayerExporter {
             }
             None => builder,
         };
-        Live::begin(builder, None, context)
+        self.begin(builder, None, context)
+    }
+
+    fn begin(&self, builder: ObservationBuilder, outer: Option<Arc<Live>>, context: &Context) -> Context {
+        let (observation, under) = (builder.start(), context.get(&LIVE).cloned());
+        // On top of `context`, so that what is observed there is inside this span.
+        let context = context.run(|| observation.enter(Context::current));
+        let (exporter, started) = (self.id, Instant::now());
+        let live = Live { exporter, observation, outer, under, started, inner: Mutex::default() };
+        context.with(&LIVE, Arc::new(live))
     }
 }
 
@@ -125,9 +153,12 @@ impl Export {
 
 /// A span that goes on.
 struct Live {
+    exporter: u64,
     observation: Observation,
-    /// The span of ours around it.
+    /// The span of the same exporter around it.
     outer: Option<Arc<Self>>,
+    /// The span of any exporter that was the innermost before.
+    under: Option<Arc<Self>>,
     started: Instant,
     inner: Mutex<Inner>,
 }
@@ -150,13 +181,14 @@ struct Held {
 }
 
 impl Live {
-    fn begin(builder: ObservationBuilder, outer: Option<Arc<Self>>, context: &Context) -> Context {
-        let observation = builder.start();
-        // On top of `context`, so that what is observed there is inside this span.
-        let context = context.run(|| observation.enter(Context::current));
-        let started = Instant::now();
-        let live = Arc::new(Self { observation, outer, started, inner: Mutex::default() });
-        context.with(&LIVE, live)
+    /// The innermost span of an exporter.
+    fn of(exporter: u64, innermost: Option<&Arc<Self>>) -> Option<&Arc<Self>> {
+        Self::chain(innermost).find(|live| live.exporter == exporter)
+    }
+
+    /// From the innermost outwards.
+    fn chain(innermost: Option<&Arc<Self>>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(innermost, |live| live.under.as_ref())
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -322,9 +354,13 @@ pub(crate) fn error_info(error: &ErrorRecord) -> ErrorInfo {
 
 /// The request that is being exported here, if any, turned out to belong to this session.
 pub(crate) fn request_is_in(session: &Session) {
-    LIVE.with(|live| {
-        if let Some(live) = live {
-            live.root().observation.set_session(session);
+    LIVE.with(|innermost| {
+        let mut told = Vec::new();
+        for live in Live::chain(innermost) {
+            if !told.contains(&live.exporter) {
+                told.push(live.exporter);
+                live.root().observation.set_session(session);
+            }
         }
     });
 }
@@ -354,13 +390,16 @@ impl Exported for SocketContext {
 }
 
 /// Ends the spans that the bindings of [`LayerExporter`] begin.
-struct Ends(Telemetry);
+struct Ends {
+    telemetry: Telemetry,
+    exporter: u64,
+}
 
 impl<C: Exported> TraceSubscriber<C> for Ends {
     type State = Option<Arc<Live>>;
 
     fn start(&self, _: &Trace<'_, C>) -> Self::State {
-        LIVE.get()
+        LIVE.with(|innermost| Live::of(self.exporter, innermost).cloned())
     }
 
     fn error(&self, _: &Trace<'_, C>, live: &mut Self::State, error: &ErrorRecord) {
@@ -382,6 +421,6 @@ impl<C: Exported> TraceSubscriber<C> for Ends {
             passed_on: live.passed_on(outcome),
             errors: Vec::new(),
         };
-        live.end(self.0.now(), ended);
+        live.end(self.telemetry.now(), ended);
     }
 }

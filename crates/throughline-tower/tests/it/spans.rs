@@ -235,3 +235,34 @@ async fn headers_cookies_and_queries_stay_out_of_spans_unless_they_are_named() {
     assert!(request.attributes.contains_key("http.request.header.user-agent"));
     drop(export);
 }
+
+#[tokio::test]
+async fn exporters_at_once_each_have_the_whole_request() {
+    let exported = Exported::serve(false).await;
+    let other = Memory::new();
+    let telemetry = Telemetry::builder("other").transport(other.clone()).build().unwrap();
+    let second = LayerExporter::new(&telemetry).start();
+    exported.app.ask_with("GET /slow/7", "x-session-id: conv_1\r\n").await;
+    exported.app.ask("GET /panics").await;
+    let spans = exported.spans().await;
+    telemetry.flush(Duration::from_secs(5));
+    let others = other.spans();
+    let of_slow = |spans: &[Span]| {
+        let trace = find(spans, "GET /slow/{id}").trace_id;
+        let mut names: Vec<_> = spans.iter().filter(|span| span.trace_id == trace).cloned().collect();
+        names.sort_by_key(|span| span.start_time);
+        tree(&names)
+    };
+    let slow = "GET /slow/{id}\n  middleware auth\n    middleware TimeoutLayer\n      handler slow";
+    assert_eq!((of_slow(&spans).as_str(), of_slow(&others).as_str()), (slow, slow));
+    assert_eq!((spans.len(), others.len()), (8, 8));
+    assert!(spans.iter().all(|own| others.iter().all(|other| own.trace_id != other.trace_id)));
+    for spans in [&spans, &others] {
+        let request = find(spans, "GET /slow/{id}");
+        assert_eq!(request.session.as_ref().unwrap().session_id.as_str(), "conv_1");
+        assert_eq!(find(spans, "handler panics").status, Status::Error);
+    }
+    drop(second);
+    exported.app.ask("GET /answers").await;
+    assert_eq!((exported.spans().await.len(), other.spans().len()), (5, 8), "the first goes on alone");
+}
