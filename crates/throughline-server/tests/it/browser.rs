@@ -23,8 +23,8 @@ use crate::pages::story;
 use crate::support::{Request, TestServer};
 
 /// A running browser with what must be taken down after it.
-struct Browser {
-    client: Client,
+pub(crate) struct Browser {
+    pub(crate) client: Client,
     driver: Driver,
     _profile: tempfile::TempDir,
 }
@@ -58,7 +58,7 @@ impl Driver {
 }
 
 impl Browser {
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let Some(driver) = Driver::start() else {
             assert!(
                 std::env::var_os("THROUGHLINE_REQUIRE_BROWSER").is_none(),
@@ -90,12 +90,12 @@ impl Browser {
         Some(Self { client, driver, _profile: profile })
     }
 
-    async fn run(&self, script: &str) -> Value {
+    pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
     /// Waits until the script is true.
-    async fn until(&self, script: &str) {
+    pub(crate) async fn until(&self, script: &str) {
         for _ in 0..300 {
             // A page that is being left answers with an error.
             if self.client.execute(script, Vec::new()).await.is_ok_and(|value| value == json!(true)) {
@@ -126,7 +126,7 @@ impl Browser {
     }
 
     /// What the console says is wrong, policy violations among it.
-    async fn complaints(&self) -> Vec<String> {
+    pub(crate) async fn complaints(&self) -> Vec<String> {
         let session = self.client.session_id().await.unwrap().unwrap();
         let request = Request::new("POST", &self.driver.url, &format!("/session/{session}/se/log"));
         let reply = request.json().body(r#"{"type":"browser"}"#).send().await;
@@ -138,7 +138,7 @@ impl Browser {
         bad.map(|entry| entry["message"].to_string()).filter(|said| !said.contains("status of 400")).collect()
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         self.client.close().await.unwrap();
     }
 }

@@ -5,6 +5,7 @@ mod api;
 mod arrows;
 mod browser;
 mod captures;
+mod chat;
 mod cli;
 mod clients;
 mod config;
