@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use throughline_model::{ProjectId, SessionId, Timestamp};
+use throughline_server::domain::analytics::{Goal, Interval, Selection, StepKind};
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::{Filter, Target};
 use throughline_server::domain::price::Prices;
@@ -224,6 +225,30 @@ async fn ask(args: &StoreArgs, load: &Load, store: &EmbeddedStore, requests: usi
             latencies.push(begin.elapsed());
         }
         print(&format!("usage by {group:?}"), latencies);
+    }
+    analyse(args, store, now).await
+}
+
+/// The views over many sessions.
+async fn analyse(args: &StoreArgs, store: &EmbeddedStore, now: Timestamp) -> anyhow::Result<()> {
+    let project = ProjectId::default();
+    let selection = Selection { filter: Filter::All, from: None, to: None, now };
+    let goal = Goal::parse("errors", "error:true", now)?;
+    let mut sessions = 0;
+    let mut latencies = [Latencies::default(), Latencies::default(), Latencies::default()];
+    for _ in 0..args.times.min(20) {
+        let begin = Instant::now();
+        sessions = store.session_statistics(&project, &selection, Interval::Hour).await?.sessions;
+        latencies[0].push(begin.elapsed());
+        let begin = Instant::now();
+        store.journeys(&project, &selection, StepKind::Name, &[]).await?;
+        latencies[1].push(begin.elapsed());
+        let begin = Instant::now();
+        store.goal(&project, &selection, &goal, Interval::Hour).await?;
+        latencies[2].push(begin.elapsed());
+    }
+    for (view, latencies) in ["statistics", "journeys", "goal error:true"].into_iter().zip(latencies) {
+        print(&format!("{view} over {sessions} sessions"), latencies);
     }
     Ok(())
 }
