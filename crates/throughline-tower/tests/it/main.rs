@@ -7,5 +7,6 @@ mod naming;
 mod page;
 mod requests;
 mod sessions;
+mod sockets;
 mod spans;
 mod support;
