@@ -29,6 +29,8 @@ pub struct RedisStream {
     stream: String,
     max_len: usize,
     timeout: Duration,
+    /// Certificates in PEM, instead of the system's.
+    roots: Option<Vec<u8>>,
     client: Option<Client>,
     connection: Option<Connection>,
 }
@@ -42,6 +44,7 @@ impl RedisStream {
             stream: "telemetry:events".to_owned(),
             max_len: 10_000,
             timeout: Duration::from_secs(10),
+            roots: None,
             client: None,
             connection: None,
         }
@@ -66,6 +69,25 @@ impl RedisStream {
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// Trusts these certificates, in PEM, instead of the system's authorities: for an authority of your own.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn root_certificates(mut self, pem: &[u8]) -> Self {
+        self.roots = Some(pem.to_vec());
+        self
+    }
+
+    fn client(&self) -> Result<Client, RedisError> {
+        match &self.roots {
+            #[cfg(feature = "tls")]
+            Some(pem) => {
+                let certificates = redis::TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
+                Client::build_with_tls(self.url.as_str(), certificates)
+            }
+            _ => Client::open(self.url.as_str()),
+        }
     }
 
     /// `XADD` for each event, in one write; then the answers, of which the first error ends it.
@@ -119,11 +141,16 @@ impl Transport for RedisStream {
 
     fn start(&mut self, _: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {
         // Without the address, which is a secret.
-        let problem = "its address is not like redis://USER:PASSWORD@HOST:PORT/DATABASE";
+        let problem = match &self.roots {
+            None => "its address is not like redis://USER:PASSWORD@HOST:PORT/DATABASE",
+            Some(_) => {
+                "its address is not like rediss://USER:PASSWORD@HOST:PORT/DATABASE, or its certificates are none"
+            }
+        };
         if self.url.starts_with("rediss:") && !cfg!(feature = "tls") {
             return Err("rediss needs the feature `tls`".into());
         }
-        self.client = Some(Client::open(self.url.as_str()).map_err(|_| problem)?);
+        self.client = Some(self.client().map_err(|_| problem)?);
         Ok(())
     }
 

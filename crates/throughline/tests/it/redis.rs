@@ -229,3 +229,31 @@ fn an_address_that_is_none_is_a_build_error_and_never_shown() {
         assert!(!error.to_string().contains("SECRET"), "{error}");
     }
 }
+
+#[test]
+fn over_tls_with_an_authority_of_one_s_own() {
+    let Some(redis) = Redis::start() else { return };
+    let [root, certificate, key] = crate::tls::certificates("127.0.0.1");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let mut set = cmd("CONFIG");
+    set.arg("SET");
+    for (setting, pem) in
+        [("tls-cert-file", &certificate), ("tls-key-file", &key), ("tls-ca-cert-file", &root)]
+    {
+        let path = redis.directory.path().join(setting);
+        std::fs::write(&path, pem).unwrap();
+        set.arg(setting).arg(path.to_str().unwrap());
+    }
+    set.arg("tls-auth-clients").arg("no").arg("tls-port").arg(&port);
+    set.query::<()>(&mut redis.connect().unwrap()).unwrap();
+    let url = format!("rediss://:open%20sesame@127.0.0.1:{port}/0");
+    let trusting = telemetry(RedisStream::new(&url).root_certificates(root.as_bytes()));
+    emit!(trusting, "order.shipped");
+    assert_eq!(trusting.shutdown(TIMEOUT).lost(), 0);
+    assert_eq!(names(&redis), ["order.shipped"]);
+    let [stranger, ..] = crate::tls::certificates("127.0.0.1");
+    let distrusting = telemetry(RedisStream::new(&url).root_certificates(stranger.as_bytes()));
+    emit!(distrusting, "never.there");
+    assert_eq!(distrusting.shutdown(Duration::from_millis(300)).lost(), 1);
+    assert_eq!(names(&redis), ["order.shipped"]);
+}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use throughline::transport::{Http, Otlp, Transport};
 use throughline::{Report, Telemetry, emit};
@@ -13,8 +14,8 @@ use throughline::{Report, Telemetry, emit};
 use crate::TIMEOUT;
 use crate::server::{Answer, Server, ok};
 
-/// A server whose certificate for `name` comes from an authority of its own, and that authority's certificate.
-fn server(name: &str, answers: impl IntoIterator<Item = Answer>) -> (Server, String) {
+/// An authority's certificate, one for `name` that comes from it, and the key to that; all in PEM.
+pub(crate) fn certificates(name: &str) -> [String; 3] {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -22,10 +23,17 @@ fn server(name: &str, answers: impl IntoIterator<Item = Answer>) -> (Server, Str
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    [root, certificate.pem(), key.serialize_pem()]
+}
+
+/// A server whose certificate for `name` comes from an authority of its own, and that authority's certificate.
+fn server(name: &str, answers: impl IntoIterator<Item = Answer>) -> (Server, String) {
+    let [root, certificate, key] = certificates(name);
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
     let config = Arc::new(config);
     let wrap =
         move |stream: TcpStream| StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
