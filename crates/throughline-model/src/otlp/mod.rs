@@ -45,3 +45,4 @@ pub use log::{Log, each_log};
 pub use observation::{attributes, observation, shown};
 pub use span::{RawSpan, each_span};
 pub use span_writer::{Origin, OutgoingSpan, spans_to_traces};
+pub use synthetic::LoggedMessage;

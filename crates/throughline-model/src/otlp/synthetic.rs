@@ -32,18 +32,48 @@ pub(super) fn recognise(record: &Record<'_>, name: &str) -> Option<What> {
 
 fn named(name: &str) -> Option<What> {
     Some(match name {
-        "gen_ai.system.message" => What::Message("system"),
-        "gen_ai.user.message" | "gen_ai.content.prompt" => What::Message("user"),
-        "gen_ai.assistant.message" => What::Message("assistant"),
-        "gen_ai.tool.message" => What::Message("tool"),
-        "gen_ai.choice" | "gen_ai.content.completion" => What::Choice,
-        "gen_ai.client.inference.operation.details" => What::Inference,
         "claude_code.user_prompt" => What::ClaudePrompt,
         "claude_code.api_request" => What::ClaudeRequest,
         "claude_code.api_error" => What::ClaudeError,
         "claude_code.tool_result" => What::ClaudeTool,
-        _ => return None,
+        _ => match LoggedMessage::of(name)? {
+            LoggedMessage::Input(role) => What::Message(role),
+            LoggedMessage::Output => What::Choice,
+            LoggedMessage::Call => What::Inference,
+        },
     })
+}
+
+/// What a log record of OpenTelemetry's GenAI conventions tells of the model call that it was said in, by its name.
+///
+/// ```
+/// use throughline_model::otlp::LoggedMessage;
+/// assert_eq!(LoggedMessage::of("gen_ai.user.message"), Some(LoggedMessage::Input("user")));
+/// assert_eq!(LoggedMessage::of("order.shipped"), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoggedMessage {
+    /// A message that goes into the model, from this role.
+    Input(&'static str),
+    /// A message that comes out of it.
+    Output,
+    /// All of the call at once.
+    Call,
+}
+
+impl LoggedMessage {
+    /// What a record of this name tells; nothing if it is none of these.
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "gen_ai.system.message" => Self::Input("system"),
+            "gen_ai.user.message" | "gen_ai.content.prompt" => Self::Input("user"),
+            "gen_ai.assistant.message" => Self::Input("assistant"),
+            "gen_ai.tool.message" => Self::Input("tool"),
+            "gen_ai.choice" | "gen_ai.content.completion" => Self::Output,
+            "gen_ai.client.inference.operation.details" => Self::Call,
+            _ => return None,
+        })
+    }
 }
 
 impl What {

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use throughline_model::otlp::SpanFacts;
+use throughline_model::otlp::{LoggedMessage, SpanFacts};
 use throughline_model::{
     Actor, Event, EventId, Money, ObservationType, Scope, SpanId, Status, Timestamp, TraceId, Usage,
 };
@@ -126,6 +126,9 @@ struct Texts {
     explicit_output: First<Place, Preview>,
     first_input: First<(Timestamp, SpanId), Preview>,
     last_output: First<Reverse<(Timestamp, SpanId)>, Preview>,
+    /// What was said to and by a model in log records of their own.
+    logged_input: First<Reverse<(Timestamp, SpanId)>, Preview>,
+    logged_output: First<Reverse<(Timestamp, SpanId)>, Preview>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -255,6 +258,18 @@ impl TraceRecords {
                 self.texts.last_output.offer(Reverse((facts.end, facts.span_id)), || output(text));
             }
         }
+        if facts.kind == ObservationType::Event {
+            let place = Reverse((facts.start, facts.span_id));
+            match (LoggedMessage::of(&facts.name), own_input, own_output) {
+                (Some(LoggedMessage::Input("user")), Some(text), _) => {
+                    self.texts.logged_input.offer(place, || input(text));
+                }
+                (Some(LoggedMessage::Output), _, Some(text)) => {
+                    self.texts.logged_output.offer(place, || output(text));
+                }
+                _ => {}
+            }
+        }
         if place.role != Role::Inner {
             self.root.offer(place, || Root {
                 name: claims::name(&facts.name),
@@ -346,7 +361,8 @@ impl TraceRecords {
         let explicit = self.texts.explicit_input.key().map(|place| (place.span, true));
         let root = self.root.key().filter(|_| self.root.get().is_some_and(|root| root.input.is_some()));
         let first = self.texts.first_input.key().map(|key| (key.1, false));
-        let (span, explicit) = explicit.or(root.map(|place| (place.span, false))).or(first)?;
+        let logged = self.texts.logged_input.key().map(|key| (key.0.1, false));
+        let (span, explicit) = explicit.or(root.map(|place| (place.span, false))).or(first).or(logged)?;
         Some(TextSource { span, explicit })
     }
 
@@ -355,7 +371,8 @@ impl TraceRecords {
         let explicit = self.texts.explicit_output.key().map(|place| (place.span, true));
         let root = self.root.key().filter(|_| self.root.get().is_some_and(|root| root.output.is_some()));
         let last = self.texts.last_output.key().map(|key| (key.0.1, false));
-        let (span, explicit) = explicit.or(root.map(|place| (place.span, false))).or(last)?;
+        let logged = self.texts.logged_output.key().map(|key| (key.0.1, false));
+        let (span, explicit) = explicit.or(root.map(|place| (place.span, false))).or(last).or(logged)?;
         Some(TextSource { span, explicit })
     }
 
@@ -443,6 +460,8 @@ impl Texts {
             self.explicit_output.get(),
             self.first_input.get(),
             self.last_output.get(),
+            self.logged_input.get(),
+            self.logged_output.get(),
         ]
         .into_iter()
         .flatten()

@@ -2,6 +2,7 @@
 
 use throughline_model::{SessionId, Status, Trace, millis};
 
+use super::Texts;
 use super::TraceRecords;
 use crate::domain::preview::Preview;
 use crate::domain::trace_summary::TraceSummary;
@@ -62,12 +63,14 @@ impl TraceRecords {
 
     fn input_preview(&self) -> Option<&Preview> {
         let root = self.root.get().and_then(|root| root.input.as_ref());
-        self.texts.explicit_input.get().or(root).or(self.texts.first_input.get())
+        let Texts { explicit_input, first_input, logged_input, .. } = &self.texts;
+        explicit_input.get().or(root).or(first_input.get()).or(logged_input.get())
     }
 
     fn output_preview(&self) -> Option<&Preview> {
         let root = self.root.get().and_then(|root| root.output.as_ref());
-        self.texts.explicit_output.get().or(root).or(self.texts.last_output.get())
+        let Texts { explicit_output, last_output, logged_output, .. } = &self.texts;
+        explicit_output.get().or(root).or(last_output.get()).or(logged_output.get())
     }
 
     fn status(&self) -> Status {

@@ -23,6 +23,7 @@ use crate::domain::analytics::{
 };
 use crate::domain::arrival::{Arrival, ArrivalRecord, Batch, BatchContent};
 use crate::domain::filter::Filter;
+use crate::domain::logged_messages;
 use crate::domain::price::{CallRange, Prices, Repricing};
 use crate::domain::query::{
     Cursor, ListQuery, Page, Sort, SortField, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
@@ -273,10 +274,12 @@ impl Store for MemoryStore {
 
     async fn trace(&self, project: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError> {
         let snapshot = self.snapshot(project);
-        Ok(snapshot.traces.get(id).map(|whole| TraceDetail {
-            trace: whole.detail.clone(),
-            observations: whole.observations.iter().map(|whole| whole.observation.clone()).collect(),
-            events: snapshot.events_of(*id).into_iter().cloned().collect(),
+        Ok(snapshot.traces.get(id).map(|whole| {
+            let mut observations: Vec<_> =
+                whole.observations.iter().map(|whole| whole.observation.clone()).collect();
+            logged_messages::tell(&mut observations);
+            let events = snapshot.events_of(*id).into_iter().cloned().collect();
+            TraceDetail { trace: whole.detail.clone(), observations, events }
         }))
     }
 

@@ -68,6 +68,7 @@ macro_rules! conformance {
             records::more_of_the_same_changes_nothing,
             records::senders_at_the_same_time_count_once,
             records::events_may_come_as_log_records,
+            records::messages_logged_in_a_model_call_are_its_input_and_output,
             records::the_whole_texts_of_a_trace_are_found,
             sessions::a_late_root_brings_its_children_into_its_session,
             sessions::a_session_named_on_a_child_covers_the_trace,

@@ -1,9 +1,9 @@
 use serde_json::json;
-use throughline_model::otlp::events_to_logs;
+use throughline_model::otlp::{events_to_logs, logs_from_json};
 use throughline_model::{Level, ObservationType, Status};
 use throughline_server::domain::arrival::BatchContent;
 
-use super::requests::{at, event_in, generation, request, span, span_id};
+use super::requests::{at, event_in, generation, request, span, span_id, trace_id};
 use super::{
     TestStore, all_sessions, batch, everything, project, put, put_events, session, trace, trace_numbers,
 };
@@ -115,4 +115,64 @@ pub(crate) async fn the_whole_texts_of_a_trace_are_found(store: &TestStore) {
     explicit.id = 4;
     put(store, &[explicit]).await;
     assert_eq!(trace(store, 1).await.unwrap().trace.output, Some(json!({"answer": 42})));
+}
+
+/// Log records of a model call that carries no content itself, each said at its millisecond.
+fn logged(trace: u64, span: u64, records: &[(&str, i64, &str, &str)]) -> BatchContent {
+    let record = |&(name, millis, role, content): &(&str, i64, &str, &str)| {
+        let text = |key: &str, text: &str| json!({ "key": key, "value": { "stringValue": text } });
+        let body = json!({ "kvlistValue": { "values": [text("role", role), text("content", content)] } });
+        json!({ "eventName": name, "timeUnixNano": at(millis).as_nanos().to_string(), "body": body,
+            "traceId": trace_id(trace).to_string(), "spanId": span_id(span).to_string() })
+    };
+    let records: Vec<_> = records.iter().map(record).collect();
+    let request = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": records }] }] });
+    BatchContent::Logs(logs_from_json(request.to_string().as_bytes()).unwrap().into())
+}
+
+pub(crate) async fn messages_logged_in_a_model_call_are_its_input_and_output(store: &TestStore) {
+    let messages = |trace| {
+        logged(
+            trace,
+            1,
+            &[
+                ("gen_ai.choice", 14, "assistant", "On its way."),
+                ("gen_ai.user.message", 12, "user", "Where is it?"),
+                ("gen_ai.system.message", 11, "system", "Be brief."),
+            ],
+        )
+    };
+    let call = |trace| {
+        let call = generation(trace, 1, 10, 5).in_session(&format!("s{trace}"));
+        BatchContent::Traces(request(&[call]))
+    };
+    // Before their call, and after it; again and again.
+    for content in [messages(1), call(1), call(2), messages(2), messages(1), call(1)] {
+        store.append(batch(content)).await.unwrap();
+        store.settle().await.unwrap();
+    }
+    for number in [1, 2] {
+        let found = trace(store, number).await.unwrap();
+        let call = found.observations.iter().find(|one| one.id == span_id(1)).unwrap();
+        let message = |role: &str, content: &str| json!({ "role": role, "content": content });
+        let (asked, answered) = (message("user", "Where is it?"), message("assistant", "On its way."));
+        assert_eq!(call.input, Some(json!([message("system", "Be brief."), asked])));
+        assert_eq!(call.output, Some(json!([answered])));
+        assert_eq!(
+            (&found.trace.input, &found.trace.output),
+            (&Some(json!([asked])), &Some(json!([answered])))
+        );
+        assert_eq!((found.trace.observation_count, found.trace.total_tokens), (4, 15));
+        let session = session(store, &format!("s{number}")).await.unwrap();
+        let said = (session.title.as_deref(), session.last_output.as_deref());
+        assert_eq!(said, (Some("Where is it?"), Some("On its way.")));
+    }
+    // What a call says itself goes before.
+    put(store, &[generation(3, 1, 10, 5).saying("own question", "own answer")]).await;
+    store.append(batch(messages(3))).await.unwrap();
+    store.settle().await.unwrap();
+    let found = trace(store, 3).await.unwrap();
+    let call = found.observations.iter().find(|one| one.id == span_id(1)).unwrap();
+    assert_eq!((&call.input, &call.output), (&Some(json!("own question")), &Some(json!("own answer"))));
+    assert_eq!(found.trace.input, Some(json!("own question")));
 }

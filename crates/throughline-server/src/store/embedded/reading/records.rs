@@ -9,6 +9,7 @@ use throughline_model::{Event, Money, Observation, SessionId, TraceId};
 
 use super::filter::{all_of, term};
 use super::{Reading, documents};
+use crate::domain::logged_messages;
 use crate::domain::query::{Cursor, Page, TimelineItem, TraceDetail};
 use crate::domain::session_cost::Call;
 use crate::domain::trace_records::{TextSource, TraceRecords};
@@ -49,6 +50,7 @@ impl Reading {
         let mut observations: Vec<_> =
             bodies.into_iter().map(|(observation, _)| inherited(observation)).collect();
         observations.sort_by_key(|observation| (observation.start_time, observation.id));
+        logged_messages::tell(&mut observations);
         let mut events = whole.events;
         events.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
         for event in events.iter_mut().filter(|event| own_session(event).is_none()) {
