@@ -9,6 +9,7 @@ mod analytics;
 mod assets;
 mod column;
 mod conversation;
+mod cost_view;
 mod error_page;
 mod event_list;
 mod events_page;

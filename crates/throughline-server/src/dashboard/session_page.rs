@@ -8,6 +8,7 @@ use throughline_model::{ProjectId, Session, SessionId, Timestamp, Trace};
 
 use super::address::Address;
 use super::conversation;
+use super::cost_view::CostView;
 use super::event_list::EventRow;
 use super::finder::exactly;
 use super::frame::{Asked, Frame, Named, Section, Visit, html};
@@ -23,6 +24,7 @@ use super::token_chart::TokenChart;
 use super::turn::{self, Stop, Turn, TurnPlan};
 use crate::domain::filter::Field;
 use crate::domain::query::{Cursor, ListQuery, Page, Sort, SortField, TraceDetail};
+use crate::domain::session_cost::SessionCost;
 use crate::http::{Error, Project, State};
 
 /// Turns in the rail and the chart.
@@ -55,14 +57,16 @@ pub(super) struct Parameters {
 enum View {
     Conversation,
     Waterfall,
+    Cost,
     Events,
     Json,
 }
 
 impl View {
-    const ALL: [(Self, &'static str, &'static str); 4] = [
+    const ALL: [(Self, &'static str, &'static str); 5] = [
         (Self::Conversation, "", "Conversation"),
         (Self::Waterfall, "waterfall", "Waterfall"),
+        (Self::Cost, "cost", "Cost"),
         (Self::Events, "events", "Events"),
         (Self::Json, "json", "JSON"),
     ];
@@ -74,7 +78,7 @@ impl View {
     /// The view asked for. A session of events alone has no conversation: its events are what there is to see.
     fn of(session: &Session, name: &str) -> Self {
         match Self::named(name) {
-            Self::Conversation | Self::Waterfall if session.trace_count == 0 => Self::Events,
+            Self::Conversation | Self::Waterfall | Self::Cost if session.trace_count == 0 => Self::Events,
             view => view,
         }
     }
@@ -99,6 +103,7 @@ struct SessionPage {
     rail_first: Option<String>,
     events: Vec<EventRow>,
     next_events: Option<String>,
+    cost: CostView,
     json: JsonText,
     json_href: String,
     replay_href: String,
@@ -133,6 +138,7 @@ pub(super) async fn session(
     match page.view {
         View::Conversation | View::Waterfall => reader.turns(&mut page, &overview).await?,
         View::Events => reader.events(&mut page, &parameters).await?,
+        View::Cost => page.cost = reader.cost(&overview).await?,
         View::Json => page.json = JsonText::of(&whole(&session, &overview), passage::SHORT * 16),
     }
     html(&page)
@@ -230,6 +236,7 @@ impl SessionPage {
                 .then(|| with_view(Address::session(session.id.as_str()), view).to_string()),
             events: Vec::new(),
             next_events: None,
+            cost: CostView::default(),
             json: JsonText::default(),
             replay_href: Address::of_part(&Address::session(session.id.as_str()), "replay").to_string(),
             json_href: Address::of("/api/v1/sessions", session.id.as_str()).to_string(),
@@ -247,7 +254,7 @@ fn turns_view(view: View) -> View {
 }
 
 fn tabs(session: &Session, overview: &Overview, view: View) -> Vec<Tab> {
-    let turns_alone = [View::Conversation, View::Waterfall];
+    let turns_alone = [View::Conversation, View::Waterfall, View::Cost];
     View::ALL
         .into_iter()
         .filter(|(tab, ..)| session.trace_count > 0 || !turns_alone.contains(tab))
@@ -258,7 +265,7 @@ fn tabs(session: &Session, overview: &Overview, view: View) -> Vec<Tab> {
                     let number = overview.first + overview.window;
                     overview.address_of_turn(&session.id, tab, number).to_string()
                 }
-                View::Events | View::Json => {
+                View::Cost | View::Events | View::Json => {
                     with_view(Address::session(session.id.as_str()), tab).to_string()
                 }
             },
@@ -267,6 +274,7 @@ fn tabs(session: &Session, overview: &Overview, view: View) -> Vec<Tab> {
                 View::Conversation => notation::count(session.trace_count),
                 View::Waterfall => notation::compact(session.observation_count),
                 View::Events => notation::compact(session.event_count),
+                View::Cost => session.total_cost.map(notation::money).unwrap_or_default(),
                 View::Json => String::new(),
             },
         })
@@ -389,6 +397,16 @@ impl Reader<'_> {
         page.next_events =
             events.next.map(|next| address.with("events_after", list_place::write_cursor(&next)).to_string());
         Ok(())
+    }
+
+    async fn cost(&self, overview: &Overview) -> Result<CostView, Error> {
+        let calls = self.state.store.session_calls(self.project, &self.session.id).await?;
+        let traces = &overview.traces.rows;
+        Ok(CostView::new(&SessionCost::of(calls, &self.state.prices), |id| {
+            let number = overview.first + traces.iter().position(|trace| trace.id == *id)?;
+            let page = overview.address_of_turn(&self.session.id, View::Conversation, number);
+            Some((number, page.at(format!("turn-{number}")).to_string()))
+        }))
     }
 
     async fn list_events(
