@@ -9,7 +9,10 @@ use super::errors::{ErrorBody, WriteFailed};
 
 /// The operations of the `ingest` room.
 #[derive(OpenApi)]
-#[openapi(paths(send_traces, send_logs, send_metrics, send_events), components(schemas(RpcStatus)))]
+#[openapi(
+    paths(send_traces, send_logs, send_metrics, send_events, give_scores),
+    components(schemas(RpcStatus))
+)]
 pub(super) struct Ingest;
 
 /// The message of the same name, in protobuf.
@@ -120,6 +123,35 @@ struct RejectedEvent {
     message: String,
 }
 
+/// Feedback on a session, a trace or an observation.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct GivenScore {
+    /// Of two scores with the same id the later counts.
+    id: Option<String>,
+    /// What is judged: `helpful`, `accuracy`.
+    name: String,
+    /// A number, `true` or `false`, or a text.
+    value: serde_json::Value,
+    /// `NUMERIC`, `BOOLEAN` (then 1 and 0 are `true` and `false`), `CATEGORICAL` or `TEXT`.
+    data_type: Option<String>,
+    /// Why.
+    comment: Option<String>,
+    /// The session it is on; this or a trace must be named.
+    session_id: Option<String>,
+    /// The trace it is on.
+    trace_id: Option<String>,
+    /// The observation of that trace.
+    observation_id: Option<String>,
+    /// The environment it is given in.
+    environment: Option<String>,
+    /// When it was given: RFC 3339, now if not said.
+    timestamp: Option<String>,
+    /// What else is to be said of it.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<serde_json::Value>,
+}
+
 /// Send traces
 ///
 /// An OTLP `ExportTraceServiceRequest`, plain or packed with gzip, deflate or zstd. A span that is not sound is left
@@ -201,3 +233,23 @@ fn send_metrics() {}
     )
 )]
 fn send_events() {}
+
+/// Give scores
+///
+/// One score or an array of them. They are kept as OpenTelemetry's event `gen_ai.evaluation.result`, and those that come
+/// as log records count alike. Langfuse's clients send theirs to `/api/public/scores` or `/api/public/ingestion`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/scores",
+    tag = "scores",
+    request_body(
+        content((Vec<GivenScore> = "application/json", example = json!([{ "name": "helpful", "value": true, "sessionId": "s1" }]))),
+        description = "An object or an array"
+    ),
+    responses(
+        (status = 200, description = "What was taken and what not", body = EventsTaken),
+        EventsRefused,
+        WriteFailed
+    )
+)]
+fn give_scores() {}

@@ -1,5 +1,6 @@
 //! Scores as JSON: `POST /api/v1/scores`, and what Langfuse's clients send to its own routes.
 
+use ::http::header::CONTENT_TYPE;
 use ::http::{HeaderMap, StatusCode};
 use axum::body::Body;
 use axum::extract::State as Extract;
@@ -10,8 +11,9 @@ use serde_json::{Value, json};
 use throughline_model::{Event, ProjectId};
 
 use crate::domain::arrival::BatchContent;
-use crate::http::{Error, Project, State};
+use crate::http::{Error, Kind, Project, State};
 
+use super::content::Format;
 use super::http::parcel;
 use super::{Room, content, intake, score};
 
@@ -101,7 +103,24 @@ fn answer(items: Result<Vec<Item>, Error>, told: impl FnOnce(&[Item]) -> (Status
             let (status, body) = told(&items);
             (status, Json(body)).into_response()
         }
-        Err(error) => error.into_response(),
+        Err(error) => {
+            let unsupported = error.kind() == Kind::UnsupportedMediaType;
+            let mut response = error.into_response();
+            if unsupported {
+                content::name_accepted(response.headers_mut());
+            }
+            response
+        }
+    }
+}
+
+/// Without a content type, a body is taken for what it should be.
+fn json_only(headers: &HeaderMap) -> Result<(), Error> {
+    let is_json = matches!(Format::of(headers), Some(Format::Json)) || !headers.contains_key(CONTENT_TYPE);
+    if is_json {
+        Ok(())
+    } else {
+        Err(Error::new(Kind::UnsupportedMediaType, "scores come as application/json"))
     }
 }
 
@@ -119,6 +138,7 @@ async fn take(
     inside: Option<&'static str>,
 ) -> Result<Vec<Item>, Error> {
     let taken = async {
+        json_only(&headers)?;
         let parcel = parcel(&state, &room, &headers, &mut body).await?;
         let now = state.clock.now();
         let work = move |bytes: bytes::Bytes| {
