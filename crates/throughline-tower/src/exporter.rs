@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use throughline::{
@@ -92,7 +92,7 @@ impl LayerExporter {
 
     fn begin_layer(&self, layer: &LayerContext, context: &Context) -> Context {
         let outer = Live::of(self.id, context.get(&LIVE)).cloned();
-        let name = format!("{} {}", layer.kind(), layer.name());
+        let name = [layer.kind().as_str(), " ", layer.name()].concat();
         let builder = context.run(|| self.telemetry.observation(ObservationType::Layer, name));
         let builder = match &outer {
             Some(outer) if self.flat => builder.parent(outer.root().observation.context()),
@@ -124,11 +124,12 @@ impl LayerExporter {
     }
 
     fn begin(&self, builder: ObservationBuilder, outer: Option<Arc<Live>>, context: &Context) -> Context {
-        let (observation, under) = (builder.start(), context.get(&LIVE).cloned());
+        // Read once, for the span and for what is worked out from it.
+        let started = self.telemetry.now();
+        let (observation, under) = (builder.start_time(started).start(), context.get(&LIVE).cloned());
         // On top of `context`, so that what is observed there is inside this span.
         let context = context.run(|| observation.enter(Context::current));
-        let (exporter, started) = (self.id, Instant::now());
-        let live = Live { exporter, observation, outer, under, started, inner: Mutex::default() };
+        let live = Live { exporter: self.id, observation, outer, under, started, inner: Mutex::default() };
         context.with(&LIVE, Arc::new(live))
     }
 }
@@ -159,7 +160,7 @@ struct Live {
     outer: Option<Arc<Self>>,
     /// The span of any exporter that was the innermost before.
     under: Option<Arc<Self>>,
-    started: Instant,
+    started: Timestamp,
     inner: Mutex<Inner>,
 }
 
@@ -167,8 +168,8 @@ struct Live {
 #[derive(Default)]
 struct Inner {
     errors: Vec<ErrorRecord>,
-    first_child: Option<Instant>,
-    last_child: Option<Instant>,
+    first_child: Option<Timestamp>,
+    last_child: Option<Timestamp>,
     in_children: Duration,
     /// Only in the outermost span.
     held: Vec<Held>,
@@ -215,12 +216,11 @@ impl Live {
     }
 
     /// The time before, between and after what is inside, which is the layer's own.
-    fn times(&self, ended: Instant, busy: Duration) -> Times {
+    fn times(&self, ended: Timestamp, busy: Duration) -> Times {
         let inner = self.inner();
-        let total = ended - self.started;
+        let total = between(self.started, ended);
         let around = inner.first_child.zip(inner.last_child);
-        let around =
-            around.map(|(first, last)| (first - self.started, ended.saturating_duration_since(last)));
+        let around = around.map(|(first, last)| (between(self.started, first), between(last, ended)));
         let own = total.saturating_sub(inner.in_children);
         drop(inner);
         if let Some(outer) = &self.outer {
@@ -340,6 +340,11 @@ fn fate(handled: &HandledBy) -> (&'static str, &str) {
     }
 }
 
+/// The span's clock may be set back meanwhile; then it was no time.
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::from_nanos(u64::try_from(to.nanos_since(from)).unwrap_or_default())
+}
+
 fn milliseconds(time: Duration) -> Json {
     (time.as_secs_f64() * 1000.0).into()
 }
@@ -367,24 +372,24 @@ pub(crate) fn request_is_in(session: &Session) {
 
 /// What is exported: a message, and what is known of its span only at the end.
 trait Exported: Message + Clone + Send + Sync + 'static {
-    fn finish(&self, live: &Live, busy: Duration) -> Option<Times>;
+    fn finish(&self, live: &Live, now: Timestamp, busy: Duration) -> Option<Times>;
 }
 
 impl Exported for LayerContext {
-    fn finish(&self, live: &Live, busy: Duration) -> Option<Times> {
-        Some(live.times(Instant::now(), busy))
+    fn finish(&self, live: &Live, now: Timestamp, busy: Duration) -> Option<Times> {
+        Some(live.times(now, busy))
     }
 }
 
 impl Exported for RequestContext {
-    fn finish(&self, live: &Live, _: Duration) -> Option<Times> {
+    fn finish(&self, live: &Live, _: Timestamp, _: Duration) -> Option<Times> {
         live.observation.set_name(self.label());
         None
     }
 }
 
 impl Exported for SocketContext {
-    fn finish(&self, _: &Live, _: Duration) -> Option<Times> {
+    fn finish(&self, _: &Live, _: Timestamp, _: Duration) -> Option<Times> {
         None
     }
 }
@@ -410,9 +415,9 @@ impl<C: Exported> TraceSubscriber<C> for Ends {
 
     fn complete(&self, trace: &Trace<'_, C>, live: Self::State, outcome: &Outcome) {
         let Some(live) = live else { return };
-        let message = trace.message();
+        let (message, now) = (trace.message(), self.telemetry.now());
         let ended = Ended {
-            times: message.finish(&live, trace.busy()),
+            times: message.finish(&live, now, trace.busy()),
             message: message.clone(),
             cancelled: match outcome {
                 Outcome::Cancelled(reason) => Some(*reason),
@@ -421,6 +426,6 @@ impl<C: Exported> TraceSubscriber<C> for Ends {
             passed_on: live.passed_on(outcome),
             errors: Vec::new(),
         };
-        live.end(self.telemetry.now(), ended);
+        live.end(now, ended);
     }
 }

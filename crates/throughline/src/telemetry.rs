@@ -114,7 +114,7 @@ impl Telemetry {
 
     /// A unit of work, inside the one that the program is in here; otherwise the root of a new trace.
     pub fn observation(&self, kind: ObservationType, name: impl Into<String>) -> ObservationBuilder {
-        ObservationBuilder::new(self.clone(), kind, name.into(), crate::current_span())
+        ObservationBuilder::here(self.clone(), kind, name.into())
     }
 
     /// A model call, inside the work that the program is in here; otherwise the root of a new trace.

@@ -58,18 +58,28 @@ pub struct ObservationBuilder {
 }
 
 impl ObservationBuilder {
+    #[inline]
     pub(crate) fn new(
         telemetry: Telemetry,
         kind: ObservationType,
         name: String,
         parent: Option<SpanContext>,
     ) -> Self {
+        let mut builder = Self::here(telemetry, kind, name);
+        if parent.is_none() || parent != builder.parent {
+            builder.trace_state = TraceState::default();
+        }
+        builder.parent = parent;
+        builder
+    }
+
+    /// Inside the work that the program is in here.
+    #[inline]
+    pub(crate) fn here(telemetry: Telemetry, kind: ObservationType, name: String) -> Self {
         let Ambient { session, span, trace_state } = Ambient::current();
-        let trace_state =
-            if parent.is_some() && parent == span { trace_state } else { TraceState::default() };
         Self {
             telemetry,
-            parent,
+            parent: span,
             trace_state,
             session,
             session_id: None,
@@ -95,6 +105,7 @@ impl ObservationBuilder {
     }
 
     /// The span it happens in, wherever that is: another task, another process.
+    #[inline]
     pub const fn parent(mut self, parent: SpanContext) -> Self {
         self.parent = Some(parent);
         self
@@ -171,6 +182,7 @@ impl ObservationBuilder {
     }
 
     /// Starts it. It ends with [`Observation::end`], or when the handle is dropped.
+    #[inline]
     pub fn start(mut self) -> Observation {
         self.enter_session();
         let core = self.telemetry.core();
