@@ -31,7 +31,7 @@ pub use id::{EventId, ProjectId, SessionId, SpanId, TraceId};
 pub use level::Level;
 pub use money::Money;
 pub use observation::{Observation, ObservationType, Status, Tool};
-pub use session::{Session, SessionState};
+pub use session::{Session, SessionPart, SessionState, SplitCause};
 pub use time::{Timestamp, millis};
 pub use trace::Trace;
 pub use usage::Usage;

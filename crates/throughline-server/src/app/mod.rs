@@ -61,7 +61,12 @@ pub struct Running {
 
 /// Opens the store that the configuration names and serves what it keeps.
 pub async fn start(config: &Config) -> Result<Running, StartError> {
-    start_with(config, store::open(&config.store, prices(&config.prices)?)?, system_clock()).await
+    start_with(
+        config,
+        store::open(&config.store, store::lifecycle(&config.sessions), prices(&config.prices)?)?,
+        system_clock(),
+    )
+    .await
 }
 
 /// Serves what `store` keeps.

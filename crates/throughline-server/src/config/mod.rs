@@ -10,6 +10,7 @@ mod listen;
 mod log;
 mod prices;
 mod registry;
+mod sessions;
 mod store;
 mod values;
 
@@ -21,6 +22,7 @@ pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
 pub use prices::PricesConfig;
 pub use registry::{Audience, SETTINGS, Setting};
+pub use sessions::{SessionsConfig, Split};
 pub use store::{Engine, StoreConfig};
 pub use values::{ConfigError, Environment, Origin, Values, distance};
 
@@ -32,6 +34,7 @@ pub const DEFAULT_FILE: &str = "throughline.toml";
 pub struct Config {
     pub listen: ListenConfig,
     pub store: StoreConfig,
+    pub sessions: SessionsConfig,
     pub limits: LimitsConfig,
     pub prices: PricesConfig,
     pub analytics: AnalyticsConfig,
@@ -44,6 +47,7 @@ impl Config {
         Ok(Self {
             listen: ListenConfig::from_values(values)?,
             store: StoreConfig::from_values(values)?,
+            sessions: SessionsConfig::from_values(values)?,
             limits: LimitsConfig::from_values(values)?,
             prices: PricesConfig::from_values(values)?,
             analytics: AnalyticsConfig::from_values(values)?,

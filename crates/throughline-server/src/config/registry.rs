@@ -76,6 +76,17 @@ pub const SETTINGS: &[Setting] = &[
         audience: Audience::Server,
     },
     Setting {
+        key: "sessions.split",
+        flag: "sessions-split",
+        value_name: "PAUSE",
+        default: "off",
+        help: "After how long a pause what follows is another part of its session: `off`, a duration such as 45m, or \
+               `on` for 30m; for single projects too, as in `off; shop = on; support = 2h`. Where it is on, the same \
+               pause ends a session, and the traces of a user that name no session form one of the user's. A change \
+               applies to sessions as they go on",
+        audience: Audience::Server,
+    },
+    Setting {
         key: "limits.body",
         flag: "limits-body",
         value_name: "SIZE",

@@ -194,7 +194,7 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A length of time: `500ms`, `10s`, `2m`.
+/// A length of time: `500ms`, `10s`, `2m`, `1h`.
 pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     const EXPECTED: &str = "expected a duration such as 10s or 500ms";
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -203,6 +203,7 @@ pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
         "ms" => 1,
         "s" => 1_000,
         "m" | "min" => 60_000,
+        "h" => 3_600_000,
         _ => return Err(EXPECTED.to_owned()),
     };
     let number: u64 = number.parse().map_err(|_| EXPECTED.to_owned())?;

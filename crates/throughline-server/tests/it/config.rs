@@ -107,6 +107,23 @@ fn data_lies_where_the_user_keeps_data() {
     assert_eq!(path(Environment::default()), PathBuf::from("throughline-data"));
 }
 
+#[test]
+fn sessions_are_split_per_project_where_somebody_says_so() {
+    let split =
+        |text| load(&[("sessions.split", text)], Environment::default(), Some("")).map(|c| c.sessions.split);
+    let minutes = |minutes: u64| Some(std::time::Duration::from_secs(minutes * 60));
+    let off = load(&[], Environment::default(), Some("")).unwrap().sessions.split;
+    assert_eq!((off.usually, off.projects.len()), (None, 0));
+    assert_eq!(split("on").unwrap().usually, minutes(30));
+    let several = split("45m; shop = 2h;\ntest=off").unwrap();
+    assert_eq!(several.usually, minutes(45));
+    assert_eq!(several.projects, BTreeMap::from([("shop".into(), minutes(120)), ("test".into(), None)]));
+    for wrong in ["soon", "1m; 2m", "shop = 1m; shop = 2m", "= 1m", "0s", "shop = 500ms", "shop ="] {
+        let error = split(wrong).unwrap_err().to_string();
+        assert!(error.starts_with("--sessions-split: "), "{wrong}: {error}");
+    }
+}
+
 /// The page of settings, from the registry.
 fn page() -> String {
     let mut page = "# Configuration\n\nEvery setting can be given as a flag, as an environment variable or in a TOML file \

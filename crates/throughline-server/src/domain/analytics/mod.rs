@@ -17,7 +17,7 @@ pub use self::journey::{
 pub use self::statistics::{Point, SessionFacts, SessionStatistics, StatisticsGatherer, TurnTokens};
 
 use super::filter::Filter;
-use super::session_summary::ENDED_NANOS;
+use super::lifecycle::Boundary;
 
 /// Which sessions: those that a list with the same filter and range has.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Selection {
     }
 
     /// Whether a session that somebody `ended`, or that was last heard of at `end`, is over.
-    pub fn is_over(&self, ended: bool, end: Timestamp) -> bool {
-        ended || self.now.nanos_since(end) >= ENDED_NANOS
+    pub fn is_over(&self, ended: bool, end: Timestamp, boundary: Boundary) -> bool {
+        ended || self.now.nanos_since(end) >= boundary.over_after()
     }
 }

@@ -106,6 +106,12 @@ pub enum Field {
     State,
     /// `abandoned:` whether it is over and its last turn failed
     Abandoned,
+    /// `reopened:` whether it was over and more began after that
+    Reopened,
+    /// `synthetic:` whether its session is made of what one user did in traces that name none
+    Synthetic,
+    /// `parts:` number of parts that pauses and ends split it into
+    Parts,
     /// `cost:` dollars
     Cost,
     /// `tokens:`

@@ -101,6 +101,11 @@ fields! {
     "error" [], Field::Error, Bool, EVERYTHING, "whether anything failed in it", "error:true";
     "state" [], Field::State, State, &[Session], "whether more is to be expected", "state:live";
     "abandoned" [], Field::Abandoned, Bool, &[Session], "whether it is over and its last turn failed", "abandoned:true";
+    "reopened" [], Field::Reopened, Bool, &[Session], "whether it was over and more began after that", "reopened:true";
+    "synthetic" [], Field::Synthetic, Bool, &[Session, Trace], "whether its session was formed of a user's traces that name none",
+        "synthetic:true";
+    "parts" ["partCount"], Field::Parts, Number, &[Session], "parts that pauses and ends split it into, where that is on",
+        "parts:>1";
     "cost" ["totalCost"], Field::Cost, Money, WORK, "cost in dollars", "cost:>0.10";
     "tokens" ["totalTokens"], Field::Tokens, Number, WORK, "all tokens together", "tokens:>=20k";
     "duration" [], Field::Duration, Duration, WORK, "time from start to end", "duration:>2m";

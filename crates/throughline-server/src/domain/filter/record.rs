@@ -10,6 +10,7 @@ use throughline_model::{
 
 use super::ast::Field;
 use super::words::contain_all;
+use crate::domain::lifecycle::SYNTHETIC_FLAG;
 
 /// One value that a record has in a field.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +119,8 @@ impl Record for Observation {
             Field::Start => test(FieldValue::Time(self.start_time)),
             Field::End => test(FieldValue::Time(self.end_time)),
             Field::Attribute(key) => json(&self.attributes, key, test),
-            Field::State | Field::Abandoned | Field::Turns | Field::Errors | Field::Metadata(_) => false,
+            Field::State | Field::Abandoned | Field::Reopened | Field::Synthetic | Field::Parts => false,
+            Field::Turns | Field::Errors | Field::Metadata(_) => false,
         }
     }
 
@@ -142,7 +144,7 @@ impl Record for Event {
             Field::Start | Field::End => test(FieldValue::Time(self.time)),
             Field::Attribute(key) => json(&self.attributes, key, test),
             Field::Model | Field::Provider | Field::Tool | Field::Tag | Field::Status | Field::State => false,
-            Field::Abandoned => false,
+            Field::Abandoned | Field::Reopened | Field::Synthetic | Field::Parts => false,
             Field::Cost | Field::Tokens | Field::Duration | Field::Turns | Field::Errors => false,
             Field::Metadata(_) => false,
         }
@@ -179,7 +181,8 @@ impl Record for TraceRecord<'_> {
             Field::Start => test(FieldValue::Time(trace.start_time)),
             Field::End => test(FieldValue::Time(trace.end_time)),
             Field::Metadata(key) => json(&trace.metadata, key, test),
-            Field::State | Field::Abandoned | Field::Turns => false,
+            Field::Synthetic => test(FieldValue::Bool(trace.flags.iter().any(|flag| flag == SYNTHETIC_FLAG))),
+            Field::State | Field::Abandoned | Field::Reopened | Field::Parts | Field::Turns => false,
             Field::Name => {
                 text(Some(&trace.name), test) || self.parts().any(|part| part.any_value(field, test))
             }
@@ -223,6 +226,9 @@ impl Record for SessionRecord<'_> {
             Field::Error => test(FieldValue::Bool(session.error_count > 0)),
             Field::State => test(FieldValue::State(session.state)),
             Field::Abandoned => test(FieldValue::Bool(self.is_abandoned())),
+            Field::Reopened => test(FieldValue::Bool(session.reopened)),
+            Field::Synthetic => test(FieldValue::Bool(session.synthetic)),
+            Field::Parts => number(session.part_count, test),
             Field::Cost => money(session.total_cost, test),
             Field::Tokens => number(session.total_tokens, test),
             Field::Duration => test(FieldValue::Duration(session.end_time.nanos_since(session.start_time))),

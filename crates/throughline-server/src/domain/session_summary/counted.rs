@@ -56,6 +56,10 @@ impl Counted {
         Ok(())
     }
 
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.counts.contains_key(name)
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.counts.keys().cloned().collect()
     }

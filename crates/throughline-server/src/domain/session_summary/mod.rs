@@ -2,7 +2,9 @@
 
 mod activity;
 mod counted;
+mod ends;
 mod held;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -19,20 +21,15 @@ use throughline_model::{
 
 use self::activity::Activity;
 use self::counted::Counted;
+use self::ends::{Ends, Noted};
 use self::held::{Earliest, Held, Latest, Speaker};
+use self::parts::{Parts, Spell};
 use self::turns::Turns;
 pub use self::turns::{MAX_TURNS, Turn};
+use super::lifecycle::{Boundary, LIVE_NANOS, SYNTHETIC_FLAG};
 use super::preview;
 use super::score::is_score;
 use super::trace_summary::TraceSummary;
-
-const MINUTE: i64 = 60 * 1_000_000_000;
-
-/// A session is live while something happened in so many nanoseconds.
-pub const LIVE_NANOS: i64 = 5 * MINUTE;
-
-/// A session is over when nothing happened for so many nanoseconds.
-pub const ENDED_NANOS: i64 = 30 * MINUTE;
 
 /// The most metadata keys kept: the first in order of the alphabet.
 const MAX_METADATA: usize = 64;
@@ -94,12 +91,24 @@ pub struct SessionSummary {
     /// Traces and events that began after that.
     #[serde(default)]
     begun_after_end: u64,
+    /// Every time that somebody said that it is over, the last one too.
+    #[serde(default, skip_serializing_if = "Ends::is_empty")]
+    ends: Ends,
+    #[serde(default, skip_serializing_if = "is_unsplit")]
+    parts: Parts,
+}
+
+fn is_unsplit(parts: &Parts) -> bool {
+    parts.gap().is_none()
 }
 
 impl SessionSummary {
-    pub fn new(id: SessionId) -> Self {
+    /// A session with nothing in it yet, to be split as `boundary` says.
+    pub fn new(id: SessionId, boundary: Boundary) -> Self {
         Self {
             id,
+            parts: Parts::split_after(boundary.gap()),
+            ends: Ends::default(),
             traces: 0,
             observations: 0,
             own_events: 0,
@@ -136,10 +145,14 @@ impl SessionSummary {
         id: SessionId,
         traces: impl IntoIterator<Item = &'a TraceSummary>,
         events: impl IntoIterator<Item = &'a Event>,
-        ended: Option<Timestamp>,
+        ends: impl IntoIterator<Item = Timestamp>,
+        boundary: Boundary,
     ) -> Self {
-        let mut summary = Self::new(id);
-        summary.ended = ended;
+        let mut summary = Self::new(id, boundary);
+        for end in ends {
+            let ended = summary.end(end);
+            debug_assert_eq!(ended, Ok(()), "nothing is there to be split");
+        }
         let mut spells = Vec::new();
         for trace in traces {
             spells.push(spell(trace));
@@ -147,13 +160,12 @@ impl SessionSummary {
             debug_assert_eq!(added, Ok(()), "only what leaves can be missed");
         }
         for event in events {
-            if !is_score(event) {
-                spells.push((event.time, event.time));
-            }
+            spells.extend(spell_of_event(event));
             let added = summary.add_all_but_activity(event);
             debug_assert_eq!(added, Ok(()), "only what leaves can be missed");
         }
-        summary.activity = Activity::of(spells);
+        summary.parts = Parts::of(boundary.gap(), &mut spells, &summary.ends);
+        summary.activity = Activity::of(spells.iter().map(|spell| (spell.start, spell.end)).collect());
         summary
     }
 
@@ -166,24 +178,42 @@ impl SessionSummary {
     ) -> Result<(), Stale> {
         if old.is_some() && self.traces == 1 && self.own_events == 0 {
             // It is alone: nobody else can come first.
-            *self = Self { ended: self.ended, ..Self::new(self.id.clone()) };
+            let (ends, parts) = (std::mem::take(&mut self.ends), Parts::split_after(self.parts.gap()));
+            *self = Self { ended: self.ended, ends, parts, ..Self::new(self.id.clone(), Boundary::Off) };
             return self.replace_trace(None, new);
         }
-        self.activity.replace(old.map(spell), new.map(spell))?;
+        let (from, to) = (old.map(spell), new.map(spell));
+        self.activity.replace(from.map(Spell::times), to.map(Spell::times))?;
+        self.parts.replace(from, to, &self.ends)?;
         self.replace_all_but_activity(old, new)
     }
 
     /// An event that names this session itself, whether inside a trace or not.
     pub fn add_event(&mut self, event: &Event) -> Result<(), Stale> {
-        if !is_score(event) {
-            self.activity.replace(None, Some((event.time, event.time)))?;
+        if let Some(spell) = spell_of_event(event) {
+            self.activity.replace(None, Some(spell.times()))?;
+            self.parts.replace(None, Some(spell), &self.ends)?;
         }
         self.add_all_but_activity(event)
     }
 
-    /// Somebody said that the session is over. Data that begins later reopens it. The last such word counts; it is
-    /// kept even if what began later cannot be told ([`Stale`]), so that [`Self::ended`] can go into [`Self::afresh`].
+    /// Somebody said that the session is over. Data that begins later reopens it. The last such word counts, and all of
+    /// them split; they are kept even if what began later cannot be told ([`Stale`]), so that [`Self::ends`] can go
+    /// into [`Self::afresh`].
     pub fn end(&mut self, at: Timestamp) -> Result<(), Stale> {
+        // What was stored before ends were kept.
+        if let Some(ended) = self.ended.filter(|_| self.ends.is_empty()) {
+            self.ends.note(ended);
+        }
+        let splits = match self.ends.note(at) {
+            Noted::Nothing => return Ok(()),
+            Noted::Added => self.parts.is_split_by(at),
+            Noted::Replaced => self.parts.gap().is_some(),
+        };
+        self.end_lately(at).and(if splits { Err(Stale) } else { Ok(()) })
+    }
+
+    fn end_lately(&mut self, at: Timestamp) -> Result<(), Stale> {
         if self.ended.is_some_and(|ended| ended >= at) {
             return Ok(());
         }
@@ -194,9 +224,29 @@ impl SessionSummary {
         if none_began_before || all_over { Ok(()) } else { Err(Stale) }
     }
 
-    /// When somebody last said that it is over.
-    pub fn ended(&self) -> Option<Timestamp> {
-        self.ended
+    /// When somebody said that it is over, in order.
+    pub fn ends(&self) -> Vec<Timestamp> {
+        if self.ends.is_empty() { self.ended.into_iter().collect() } else { self.ends.times().collect() }
+    }
+
+    /// Whether it was put together to be split otherwise: then it is to be computed afresh.
+    pub fn is_split_otherwise(&self, boundary: Boundary) -> bool {
+        self.parts.gap() != boundary.gap()
+    }
+
+    /// How many parts it has; 0 where sessions are not split.
+    pub fn part_count(&self) -> u64 {
+        self.parts.count()
+    }
+
+    /// Whether it was over and more began after that.
+    pub fn was_reopened(&self) -> bool {
+        self.parts.count() > 1 || self.begun_after_end > 0
+    }
+
+    /// Whether no application named it.
+    pub fn is_synthetic(&self) -> bool {
+        self.flags.contains(SYNTHETIC_FLAG)
     }
 
     /// Nothing is left in it.
@@ -230,8 +280,9 @@ impl SessionSummary {
         self.last_failed.as_ref().is_some_and(|held| held.value)
     }
 
-    /// What the API shows at the time `now`.
-    pub fn session(&self, now: Timestamp) -> Session {
+    /// What the API shows at the time `now`, in a project with this boundary.
+    pub fn session(&self, now: Timestamp, boundary: Boundary) -> Session {
+        let is_split = boundary.gap().is_some();
         let start_time = self.start.as_ref().map_or(now, Held::at);
         let end_time = self.end.as_ref().map_or(start_time, Held::at);
         let text = |held: &Earliest<String>| held.as_ref().map(|held| held.value.clone());
@@ -258,20 +309,24 @@ impl SessionSummary {
             metadata: self.metadata.iter().map(|(key, held)| (key.clone(), held.value.clone())).collect(),
             title: text(&self.title).or_else(|| text(&self.name)),
             last_output: self.last_output.as_ref().map(|held| held.value.clone()),
-            state: self.state(now, end_time),
+            state: self.state(now, end_time, boundary),
+            reopened: if is_split { self.was_reopened() } else { self.begun_after_end > 0 },
+            synthetic: self.is_synthetic(),
+            part_count: if is_split { self.part_count() } else { 0 },
+            parts: if is_split { self.parts.show(&self.id, &self.ends) } else { Vec::new() },
             parent_session_id: text(&self.parent).map(SessionId::from),
             goals: Vec::new(),
             flags: self.flags.names(),
         }
     }
 
-    fn state(&self, now: Timestamp, end_time: Timestamp) -> SessionState {
+    fn state(&self, now: Timestamp, end_time: Timestamp, boundary: Boundary) -> SessionState {
         let was_ended = self.ended.is_some() && self.begun_after_end == 0;
         match now.nanos_since(end_time) {
             _ if was_ended => SessionState::Ended,
+            quiet if quiet >= boundary.over_after() => SessionState::Ended,
             quiet if quiet < LIVE_NANOS => SessionState::Live,
-            quiet if quiet < ENDED_NANOS => SessionState::Idle,
-            _ => SessionState::Ended,
+            _ => SessionState::Idle,
         }
     }
 
@@ -417,6 +472,11 @@ impl SessionSummary {
     }
 }
 
-fn spell(summary: &TraceSummary) -> (Timestamp, Timestamp) {
-    (summary.trace.start_time, summary.trace.end_time)
+fn spell(summary: &TraceSummary) -> Spell {
+    Spell { start: summary.trace.start_time, end: summary.trace.end_time, is_trace: true }
+}
+
+/// Feedback is no activity: it comes when it comes.
+fn spell_of_event(event: &Event) -> Option<Spell> {
+    (!is_score(event)).then_some(Spell { start: event.time, end: event.time, is_trace: false })
 }

@@ -7,10 +7,13 @@ use throughline_model::{
     Timestamp, Trace, TraceId, Usage,
 };
 
-use super::{MINUTE, SessionSummary, Stale};
+use super::{SessionSummary, Stale};
+use crate::domain::lifecycle::Boundary;
 use crate::domain::trace_records::TraceRecords;
 use crate::domain::trace_records::tests::span;
 use crate::domain::trace_summary::TraceSummary;
+
+const MINUTE: i64 = 60 * 1_000_000_000;
 
 fn at(minutes: i64) -> Timestamp {
     Timestamp::from_nanos(minutes * MINUTE)
@@ -65,7 +68,7 @@ fn event(n: u32, minute: i64) -> Event {
 }
 
 fn summary() -> SessionSummary {
-    SessionSummary::new(SessionId::from("s"))
+    SessionSummary::new(SessionId::from("s"), Boundary::Off)
 }
 
 #[test]
@@ -76,14 +79,14 @@ fn says_what_the_first_and_the_last_trace_say() {
         TraceSummary { title: Some("Thanks".into()), last_output: Some("Bye".into()), ..trace(1, 10, 11) };
     session.replace_trace(None, Some(&last)).unwrap();
     session.add_event(&event(1, -1)).unwrap();
-    assert_eq!(session.session(at(0)).title.as_deref(), Some("Thanks"));
+    assert_eq!(session.session(at(0), Boundary::Off).title.as_deref(), Some("Thanks"));
     session.replace_trace(None, Some(&first)).unwrap();
-    let shown = session.session(at(12));
+    let shown = session.session(at(12), Boundary::Off);
     assert_eq!((shown.title.as_deref(), shown.last_output.as_deref()), (Some("Where is it?"), Some("Bye")));
     assert_eq!((shown.duration, shown.active_duration), (720_000.0, 180_000.0));
     assert_eq!((shown.trace_count, shown.event_count, shown.state), (2, 1, SessionState::Live));
-    assert_eq!(session.session(at(16)).state, SessionState::Idle);
-    assert_eq!(session.session(at(41)).state, SessionState::Ended);
+    assert_eq!(session.session(at(16), Boundary::Off).state, SessionState::Idle);
+    assert_eq!(session.session(at(41), Boundary::Off).state, SessionState::Ended);
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn without_a_message_the_first_name_is_the_title() {
     let mut session = summary();
     session.replace_trace(None, Some(&trace(1, 5, 6))).unwrap();
     session.add_event(&event(1, 4)).unwrap();
-    assert_eq!(session.session(at(7)).title.as_deref(), Some("event 1"));
+    assert_eq!(session.session(at(7), Boundary::Off).title.as_deref(), Some("event 1"));
 }
 
 #[test]
@@ -100,10 +103,10 @@ fn an_event_names_the_user_only_by_a_user() {
     let actor =
         |kind: &str| Some(Actor { kind: kind.into(), id: Some("x1".into()), tags: Attributes::new() });
     session.add_event(&Event { actor: actor("system"), ..event(1, 0) }).unwrap();
-    assert_eq!(session.session(at(1)).user_id, None);
+    assert_eq!(session.session(at(1), Boundary::Off).user_id, None);
     session.add_event(&Event { actor: actor("user"), ..event(2, 1) }).unwrap();
-    assert_eq!(session.session(at(1)).user_id.as_deref(), Some("x1"));
-    assert_eq!(session.session(at(1)).actor.unwrap().kind, "user");
+    assert_eq!(session.session(at(1), Boundary::Off).user_id.as_deref(), Some("x1"));
+    assert_eq!(session.session(at(1), Boundary::Off).actor.unwrap().kind, "user");
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn an_event_names_the_session_that_its_session_began_in() {
     let mut nested = event(1, 0);
     nested.attributes.insert(throughline_model::keys::PARENT_SESSION_ID.to_owned(), "outer".into());
     session.add_event(&nested).unwrap();
-    assert_eq!(session.session(at(1)).parent_session_id, Some("outer".into()));
+    assert_eq!(session.session(at(1), Boundary::Off).parent_session_id, Some("outer".into()));
 }
 
 #[test]
@@ -120,13 +123,57 @@ fn what_begins_after_the_end_reopens() {
     let mut session = summary();
     session.replace_trace(None, Some(&trace(1, 0, 1))).unwrap();
     session.end(at(2)).unwrap();
-    assert_eq!(session.session(at(2)).state, SessionState::Ended);
+    assert_eq!(session.session(at(2), Boundary::Off).state, SessionState::Ended);
     session.replace_trace(Some(&trace(1, 0, 1)), Some(&trace(1, 0, 3))).unwrap();
-    assert_eq!(session.session(at(4)).state, SessionState::Ended, "it had begun before");
+    assert_eq!(session.session(at(4), Boundary::Off).state, SessionState::Ended, "it had begun before");
     session.add_event(&event(1, 4)).unwrap();
-    assert_eq!(session.session(at(4)).state, SessionState::Live);
+    assert_eq!(session.session(at(4), Boundary::Off).state, SessionState::Live);
     assert_eq!(session.end(at(3)), Err(Stale), "who began after that?");
-    assert_eq!(session.ended(), Some(at(3)));
+    assert_eq!(session.ends(), [at(2), at(3)]);
+}
+
+const HALF_HOUR: Boundary = Boundary::Inactivity(30 * MINUTE);
+
+/// Number, start and end in minutes, traces and cause of every part.
+fn parts(session: &SessionSummary) -> Vec<String> {
+    let parts = session.session(at(0), HALF_HOUR).parts;
+    let show = |part: throughline_model::SessionPart| {
+        let minute = |time: Timestamp| time.as_nanos() / MINUTE;
+        let cause = part.split_cause.map_or("", |cause| cause.as_str());
+        let (from, to) = (minute(part.start_time), minute(part.end_time));
+        format!("{} {from}-{to} {} {cause}", part.id, part.trace_count).trim_end().to_owned()
+    };
+    parts.into_iter().map(show).collect()
+}
+
+#[test]
+fn pauses_and_ends_split_a_session_into_parts() {
+    let mut session = SessionSummary::new(SessionId::from("s"), HALF_HOUR);
+    session.replace_trace(None, Some(&trace(1, 0, 5))).unwrap();
+    session.add_event(&event(1, 34)).unwrap();
+    session.replace_trace(None, Some(&trace(2, 64, 70))).unwrap();
+    assert_eq!(parts(&session), ["s#1 0-34 1", "s#2 64-70 1 inactivity"]);
+    session.end(at(72)).unwrap();
+    session.replace_trace(None, Some(&trace(3, 73, 74))).unwrap();
+    assert_eq!(parts(&session)[1..], ["s#2 64-70 1 inactivity", "s#3 73-74 1 ended"]);
+    let shown = session.session(at(75), HALF_HOUR);
+    assert_eq!((shown.state, shown.reopened, shown.part_count), (SessionState::Live, true, 3));
+    let unsplit = session.session(at(75), Boundary::Off);
+    assert_eq!((unsplit.reopened, unsplit.part_count, unsplit.parts), (true, 0, Vec::new()));
+    // Late, and with nothing but short pauses around it.
+    session.add_event(&event(2, 50)).unwrap();
+    assert_eq!(parts(&session), ["s#1 0-70 2", "s#2 73-74 1 ended"]);
+    let alone = SessionSummary::afresh("s".into(), [&trace(1, 0, 5)], [], [], HALF_HOUR);
+    assert_eq!(parts(&alone), ["s#1 0-5 1"]);
+    assert!(!alone.session(at(6), HALF_HOUR).reopened);
+}
+
+#[test]
+fn a_session_that_is_split_is_over_after_the_same_pause() {
+    let boundary = Boundary::Inactivity(120 * MINUTE);
+    let session = SessionSummary::afresh("s".into(), [&trace(1, 0, 1)], [], [], boundary);
+    let states = [2, 10, 120, 121].map(|minute| session.session(at(minute), boundary).state);
+    assert_eq!(states.map(SessionState::as_str), ["live", "idle", "idle", "ended"]);
 }
 
 #[test]
@@ -134,16 +181,16 @@ fn feedback_is_no_activity() {
     let mut session = summary();
     session.replace_trace(None, Some(&trace(1, 0, 1))).unwrap();
     session.end(at(2)).unwrap();
-    let before = session.session(at(90));
+    let before = session.session(at(90), Boundary::Off);
     let score = Event { name: crate::domain::score::EVENT.to_owned(), ..event(1, 60) };
     session.add_event(&score).unwrap();
-    let after = session.session(at(90));
+    let after = session.session(at(90), Boundary::Off);
     assert_eq!(
         (after.end_time, after.duration, after.active_duration),
         (before.end_time, before.duration, before.active_duration)
     );
     assert_eq!((after.state, after.event_count, after.title), (SessionState::Ended, 1, before.title));
-    assert_eq!(session.session(at(61)).state, SessionState::Ended, "it does not reopen");
+    assert_eq!(session.session(at(61), Boundary::Off).state, SessionState::Ended, "it does not reopen");
 }
 
 #[test]
@@ -226,9 +273,14 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn running_is_always_equal_to_afresh(steps in prop::collection::vec(any_step(), 1..40), seed in any::<u64>()) {
+    fn running_is_always_equal_to_afresh(
+        steps in prop::collection::vec(any_step(), 1..40),
+        seed in any::<u64>(),
+        minutes in prop::sample::select(vec![0, 5, 12, 30]),
+    ) {
         let id = SessionId::from("s");
-        let mut running = summary();
+        let boundary = if minutes == 0 { Boundary::Off } else { Boundary::Inactivity(minutes * MINUTE) };
+        let mut running = SessionSummary::new(id.clone(), boundary);
         let mut traces: BTreeMap<u8, TraceSummary> = BTreeMap::new();
         let mut events: Vec<Event> = Vec::new();
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -250,12 +302,12 @@ proptest! {
             let mut shuffled: Vec<&TraceSummary> = traces.values().collect();
             rng.shuffle(&mut shuffled);
             rng.shuffle(&mut events);
-            let afresh = SessionSummary::afresh(id.clone(), shuffled, &events, running.ended());
+            let afresh = SessionSummary::afresh(id.clone(), shuffled, &events, running.ends(), boundary);
             if result.is_err() {
                 running = afresh.clone();
             }
             for minute in [0, 50, 100, 200] {
-                prop_assert_eq!(running.session(at(minute)), afresh.session(at(minute)));
+                prop_assert_eq!(running.session(at(minute), boundary), afresh.session(at(minute), boundary));
             }
             prop_assert_eq!(running.first_turns(), afresh.first_turns());
             prop_assert_eq!(running.last_turn_failed(), afresh.last_turn_failed());
@@ -289,8 +341,8 @@ proptest! {
             prop_assert!(records.contains_span(SpanId::from_bytes((n + 1).to_be_bytes()).unwrap()));
         }
         let all: Vec<TraceSummary> = traces.values().filter_map(TraceRecords::summary).collect();
-        let afresh = SessionSummary::afresh(SessionId::from("s"), &all, [], None);
-        prop_assert_eq!(running.session(at(0)), afresh.session(at(0)));
+        let afresh = SessionSummary::afresh(SessionId::from("s"), &all, [], [], Boundary::Off);
+        prop_assert_eq!(running.session(at(0), Boundary::Off), afresh.session(at(0), Boundary::Off));
         prop_assert_eq!(running.first_turns(), afresh.first_turns());
     }
 }

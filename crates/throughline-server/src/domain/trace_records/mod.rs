@@ -20,6 +20,7 @@ use throughline_model::{
 
 use self::claims::{Agreed, First, Merged, Names, Place, Role};
 use self::tree::{Carries, Tree};
+use super::lifecycle::{Boundary, session_of_user};
 use super::preview::{self, Preview, Said};
 
 /// No model call has more tokens than this in one bucket. What claims more is cut off, so that sums stay exact.
@@ -56,6 +57,9 @@ pub struct TraceRecords {
     texts: Texts,
     events: Events,
     written: Written,
+    /// Whether a trace that names no session is in one by its user, and that session.
+    forms_sessions: bool,
+    user_session: Option<Box<str>>,
 }
 
 const NOTHING: u32 = u32::MAX;
@@ -167,7 +171,14 @@ impl TraceRecords {
             texts: Texts::default(),
             events: Events::default(),
             written: Written::default(),
+            forms_sessions: false,
+            user_session: None,
         }
+    }
+
+    /// The same, in a project with this boundary: it may put a trace that names no session into one by its user.
+    pub fn within(id: TraceId, boundary: Boundary) -> Self {
+        Self { forms_sessions: boundary != Boundary::Off, ..Self::new(id) }
     }
 
     pub fn id(&self) -> TraceId {
@@ -197,6 +208,9 @@ impl TraceRecords {
         }
         self.sums.take(facts);
         self.names.take(place, facts);
+        if self.forms_sessions {
+            self.user_session = self.names.user.get().map(|user| session_of_user(user).into());
+        }
         self.take_texts(place, facts);
         Inserted::New
     }
@@ -301,9 +315,14 @@ impl TraceRecords {
     }
 
     /// The session that the trace belongs to: named on the root span, else on the earliest span that names one,
-    /// else on the earliest event that does. None while there is no span: events alone are no trace.
+    /// else on the earliest event that does; else, where that is asked for, the one of its user. None while there is
+    /// no span: events alone are no trace.
     pub fn session_id(&self) -> Option<&str> {
         self.sums.times?;
+        self.named_session().or(self.user_session.as_deref())
+    }
+
+    fn named_session(&self) -> Option<&str> {
         self.names.session.get().or_else(|| self.events.session.get().map(|id| &**id))
     }
 

@@ -4,6 +4,7 @@ use throughline_model::{SessionId, Status, Trace, millis};
 
 use super::Texts;
 use super::TraceRecords;
+use crate::domain::lifecycle::SYNTHETIC_FLAG;
 use crate::domain::preview::Preview;
 use crate::domain::trace_summary::TraceSummary;
 
@@ -94,6 +95,7 @@ impl TraceRecords {
             ("root_missing", self.root.get().is_none()),
             ("session_conflict", self.names.session.conflict),
             ("user_conflict", self.names.user.conflict),
+            (SYNTHETIC_FLAG, self.named_session().is_none() && self.user_session.is_some()),
         ];
         let mut flags: Vec<String> =
             own.iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_string()).collect();

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use tantivy::schema::{BytesOptions, Field, NumericOptions, Schema, TextOptions};
 use tantivy::{Index, TantivyDocument};
-use throughline_model::{Attributes, Money, ProjectId, SessionId, SessionState, TraceId, Usage};
+use throughline_model::{Attributes, Money, ProjectId, SessionId, SessionState, Timestamp, TraceId, Usage};
 
 use super::key::{reference, text_key, trace_key};
 use super::span_index::{money_column, open_index, term, term_column};
 use super::terms::TermWriter;
+use crate::domain::lifecycle::{Boundary, SYNTHETIC_FLAG};
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_summary::TraceSummary;
 
@@ -18,6 +19,14 @@ pub(super) mod kind {
     pub(in super::super) const SESSION: &str = "session";
     /// A trace of which only events are known so far.
     pub(in super::super) const EVENTS_ONLY: &str = "events_only";
+    /// Beside its own kind, a session of which something began after its end, ...
+    pub(in super::super) const BEGUN_AFTER_END: &str = "begun_after_end";
+    /// ... or after a pause that splits it, ...
+    pub(in super::super) const REOPENED: &str = "reopened";
+    /// ... a session or trace of which nobody named the session, ...
+    pub(in super::super) const SYNTHETIC: &str = "synthetic";
+    /// ... and a session that is split; the number of its parts follows.
+    pub(in super::super) const PARTS: &str = "parts ";
 }
 
 #[derive(Debug, Clone)]
@@ -116,6 +125,11 @@ pub(super) fn session_term(project: &ProjectId, id: &str) -> Vec<u8> {
     term
 }
 
+/// The number that follows [`kind::PARTS`].
+pub(super) fn parts_of(rest: &[u8]) -> Option<i64> {
+    std::str::from_utf8(rest).ok()?.parse().ok()
+}
+
 /// A count as a column holds it.
 fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -197,6 +211,9 @@ impl DerivedFields {
         doc.add_text(self.name, &trace.name);
         doc.add_text(self.status, trace.status.as_str());
         doc.add_u64(self.trace_ref, reference(&trace_key(project, trace.id)));
+        if trace.flags.iter().any(|flag| flag == SYNTHETIC_FLAG) {
+            doc.add_text(self.kind, text_key(project, kind::SYNTHETIC));
+        }
         if let Some(session) = &trace.session_id {
             self.belongs_to(&mut doc, project, session);
         }
@@ -237,7 +254,8 @@ impl DerivedFields {
         summary: &SessionSummary,
     ) -> Result<(TantivyDocument, usize), serde_json::Error> {
         // Seen at its very end a session is either live or was ended by somebody.
-        let session = summary.session(summary.session(throughline_model::Timestamp::default()).end_time);
+        let seen = |now| summary.session(now, Boundary::Off);
+        let session = seen(seen(Timestamp::default()).end_time);
         let common = Common {
             user: session.user_id.as_deref(),
             environment: session.environment.as_deref(),
@@ -255,6 +273,21 @@ impl DerivedFields {
         let mut doc = self.common(&common, &stored);
         if !summary.is_empty() {
             doc.add_text(self.kind, text_key(project, kind::SESSION));
+            for (kind, applies) in [
+                (kind::BEGUN_AFTER_END, session.reopened),
+                (kind::REOPENED, summary.was_reopened()),
+                (kind::SYNTHETIC, session.synthetic),
+            ] {
+                if applies {
+                    doc.add_text(self.kind, text_key(project, kind));
+                }
+            }
+            if summary.part_count() > 0 {
+                doc.add_text(
+                    self.kind,
+                    text_key(project, &format!("{}{}", kind::PARTS, summary.part_count())),
+                );
+            }
         }
         doc.add_bytes(self.key, &session_term(project, session.id.as_str()));
         doc.add_text(self.id, session.id.as_str());

@@ -36,6 +36,7 @@ use self::snapshot::{Fields, IndexError, Snapshots};
 use self::writer::{Parts, Replay, Work, Writer, WriterThread};
 use super::{AppendError, ReadError};
 use crate::domain::arrival::{Arrival, Batch};
+use crate::domain::lifecycle::Lifecycle;
 use crate::domain::price::Prices;
 
 /// Bytes that one permit of the budget stands for.
@@ -69,6 +70,8 @@ pub struct EmbeddedConfig {
     pub index_heap_bytes: usize,
     /// Memory for the traces and sessions used last.
     pub cache_bytes: usize,
+    /// How sessions begin and end.
+    pub lifecycle: Lifecycle,
 }
 
 impl EmbeddedConfig {
@@ -85,6 +88,7 @@ impl EmbeddedConfig {
             index_threads: cores.clamp(1, 4),
             index_heap_bytes: 40 << 20,
             cache_bytes: 40 << 20,
+            lifecycle: Lifecycle::default(),
         }
     }
 }

@@ -80,8 +80,7 @@ fn selected<'a>(
     snapshot: &'a Snapshot,
     selection: &'a Selection,
 ) -> impl Iterator<Item = (&'a SessionSummary, Session)> {
-    let sessions = snapshot.sessions.values().map(|summary| (summary, summary.session(selection.now)));
-    sessions.filter(|(_, session)| {
+    snapshot.sessions_at(selection.now).filter(|(_, session)| {
         is_within((session.start_time, session.end_time), selection.from, selection.to)
             && selection.filter.matches(&snapshot.session_record(session))
     })

@@ -23,6 +23,7 @@ use crate::domain::analytics::{
 };
 use crate::domain::arrival::{Arrival, ArrivalRecord, Batch, BatchContent};
 use crate::domain::filter::Filter;
+use crate::domain::lifecycle::Lifecycle;
 use crate::domain::logged_messages;
 use crate::domain::price::{CallRange, Prices, Repricing};
 use crate::domain::query::{
@@ -39,6 +40,7 @@ const BY_START: Sort = Sort { by: SortField::StartTime, descending: false };
 #[derive(Debug)]
 pub struct MemoryStore {
     prices: Prices,
+    lifecycle: Lifecycle,
     records: Mutex<Records>,
     arrivals: broadcast::Sender<Arrival>,
 }
@@ -49,7 +51,7 @@ struct Records {
     events: Vec<(ProjectId, Event)>,
     known_spans: HashSet<(ProjectId, TraceId, SpanId)>,
     known_events: HashSet<(ProjectId, EventId)>,
-    ends: BTreeMap<(ProjectId, SessionId), Timestamp>,
+    ends: BTreeMap<(ProjectId, SessionId), Vec<Timestamp>>,
     duplicates: u64,
     closed: bool,
 }
@@ -66,7 +68,13 @@ struct StoredSpan {
 impl MemoryStore {
     pub fn new(prices: Prices) -> Self {
         let (arrivals, _) = broadcast::channel(ARRIVALS);
-        Self { prices, records: Mutex::default(), arrivals }
+        Self { prices, lifecycle: Lifecycle::default(), records: Mutex::default(), arrivals }
+    }
+
+    /// The same, with sessions that begin and end as it says.
+    #[must_use]
+    pub fn with_lifecycle(self, lifecycle: Lifecycle) -> Self {
+        Self { lifecycle, ..self }
     }
 
     fn records(&self) -> MutexGuard<'_, Records> {
@@ -74,7 +82,7 @@ impl MemoryStore {
     }
 
     fn snapshot(&self, project: &ProjectId) -> Snapshot {
-        Snapshot::of(project, &self.records(), &self.prices)
+        Snapshot::of(project, &self.records(), &self.prices, self.lifecycle.boundary(project))
     }
 
     fn take(&self, records: &mut Records, batch: Batch) -> Result<(), Malformed> {
@@ -98,8 +106,7 @@ impl MemoryStore {
                 events.into_iter().for_each(|event| self.take_event(records, &project, event));
             }
             BatchContent::EndSession(id) => {
-                let end = records.ends.entry((project, id)).or_insert(batch.received);
-                *end = batch.received.max(*end);
+                records.ends.entry((project, id)).or_default().push(batch.received);
             }
             BatchContent::DeleteSession(id) => self.forget(records, &project, &id),
             // Costs are computed as they are read.
@@ -138,7 +145,7 @@ impl MemoryStore {
 
     /// Forgets the session's traces and events; more of them are new.
     fn forget(&self, records: &mut Records, project: &ProjectId, session: &SessionId) {
-        let snapshot = Snapshot::of(project, records, &self.prices);
+        let snapshot = Snapshot::of(project, records, &self.prices, self.lifecycle.boundary(project));
         let traces: HashSet<TraceId> = snapshot.traces_in(session).map(|trace| trace.detail.id).collect();
         let in_session =
             snapshot.events.iter().filter(|placed| placed.event.session_id.as_ref() == Some(session));
@@ -164,7 +171,7 @@ impl MemoryStore {
     /// The sessions that a list asks for, in no order.
     fn matching_sessions(&self, project: &ProjectId, query: &ListQuery) -> Vec<Session> {
         let snapshot = self.snapshot(project);
-        let sessions = snapshot.sessions.values().map(|summary| summary.session(query.now));
+        let sessions = snapshot.sessions_at(query.now).map(|(_, session)| session);
         let in_range = sessions
             .filter(|session| is_within((session.start_time, session.end_time), query.from, query.to));
         in_range.filter(|session| query.filter.matches(&snapshot.session_record(session))).collect()
@@ -219,7 +226,7 @@ impl Store for MemoryStore {
         id: &SessionId,
         now: Timestamp,
     ) -> Result<Option<Session>, ReadError> {
-        Ok(self.snapshot(project).sessions.get(id).map(|summary| summary.session(now)))
+        Ok(self.snapshot(project).session_at(id, now))
     }
 
     async fn session_traces(

@@ -10,6 +10,7 @@ use throughline_model::{
 
 use super::Records;
 use crate::domain::filter::{SessionRecord, TraceRecord};
+use crate::domain::lifecycle::Boundary;
 use crate::domain::price::Prices;
 use crate::domain::query::{TimelineItem, User};
 use crate::domain::session_summary::SessionSummary;
@@ -18,6 +19,7 @@ use crate::domain::trace_summary::TraceSummary;
 
 /// One project at one moment.
 pub(super) struct Snapshot {
+    boundary: Boundary,
     pub(super) traces: BTreeMap<TraceId, WholeTrace>,
     /// Every event, with the session that it belongs to.
     pub(super) events: Vec<PlacedEvent>,
@@ -47,7 +49,7 @@ pub(super) struct PlacedEvent {
 }
 
 impl Snapshot {
-    pub(super) fn of(project: &ProjectId, records: &Records, prices: &Prices) -> Self {
+    pub(super) fn of(project: &ProjectId, records: &Records, prices: &Prices, boundary: Boundary) -> Self {
         let mut raws: BTreeMap<TraceId, Vec<&Bytes>> = BTreeMap::new();
         for span in records.spans.iter().filter(|span| span.project == *project) {
             raws.entry(span.trace).or_default().push(&span.raw);
@@ -56,11 +58,11 @@ impl Snapshot {
             records.events.iter().filter(|(owner, _)| owner == project).map(|(_, event)| event).collect();
         let whole = |(id, raws): (TraceId, Vec<&Bytes>)| {
             let said_in_it = events.iter().copied().filter(|event| event.trace_id == Some(id));
-            Some((id, WholeTrace::of(id, &raws, said_in_it, prices)?))
+            Some((id, WholeTrace::of(id, &raws, said_in_it, prices, boundary)?))
         };
         let traces: BTreeMap<TraceId, WholeTrace> = raws.into_iter().filter_map(whole).collect();
         let events = events.into_iter().map(|event| PlacedEvent::of(event, &traces)).collect();
-        let mut snapshot = Self { traces, events, sessions: BTreeMap::new() };
+        let mut snapshot = Self { boundary, traces, events, sessions: BTreeMap::new() };
         snapshot.sessions = snapshot.sum_up_sessions(project, records);
         snapshot
     }
@@ -78,10 +80,19 @@ impl Snapshot {
             }
         }
         let sum_up = |(id, (traces, events)): (&SessionId, (Vec<&TraceSummary>, Vec<&Event>))| {
-            let ended = records.ends.get(&(project.clone(), id.clone())).copied();
-            (id.clone(), SessionSummary::afresh(id.clone(), traces, events, ended))
+            let ends = records.ends.get(&(project.clone(), id.clone())).into_iter().flatten().copied();
+            (id.clone(), SessionSummary::afresh(id.clone(), traces, events, ends, self.boundary))
         };
         parts.into_iter().map(sum_up).collect()
+    }
+
+    /// Every session as it is at this time.
+    pub(super) fn sessions_at(&self, now: Timestamp) -> impl Iterator<Item = (&SessionSummary, Session)> {
+        self.sessions.values().map(move |summary| (summary, summary.session(now, self.boundary)))
+    }
+
+    pub(super) fn session_at(&self, id: &SessionId, now: Timestamp) -> Option<Session> {
+        self.sessions.get(id).map(|summary| summary.session(now, self.boundary))
     }
 
     /// Traces of a session.
@@ -140,8 +151,9 @@ impl WholeTrace {
         raws: &[&Bytes],
         events: impl Iterator<Item = &'a Event>,
         prices: &Prices,
+        boundary: Boundary,
     ) -> Option<Self> {
-        let mut records = TraceRecords::new(id);
+        let mut records = TraceRecords::within(id, boundary);
         let mut observations = Vec::new();
         for &raw in raws {
             with_facts(raw, |facts| {

@@ -171,7 +171,7 @@ async fn deliver(store: &TestStore, project: &str, records: &[Record], rng: &mut
     store.settle().await.unwrap();
 }
 
-const FILTERS: [&str; 14] = [
+const FILTERS: [&str; 16] = [
     "",
     "refund",
     "user:alice",
@@ -186,6 +186,8 @@ const FILTERS: [&str; 14] = [
     "attr.metadata.round:1",
     "NOT session:s1",
     "zürich order",
+    "synthetic:true",
+    "user:bob OR synthetic:false",
 ];
 
 async fn compare(a: &TestStore, b: &TestStore, project: &str, context: &str) {
@@ -224,7 +226,7 @@ async fn compare(a: &TestStore, b: &TestStore, project: &str, context: &str) {
         };
         assert_eq!(read(a).await, read(b).await, "events, {context}, filter {filter:?}");
     }
-    for filter in ["", "user:alice", "abandoned:true"] {
+    for filter in ["", "user:alice", "abandoned:true", "parts:>1 OR reopened:true"] {
         let filter = matching(filter, Target::Session).filter;
         let read = async |store: &TestStore| analytics::told(&**store, &project, filter.clone()).await;
         assert_eq!(read(a).await, read(b).await, "analytics, {context}, filter {filter:?}");
@@ -244,7 +246,8 @@ async fn compare_details(
             async |store: &TestStore| format!("{:#?}", store.trace(project, &trace_id(n)).await.unwrap());
         assert_eq!(read(a).await, read(b).await, "trace {n}, {context}");
     }
-    for id in SESSIONS.map(SessionId::from) {
+    let formed = USERS.map(|user| format!("synthetic:{user}"));
+    for id in SESSIONS.into_iter().chain(formed.iter().map(String::as_str)).map(SessionId::from) {
         for now in [at(0), at(500_000), at(3_000_000)] {
             let read = async |store: &TestStore| store.session(project, &id, now).await.unwrap();
             assert_eq!(read(a).await, read(b).await, "session {id}, {context}");

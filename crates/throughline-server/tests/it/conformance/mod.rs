@@ -3,6 +3,7 @@
 pub(crate) mod agreement;
 pub(crate) mod analytics;
 pub(crate) mod billing;
+pub(crate) mod boundaries;
 pub(crate) mod events;
 pub(crate) mod filters;
 pub(crate) mod hostile;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use throughline_model::{Event, ProjectId, Session, SessionId, Timestamp, Trace, TraceId};
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::{Filter, Target};
+use throughline_server::domain::lifecycle::{Boundary, Lifecycle};
 use throughline_server::domain::price::Prices;
 use throughline_server::domain::query::{Cursor, ListQuery, MAX_LIMIT, Page, Sort, SortField, TraceDetail};
 use throughline_server::store::Store;
@@ -42,6 +44,9 @@ macro_rules! conformance {
             billing::usage_is_grouped_most_used_first,
             billing::calls_without_a_price_are_found,
             billing::costs_computed_afresh_are_the_same,
+            boundaries::pauses_and_ends_split_a_session_where_that_is_on,
+            boundaries::traces_of_a_user_that_name_no_session_form_one,
+            boundaries::what_splits_and_forms_sessions_can_be_asked_for,
             events::events_belong_where_they_say_else_where_their_trace_does,
             events::events_alone_are_no_trace,
             events::an_event_can_name_the_session_of_its_trace,
@@ -110,8 +115,21 @@ impl TestStore {
     }
 
     pub(crate) fn memory() -> Self {
-        Self::new(Arc::new(MemoryStore::new(Prices::builtin())), ())
+        Self::new(Arc::new(memory()), ())
     }
+}
+
+/// The engine that computes everything afresh.
+pub(crate) fn memory() -> MemoryStore {
+    MemoryStore::new(Prices::builtin()).with_lifecycle(lifecycle())
+}
+
+/// How sessions begin and end in every store under test: as a rule they are not split.
+pub(crate) fn lifecycle() -> Lifecycle {
+    const SECOND: i64 = 1_000_000_000;
+    let split = [("half hours", 1800), ("other", 1), ("seed 1", 30), ("seed 2", 100)];
+    let split = split.map(|(project, pause)| (project.into(), Boundary::Inactivity(pause * SECOND)));
+    Lifecycle { boundary: Boundary::Off, projects: split.into() }
 }
 
 impl Deref for TestStore {

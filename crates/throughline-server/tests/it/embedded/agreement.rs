@@ -3,9 +3,7 @@
 use proptest::prelude::*;
 use tempfile::TempDir;
 use throughline_model::ProjectId;
-use throughline_server::domain::price::Prices;
 use throughline_server::store::Store;
-use throughline_server::store::memory::MemoryStore;
 
 use super::load::{Happening, happening};
 use super::{answers, open};
@@ -14,7 +12,7 @@ use super::{answers, open};
 async fn live_through(happenings: &[Happening]) -> Result<(), TestCaseError> {
     let dir = TempDir::new().unwrap();
     let mut store = open(dir.path());
-    let oracle = MemoryStore::new(Prices::builtin());
+    let oracle = crate::conformance::memory();
     for happening in happenings {
         match happening {
             Happening::Append(batch) => {

@@ -23,7 +23,7 @@ const SORTS: [SortField; 7] = [
 ];
 
 /// Filters that sessions and traces understand.
-const FILTERS: [&str; 22] = [
+const FILTERS: [&str; 23] = [
     "",
     "user:u0",
     "NOT user:u0",
@@ -46,9 +46,20 @@ const FILTERS: [&str; 22] = [
     "tag:vip metadata.plan:pro",
     "status:error",
     "attr.note:*u*",
+    "synthetic:true",
 ];
-const SESSION_FILTERS: [&str; 5] =
-    ["abandoned:true", "state:live", "state:ended", "turns:>1", "state:idle OR turns:1"];
+const SESSION_FILTERS: [&str; 10] = [
+    "abandoned:true",
+    "state:live",
+    "state:ended",
+    "turns:>1",
+    "state:idle OR turns:1",
+    "reopened:true",
+    "synthetic:false",
+    "parts:>1",
+    "parts:<2 turns:>0",
+    "parts:0",
+];
 const OBSERVATION_FILTERS: [&str; 8] = [
     "",
     "model:gpt-4o",
@@ -102,7 +113,7 @@ pub(super) async fn of(store: &dyn Store, project: &ProjectId) -> String {
         }
     }
     lists(&mut out, store, project).await;
-    for session in ["s0", "s1", "s2"] {
+    for session in ["s0", "s1", "s2", "synthetic:u0", "synthetic:u1"] {
         let id = SessionId::from(session);
         let now = Timestamp::from_nanos(EPOCH + 200_000_000_000);
         writeln!(out, "session {session}: {:?}", store.session(project, &id, now).await.unwrap()).unwrap();

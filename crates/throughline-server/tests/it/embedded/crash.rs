@@ -14,7 +14,6 @@ use throughline_server::domain::arrival::Batch;
 use throughline_server::domain::price::Prices;
 use throughline_server::store::Store;
 use throughline_server::store::embedded::EmbeddedStore;
-use throughline_server::store::memory::MemoryStore;
 
 use super::load::{Happening, happening};
 use super::{answers, config, open};
@@ -51,7 +50,7 @@ async fn append(store: &EmbeddedStore, happenings: &[Happening]) {
 }
 
 async fn agrees(store: &EmbeddedStore, happenings: &[Happening]) -> Result<(), TestCaseError> {
-    let oracle = MemoryStore::new(Prices::builtin());
+    let oracle = crate::conformance::memory();
     for happening in happenings {
         if let Happening::Append(batch) = happening {
             oracle.append(batch.clone()).await.unwrap();

@@ -9,7 +9,6 @@ use throughline_model::ProjectId;
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::price::Prices;
 use throughline_server::store::embedded::EmbeddedStore;
-use throughline_server::store::memory::MemoryStore;
 use throughline_server::store::{AppendError, Store};
 
 use super::{answers, config, open};
@@ -40,7 +39,7 @@ async fn wait_until(store: &EmbeddedStore, can_write: bool) -> Option<String> {
 }
 
 async fn is_exactly(store: &EmbeddedStore, batches: &[Batch]) {
-    let oracle = MemoryStore::new(Prices::builtin());
+    let oracle = crate::conformance::memory();
     for batch in batches {
         oracle.append(batch.clone()).await.unwrap();
     }

@@ -162,7 +162,7 @@ fn content() -> impl Strategy<Value = BatchContent> {
 }
 
 pub(super) fn happening(crashes: bool) -> impl Strategy<Value = Happening> {
-    let batch = (content(), 0i64..40, prop::bool::weighted(0.2)).prop_map(|(content, received, other)| {
+    let batch = (content(), 0i64..40, prop::bool::weighted(0.4)).prop_map(|(content, received, other)| {
         let project = if other { ProjectId::from("other") } else { ProjectId::default() };
         let received = Timestamp::from_nanos(EPOCH + received * STEP);
         Happening::Append(Batch { project, received, content })

@@ -21,6 +21,7 @@ pub(crate) fn config(dir: &Path) -> EmbeddedConfig {
     let mut config = EmbeddedConfig::new(dir);
     config.log_file_bytes = 64 << 10;
     config.index_heap_bytes = 15 << 20;
+    config.lifecycle = crate::conformance::lifecycle();
     config
 }
 

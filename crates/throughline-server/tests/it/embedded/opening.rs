@@ -7,12 +7,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 use throughline_server::domain::arrival::BatchContent;
 use throughline_server::domain::filter::Target;
+use throughline_server::domain::lifecycle::{Boundary, Lifecycle};
 use throughline_server::domain::price::Prices;
-use throughline_server::store::embedded::{EmbeddedStore, OpenError};
+use throughline_server::store::embedded::{EmbeddedConfig, EmbeddedStore, OpenError};
 use throughline_server::store::{AppendError, Store};
 
 use super::{config, open};
-use crate::conformance::requests::{Spec, request, span};
+use crate::conformance::requests::{Spec, at, request, span};
 use crate::conformance::{batch, everything, matching, project};
 
 fn traces(spans: &[Spec]) -> throughline_server::domain::arrival::Batch {
@@ -105,4 +106,37 @@ async fn a_full_store_says_that_it_is_busy() {
     store.settle().await.unwrap();
     assert_eq!(store.status().await.spans_stored, taken);
     store.append(traces(&[span(9, 9)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_boundary_applies_to_sessions_as_they_go_on() {
+    let dir = TempDir::new().unwrap();
+    let turn = |n: u64, minute: i64| span(n, n).during(minute * 60_000, minute * 60_000 + 1000);
+    let spans = [turn(1, 0).in_session("s"), turn(2, 60).in_session("s"), turn(3, 0).of_user("alice")];
+    let store = open(dir.path());
+    store.append(batch(BatchContent::Traces(request(&spans)))).await.unwrap();
+    store.shutdown().await;
+    drop(store);
+
+    let lifecycle =
+        Lifecycle { boundary: Boundary::Inactivity(30 * 60 * 1_000_000_000), ..Lifecycle::default() };
+    let split = EmbeddedConfig { lifecycle, ..config(dir.path()) };
+    let store = EmbeddedStore::open(&split, Prices::builtin()).unwrap();
+    let parts = async |id: &str| {
+        let found = store.session(&project(), &id.into(), at(0)).await.unwrap();
+        found.map(|session| session.part_count)
+    };
+    assert_eq!((parts("s").await, parts("synthetic:alice").await), (Some(0), None), "as it was stored");
+    let more = [turn(4, 120).in_session("s"), turn(5, 120).of_user("alice"), span(3, 33).below(3)];
+    store.append(batch(BatchContent::Traces(request(&more)))).await.unwrap();
+    store.settle().await.unwrap();
+    assert_eq!((parts("s").await, parts("synthetic:alice").await), (Some(3), Some(2)));
+
+    store.shutdown().await;
+    drop(store);
+    let store = open(dir.path());
+    store.append(batch(BatchContent::Traces(request(&[span(3, 34).below(3)])))).await.unwrap();
+    store.settle().await.unwrap();
+    let found = store.session(&project(), &"synthetic:alice".into(), at(0)).await.unwrap().unwrap();
+    assert_eq!((found.trace_count, found.part_count), (1, 0), "what is looked at anew names no session");
 }

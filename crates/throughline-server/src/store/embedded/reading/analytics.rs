@@ -13,6 +13,7 @@ use crate::domain::analytics::{
     SessionStatistics, StatisticsGatherer, StepKind,
 };
 use crate::domain::filter::{Filter, Target};
+use crate::domain::lifecycle::Boundary;
 use crate::store::embedded::derived_index::kind;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::IndexError;
@@ -25,7 +26,7 @@ impl Reading {
     ) -> Result<SessionStatistics, IndexError> {
         let found = self.selected(selection, Filter::All)?;
         let gathered = self.fold(&self.snapshot.derived, &*found, |segment, docs| {
-            let sessions = Sessions::open(segment)?;
+            let sessions = Sessions::open(segment, self.boundary)?;
             let turn_tokens: Option<Column<i64>> = segment.fast_fields().column_opt("turn_tokens")?;
             let mut gatherer = StatisticsGatherer::new(interval);
             for &doc in docs {
@@ -50,7 +51,7 @@ impl Reading {
                 StepKind::Name => segment.fast_fields().str("turn_name")?,
                 StepKind::Tag => segment.fast_fields().str("turn_tag")?,
             };
-            steps.map_or(Ok(Vec::new()), |steps| paths(segment, docs, &steps, selection))
+            steps.map_or(Ok(Vec::new()), |steps| paths(segment, docs, &steps, (selection, self.boundary)))
         })?;
         let mut gatherer = PathGatherer::default();
         for (path, totals) in paths.into_iter().flatten() {
@@ -236,10 +237,11 @@ struct Sessions {
     errors: Numbers,
     ended: Numbers,
     last_failed: Numbers,
+    boundary: Boundary,
 }
 
 impl Sessions {
-    fn open(segment: &SegmentReader) -> Result<Self, TantivyError> {
+    fn open(segment: &SegmentReader, boundary: Boundary) -> Result<Self, TantivyError> {
         let numbers = |name| Numbers::open(segment, name);
         Ok(Self {
             start: numbers("start")?,
@@ -251,11 +253,13 @@ impl Sessions {
             errors: numbers("errors")?,
             ended: numbers("ended")?,
             last_failed: numbers("last_failed")?,
+            boundary,
         })
     }
 
     fn facts(&self, doc: DocId, selection: &Selection) -> SessionFacts {
         let (start, end) = (self.start.time(doc), self.end.time(doc));
+        let is_over = selection.is_over(self.ended.get(doc) == 1, end, self.boundary);
         SessionFacts {
             time: selection.counts_at(start),
             duration: end.nanos_since(start),
@@ -264,7 +268,7 @@ impl Sessions {
             tokens: self.tokens.count(doc),
             cost: self.cost.known(doc),
             errors: self.errors.count(doc),
-            abandoned: self.last_failed.get(doc) == 1 && selection.is_over(self.ended.get(doc) == 1, end),
+            abandoned: self.last_failed.get(doc) == 1 && is_over,
         }
     }
 }
@@ -276,9 +280,9 @@ fn paths(
     segment: &SegmentReader,
     docs: &[DocId],
     steps: &StrColumn,
-    selection: &Selection,
+    (selection, boundary): (&Selection, Boundary),
 ) -> Result<Paths, TantivyError> {
-    let sessions = Sessions::open(segment)?;
+    let sessions = Sessions::open(segment, boundary)?;
     let mut paths: FxHashMap<(Vec<u64>, bool), PathTotals> = FxHashMap::default();
     for &doc in docs {
         let path = PathGatherer::path(steps.ords().values_for_doc(doc));

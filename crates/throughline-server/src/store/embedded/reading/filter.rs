@@ -17,8 +17,8 @@ use throughline_model::{Level, ProjectId, SessionState, Timestamp, TraceId};
 use super::references::{ReferenceSet, References};
 use super::scan::Scan;
 use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern, Target};
-use crate::domain::session_summary::{ENDED_NANOS, LIVE_NANOS};
-use crate::store::embedded::derived_index::kind;
+use crate::domain::lifecycle::{Boundary, LIVE_NANOS};
+use crate::store::embedded::derived_index::{kind, parts_of};
 use crate::store::embedded::key::{text_key, trace_key};
 use crate::store::embedded::snapshot::{IndexError, Snapshot};
 use crate::store::embedded::span_index::{mark, money_column};
@@ -33,6 +33,7 @@ type Found = Result<Box<dyn Query>, IndexError>;
 pub(super) struct Translator<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) project: &'a ProjectId,
+    pub(super) boundary: Boundary,
     pub(super) executor: &'a Executor,
     pub(super) target: Target,
     pub(super) now: Timestamp,
@@ -330,13 +331,16 @@ impl Translator<'_> {
             }
             (Field::State, Literal::State(state)) if is_session => self.state(*state),
             (Field::Abandoned, Literal::Bool(yes)) if is_session => {
-                let over = self.now.as_nanos().saturating_sub(ENDED_NANOS);
+                let over = self.now.as_nanos().saturating_sub(self.boundary.over_after());
                 let columns = ["last_failed", "ended", "end"];
                 let abandoned = Scan::values(columns, move |[failed, ended, end]| {
                     failed == 1 && (ended == 1 || end <= over)
                 });
                 if *yes { abandoned } else { but_not(abandoned) }
             }
+            (Field::Reopened, Literal::Bool(yes)) if is_session => self.marked(self.reopened(), *yes),
+            (Field::Synthetic, Literal::Bool(yes)) => self.marked(kind::SYNTHETIC, *yes),
+            (Field::Parts, Literal::Number(number)) if is_session => self.parts(counts(comparison, *number)),
             (Field::Cost, Literal::Money(money)) => {
                 let (from, to) = range(comparison, money_column(*money));
                 between(derived.cost, (from.max(0), to))
@@ -379,10 +383,40 @@ impl Translator<'_> {
         scan(field, text_key(self.project, ""), pattern)
     }
 
+    /// Documents of this kind too, or those that are not.
+    fn marked(&self, kind: &str, yes: bool) -> Box<dyn Query> {
+        let found = term(self.snapshot.fields.derived.kind, &text_key(self.project, kind));
+        if yes { found } else { but_not(found) }
+    }
+
+    /// What says that a session was over and went on: a pause counts only where sessions are split.
+    fn reopened(&self) -> &'static str {
+        if self.boundary == Boundary::Off { kind::BEGUN_AFTER_END } else { kind::REOPENED }
+    }
+
+    /// Sessions with so many parts.
+    fn parts(&self, (from, to): (i64, i64)) -> Box<dyn Query> {
+        if from > to {
+            return nothing();
+        }
+        let field = self.snapshot.fields.derived.kind;
+        let prefix = text_key(self.project, kind::PARTS).into_bytes();
+        if self.boundary == Boundary::Off {
+            return if from <= 0 { Box::new(AllQuery) } else { nothing() };
+        }
+        let among = move |term: &[u8]| parts_of(term).is_some_and(|count| (from..=to).contains(&count));
+        let counted = Scan::terms(field, prefix.clone(), among);
+        if from > 0 {
+            return counted;
+        }
+        any_of(vec![counted, but_not(Scan::terms(field, prefix, |_| true))])
+    }
+
     fn state(&self, state: SessionState) -> Box<dyn Query> {
         let derived = &self.snapshot.fields.derived;
-        let (live, over) =
-            (self.now.as_nanos().saturating_sub(LIVE_NANOS), self.now.as_nanos().saturating_sub(ENDED_NANOS));
+        let ago = |nanos: i64| self.now.as_nanos().saturating_sub(nanos);
+        let over = ago(self.boundary.over_after());
+        let live = ago(LIVE_NANOS).max(over);
         let running = |ends| all_of(vec![between(derived.ended, (0, 0)), between(derived.end, ends)]);
         match state {
             SessionState::Live => running((live.saturating_add(1), i64::MAX)),

@@ -19,14 +19,14 @@ use crate::store::embedded::span_index::Stored;
 
 impl Reading {
     pub(super) fn translator(&self, target: Target, now: Timestamp) -> Translator<'_> {
-        let Self { snapshot, project, executor } = self;
-        Translator { snapshot, project, executor, target, now }
+        let Self { snapshot, project, boundary, executor } = self;
+        Translator { snapshot, project, boundary: *boundary, executor, target, now }
     }
 
     pub(crate) fn sessions(&self, query: &ListQuery) -> Result<Page<Session>, IndexError> {
         let found = self.listed(Target::Session, query)?;
         self.derived_page(query, &*found, |stored| {
-            Ok(serde_json::from_slice::<SessionSummary>(stored)?.session(query.now))
+            Ok(serde_json::from_slice::<SessionSummary>(stored)?.session(query.now, self.boundary))
         })
     }
 
@@ -37,7 +37,7 @@ impl Reading {
 
     pub(crate) fn session(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, IndexError> {
         let summary = self.snapshot.session(&self.project, id.as_str())?;
-        Ok(summary.filter(|summary| !summary.is_empty()).map(|summary| summary.session(now)))
+        Ok(summary.filter(|summary| !summary.is_empty()).map(|summary| summary.session(now, self.boundary)))
     }
 
     /// The traces of a session in order of start time.

@@ -17,6 +17,7 @@ use tantivy::{DocAddress, Executor, Searcher};
 use throughline_model::{ProjectId, Timestamp};
 
 use super::snapshot::{IndexError, Snapshot};
+use crate::domain::lifecycle::Boundary;
 
 /// From when to when: what ended before or began after does not count.
 type Times = (Option<Timestamp>, Option<Timestamp>);
@@ -25,13 +26,19 @@ type Times = (Option<Timestamp>, Option<Timestamp>);
 pub(super) struct Reading {
     snapshot: Arc<Snapshot>,
     project: ProjectId,
+    boundary: Boundary,
     /// For what goes through all segments.
     executor: Arc<Executor>,
 }
 
 impl Reading {
-    pub(super) fn new(snapshot: Arc<Snapshot>, project: &ProjectId, executor: Arc<Executor>) -> Self {
-        Self { snapshot, project: project.clone(), executor }
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        project: &ProjectId,
+        boundary: Boundary,
+        executor: Arc<Executor>,
+    ) -> Self {
+        Self { snapshot, project: project.clone(), boundary, executor }
     }
 }
 

@@ -37,6 +37,10 @@ impl Reading {
     pub(crate) fn trace(&self, id: TraceId) -> Result<Option<TraceDetail>, IndexError> {
         let mut whole = self.whole_trace(id)?;
         let Some(TraceSummary { mut trace, .. }) = whole.records.summary() else { return Ok(None) };
+        // Its session may follow from the project's boundary, as that was when the trace was summed up.
+        if let Some(TraceSummary { trace: counted, .. }) = self.snapshot.trace(&self.project, id)?.flatten() {
+            (trace.session_id, trace.flags) = (counted.session_id, counted.flags);
+        }
         trace.input =
             whole.text(whole.records.input_source(), |facts| facts.trace_input.as_deref(), |o| &o.input);
         trace.output =

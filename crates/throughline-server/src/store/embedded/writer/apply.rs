@@ -259,15 +259,15 @@ impl Writer {
         if self.traces.contains(&key) {
             return Ok(());
         }
-        let mut state = TraceState::new(key.id);
         let project = self.projects.id(key.project);
+        let mut state = TraceState::new(key.id, self.config.lifecycle.boundary(project));
         if let Some(counted) = self.snapshot.trace(project, key.id)? {
             (state.counted, state.in_derived) = (counted, true);
             self.snapshot.trace_records(project, key.id, |record| {
                 state.take(record, |_, written| written);
                 Ok::<_, IndexError>(())
             })?;
-            state.records.mark_written();
+            state.is_as_written();
         }
         self.traces.insert(key, state);
         Ok(())
@@ -288,10 +288,14 @@ impl Writer {
     /// The session, read back from the index if it is known and not in the cache.
     pub(super) fn load_session(&mut self, key: &SessionKey) -> Result<&mut SessionState, IndexError> {
         if !self.sessions.contains(key) {
-            let known = self.snapshot.session(self.projects.id(key.project), key.id.as_str())?;
+            let project = self.projects.id(key.project);
+            let boundary = self.config.lifecycle.boundary(project);
+            let known = self.snapshot.session(project, key.id.as_str())?;
             let in_derived = known.is_some();
-            let summary = known.unwrap_or_else(|| SessionSummary::new(key.id.clone()));
-            self.sessions.insert(key.clone(), SessionState::new(summary, in_derived));
+            let summary = known.unwrap_or_else(|| SessionSummary::new(key.id.clone(), boundary));
+            let stale = summary.is_split_otherwise(boundary);
+            self.sessions
+                .insert(key.clone(), SessionState { stale, ..SessionState::new(summary, in_derived) });
         }
         let missing = || IndexError::Io(std::io::Error::other("a session that was just loaded is gone"));
         self.sessions.get_mut(key).ok_or_else(missing)
@@ -308,6 +312,14 @@ impl Writer {
 }
 
 impl TraceState {
+    /// What was just read back is what is written; unless the project's boundary is another by now, and with it the
+    /// session.
+    pub(super) fn is_as_written(&mut self) {
+        let counted = self.counted.as_ref().and_then(|counted| counted.trace.session_id.as_ref());
+        self.rewrite |= self.counted.is_some() && counted.map(SessionId::as_str) != self.records.session_id();
+        self.records.mark_written();
+    }
+
     /// Takes in what the index has of the trace. `cost_of` says what a span costs, given what is written of it.
     pub(super) fn take(
         &mut self,

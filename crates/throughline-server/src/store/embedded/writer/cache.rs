@@ -4,6 +4,7 @@
 use rustc_hash::FxHashMap;
 use throughline_model::{Event, ProjectId, SessionId, TraceId};
 
+use crate::domain::lifecycle::Boundary;
 use crate::domain::price::CallRange;
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_records::TraceRecords;
@@ -62,9 +63,9 @@ pub(super) struct TraceState {
 }
 
 impl TraceState {
-    pub(super) fn new(id: TraceId) -> Self {
+    pub(super) fn new(id: TraceId, boundary: Boundary) -> Self {
         Self {
-            records: TraceRecords::new(id),
+            records: TraceRecords::within(id, boundary),
             has_events: false,
             counted: None,
             in_derived: false,

@@ -86,8 +86,8 @@ struct Touched {
 struct Commands {
     /// It was deleted: no end from before counts.
     deleted: bool,
-    /// The latest end since then.
-    ended: Option<Timestamp>,
+    /// The ends since then.
+    ends: Vec<Timestamp>,
 }
 
 impl Touched {
@@ -124,8 +124,7 @@ impl Writer {
             BatchContent::Events(events) => events.iter().for_each(|event| touched.event(project, event)),
             BatchContent::EndSession(id) => {
                 let key = SessionKey { project, id: id.clone() };
-                let commands = touched.commands.entry(key.clone()).or_default();
-                commands.ended = commands.ended.max(Some(entry.batch.received));
+                touched.commands.entry(key.clone()).or_default().ends.push(entry.batch.received);
                 touched.sessions.insert(key);
             }
             BatchContent::DeleteSession(id) => self.note_deletion(&entry.batch.project, id, touched)?,
@@ -146,7 +145,7 @@ impl Writer {
         let traces = self.committed_traces(project, id)?;
         touched.traces.extend(traces.iter().map(|trace| TraceKey { project: number, id: trace.trace.id }));
         let key = SessionKey { project: number, id: id.clone() };
-        touched.commands.insert(key.clone(), Commands { deleted: true, ended: None });
+        touched.commands.insert(key.clone(), Commands { deleted: true, ends: Vec::new() });
         touched.sessions.insert(key);
         Ok(())
     }
@@ -160,7 +159,8 @@ impl Writer {
         let mut sessions = touched.sessions;
         for key in touched.traces {
             let project = self.projects.id(key.project).clone();
-            let mut state = TraceState::new(key.id);
+            let boundary = self.config.lifecycle.boundary(&project);
+            let mut state = TraceState::new(key.id, boundary);
             if let Some(counted) = snapshot.trace(&project, key.id)? {
                 (state.counted, state.in_derived) = (counted, true);
             }
@@ -168,7 +168,7 @@ impl Writer {
                 state.take(record, |_, written| written);
                 Ok::<_, IndexError>(())
             })?;
-            state.records.mark_written();
+            state.is_as_written();
             let summaries = [state.counted.clone(), state.records.summary()];
             let ids = summaries.into_iter().flatten().filter_map(|summary| summary.trace.session_id);
             sessions.extend(ids.map(|id| SessionKey { project: key.project, id }));
@@ -177,12 +177,13 @@ impl Writer {
         }
         for key in sessions {
             let commands = touched.commands.get(&key);
+            let boundary = self.config.lifecycle.boundary(self.projects.id(key.project));
             let state = self.load_session(&key)?;
             state.stale = true;
             if commands.is_some_and(|commands| commands.deleted) {
-                state.summary = SessionSummary::new(key.id.clone());
+                state.summary = SessionSummary::new(key.id.clone(), boundary);
             }
-            if let Some(at) = commands.and_then(|commands| commands.ended) {
+            for &at in commands.iter().flat_map(|commands| &commands.ends) {
                 // Whether the running sums can follow does not matter: they are computed afresh.
                 state.stale |= state.summary.end(at).is_err();
             }

@@ -22,7 +22,7 @@ impl Writer {
             }
             // It may have been deleted meanwhile.
             let Some(counted) = snapshot.trace(project, id)? else { continue };
-            let mut state = TraceState::new(id);
+            let mut state = TraceState::new(id, self.config.lifecycle.boundary(project));
             (state.counted, state.in_derived) = (counted, true);
             state.repriced = Some(reprice.range);
             let prices = &self.prices;

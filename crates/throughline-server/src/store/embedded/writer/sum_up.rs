@@ -107,7 +107,7 @@ impl Writer {
                 .delete_term(Term::from_field_bytes(fields.key, &session_term(project, key.id.as_str())));
         }
         // An end is remembered even before, and after, there is anything in the session.
-        state.in_derived = !state.summary.is_empty() || state.summary.ended().is_some();
+        state.in_derived = !state.summary.is_empty() || !state.summary.ends().is_empty();
         if state.in_derived {
             let (document, bytes) = fields.session(project, &state.summary)?;
             self.derived.add_document(document)?;
@@ -135,8 +135,9 @@ impl Writer {
         let mut events = self.committed_events(project, &key.id)?;
         let state = self.sessions.get(key);
         events.extend(state.iter().flat_map(|state| state.events.iter().cloned()));
-        let ended = state.and_then(|state| state.summary.ended());
-        Ok(SessionSummary::afresh(key.id.clone(), traces.iter().chain(changed), &events, ended))
+        let ends = state.map(|state| state.summary.ends()).unwrap_or_default();
+        let boundary = self.config.lifecycle.boundary(project);
+        Ok(SessionSummary::afresh(key.id.clone(), traces.iter().chain(changed), &events, ends, boundary))
     }
 
     /// The traces of a session as of the last commit.
