@@ -13,8 +13,10 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
 use super::SendError;
+use super::http_date::http_date;
 #[cfg(feature = "tls")]
 use crate::Error;
+use crate::ticks::system_now;
 
 /// Bodies from this size on are worth compressing.
 const GZIP_FROM: usize = 1024;
@@ -113,9 +115,15 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// How long to wait, if it says so: in the header, in seconds, or as Discord and Telegram do.
+    /// How long to wait, if it says so: in the header, in seconds or as a date, or as Discord and Telegram do.
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.header("retry-after").and_then(|value| value.trim().parse().ok());
+        let header = self.header("retry-after").map(str::trim);
+        if let Some(date) = header.and_then(http_date) {
+            // By its own clock, if it says what that shows: ours may be wrong.
+            let now = self.header("date").and_then(http_date).unwrap_or_else(system_now);
+            return Some(Duration::from_nanos(date.nanos_since(now).max(0).cast_unsigned()));
+        }
+        let seconds = header.and_then(|value| value.parse().ok());
         Duration::try_from_secs_f64(seconds.or_else(|| seconds_in(&self.body))?).ok()
     }
 

@@ -8,6 +8,8 @@ mod file;
 mod http;
 #[cfg(feature = "http")]
 mod http_client;
+#[cfg(feature = "http")]
+mod http_date;
 mod memory;
 #[cfg(feature = "otlp")]
 mod otlp;

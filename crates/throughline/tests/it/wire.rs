@@ -159,6 +159,15 @@ fn retry_after_is_honoured() {
 }
 
 #[test]
+fn retry_after_may_be_a_date_by_the_server_s_clock() {
+    let started = Instant::now();
+    let headers = "date: Fri, 06 Nov 2026 08:49:37 GMT\r\nretry-after: Fri, 06 Nov 2026 08:49:38 GMT\r\n";
+    let (report, _) = send_one([Answer::Status(503, headers, Vec::new())]);
+    assert_eq!(report.lost(), 0);
+    assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
 fn a_partial_success_is_counted() {
     let partial = ExportLogsPartialSuccess { rejected_log_records: 2, error_message: "bad".to_owned() };
     let answer = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
