@@ -77,7 +77,7 @@ const BARS: &[Bar] = &[
     bar(Nanos, "event, two threads", "throughline", EVENT, 1.2),
     bar(Nanos, "event, two threads", "throughline", ("event, two threads", "fastrace"), 0.33),
     bar(Nanos, "event dropped, buffer full", "throughline", EVENT, 1.0),
-    bar(Nanos, "span", "throughline, three attributes", ("span", "fastrace, Span, five attributes"), 0.5),
+    bar(Nanos, "span", "throughline, five attributes", ("span", "fastrace, Span, five attributes"), 0.5),
     bar(Nanos, "bare span", "throughline", ("bare span", "fastrace, LocalSpan"), 1.0),
     bar(Nanos, "session start", "throughline", ("session start", "tracing, fmt JSON span"), 0.5),
     bar(Nanos, "poll", "throughline, in a session", ("poll", "tokio, task_local scope"), 1.0),

@@ -98,14 +98,13 @@ fn spans(lab: &Lab, telemetry: &Telemetry, order: &Order, mut drain: impl FnMut(
     let span = |n| {
         burst(order, n, |order| {
             let span = telemetry.trace("order.ship").attribute("ctx.order.id", &order.id);
-            drop(
-                span.attribute("ctx.order.total", order.total)
-                    .attribute("ctx.order.currency", order.currency)
-                    .start(),
-            );
+            let span = span.attribute("ctx.order.total", order.total);
+            let span = span.attribute("ctx.order.currency", order.currency);
+            let span = span.attribute("ctx.shipment.express", order.express);
+            drop(span.attribute("ctx.shipment.weight_kg", order.kg).start());
         });
     };
-    lab.burst("span", "throughline, three attributes", span, drain);
+    lab.burst("span", "throughline, five attributes", span, drain);
 }
 
 pub(crate) fn two_threads(lab: &Lab) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::observation::Moment;
 use crate::ticks::{Anchor, Ticks, system_now};
 use crate::{EventId, SessionId, SpanId, Timestamp, TraceId};
 
@@ -38,6 +39,11 @@ impl Clock {
             Self::System(ticks) => ticks.now(),
             Self::Manual(clock) => clock.now().as_nanos().cast_unsigned(),
         }
+    }
+
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::Ticks(self.ticks())
     }
 
     pub(crate) fn anchor(&self) -> Anchor {

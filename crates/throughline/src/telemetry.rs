@@ -25,10 +25,7 @@ use crate::{
 /// # Ok::<(), throughline::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Telemetry {
-    core: Arc<Core>,
-    _life: Arc<Life>,
-}
+pub struct Telemetry(Arc<Life>);
 
 /// Who the events are from.
 ///
@@ -61,12 +58,12 @@ impl Drop for Life {
 
 impl Telemetry {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { _life: Arc::new(Life(core.clone())), core }
+        Self(Arc::new(Life(core)))
     }
 
     #[inline]
     pub(crate) fn core(&self) -> &Core {
-        &self.core
+        &self.0.0
     }
 
     /// Begins to set telemetry up for the service of this name.
@@ -76,18 +73,18 @@ impl Telemetry {
 
     /// Who the events are from.
     pub fn resource(&self) -> &Resource {
-        &self.core.resource
+        &self.core().resource
     }
 
     /// The time, by the clock that everything here is stamped with.
     pub fn now(&self) -> Timestamp {
-        self.core.clock.now()
+        self.core().clock.now()
     }
 
     /// Whether any transport wants events of this level.
     #[inline]
     pub fn is_enabled(&self, level: Level) -> bool {
-        self.core.level_is_enabled(level)
+        self.core().level_is_enabled(level)
     }
 
     /// Emits an event without attributes, of level info. With attributes: [`emit!`](crate::emit), or [`event`](Self::event).
@@ -108,17 +105,19 @@ impl Telemetry {
     }
 
     /// The root of a new trace: a chat turn, a job, a request.
-    pub fn trace(&self, name: impl Into<String>) -> ObservationBuilder {
-        ObservationBuilder::new(self.clone(), ObservationType::Span, name.into(), None)
+    #[inline]
+    pub fn trace(&self, name: impl AsRef<str>) -> ObservationBuilder {
+        ObservationBuilder::root(self.clone(), name.as_ref())
     }
 
     /// A unit of work, inside the one that the program is in here; otherwise the root of a new trace.
-    pub fn observation(&self, kind: ObservationType, name: impl Into<String>) -> ObservationBuilder {
-        ObservationBuilder::here(self.clone(), kind, name.into())
+    #[inline]
+    pub fn observation(&self, kind: ObservationType, name: impl AsRef<str>) -> ObservationBuilder {
+        ObservationBuilder::here(self.clone(), kind, name.as_ref())
     }
 
     /// A model call, inside the work that the program is in here; otherwise the root of a new trace.
-    pub fn generation(&self, name: impl Into<String>) -> ObservationBuilder {
+    pub fn generation(&self, name: impl AsRef<str>) -> ObservationBuilder {
         self.observation(ObservationType::Generation, name)
     }
 
@@ -126,28 +125,28 @@ impl Telemetry {
     ///
     /// It blocks; in async code call it on a blocking thread.
     pub fn flush(&self, timeout: Duration) -> Report {
-        self.core.flush(timeout)
+        self.core().flush(timeout)
     }
 
     /// Stops taking events, delivers what was emitted before, and stops the transports. Returns at `timeout` at the
     /// latest; what could not be delivered by then is lost and in the report.
     pub fn shutdown(&self, timeout: Duration) -> Report {
-        self.core.shutdown(timeout)
+        self.core().shutdown(timeout)
     }
 
     /// What happened to events so far, before any transport.
     pub fn counters(&self) -> Counters {
-        self.core.report(true).counters
+        self.core().report(true).counters
     }
 
     /// What happened to events so far, in the transports too.
     pub fn report(&self) -> Report {
-        self.core.report(true)
+        self.core().report(true)
     }
 }
 
 impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telemetry").field("resource", &self.core.resource).finish_non_exhaustive()
+        f.debug_struct("Telemetry").field("resource", &self.core().resource).finish_non_exhaustive()
     }
 }

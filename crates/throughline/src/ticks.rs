@@ -3,6 +3,7 @@
 //! Asking the system costs 20 ns, which is a third of what an event costs its caller; the counter costs 8. Where it
 //! cannot be trusted (the kernel does not, or it is not x86-64), ticks are the system's nanoseconds.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::Timestamp;
@@ -61,12 +62,26 @@ pub(crate) struct Anchor {
     /// A counter's value, what the system's clock showed then, and nanoseconds in a tick.
     at: (u64, Timestamp),
     rate: f64,
+    /// What it was at before, a second apart: spans begin long before they are read, and the system's clock may have
+    /// been set meanwhile.
+    past: VecDeque<(u64, Timestamp)>,
 }
+
+/// A second, in nanoseconds: how far apart the past is remembered.
+const APART: i64 = 1_000_000_000;
+/// How much of the past is remembered: an hour.
+const MAX_PAST: usize = 3600;
 
 impl Anchor {
     pub(crate) fn new(ticks: Ticks) -> Self {
         let now = ticks.now();
-        let mut anchor = Self { ticks, since: (now, Instant::now()), at: (now, system_now()), rate: 1.0 };
+        let mut anchor = Self {
+            ticks,
+            since: (now, Instant::now()),
+            at: (now, system_now()),
+            rate: 1.0,
+            past: VecDeque::new(),
+        };
         if ticks == Ticks::Counter {
             // Long enough for a first rate that is right to some parts in a thousand; it gets better with time.
             std::thread::sleep(Duration::from_millis(1));
@@ -87,18 +102,43 @@ impl Anchor {
         let (ticks, elapsed) = (middle.saturating_sub(self.since.0), instant.duration_since(self.since.1));
         if ticks > 0 && !elapsed.is_zero() {
             self.rate = elapsed.as_nanos() as f64 / ticks as f64;
+            self.remember();
             self.at = (middle, time);
         }
     }
 
+    fn remember(&mut self) {
+        if self.past.back().is_none_or(|(ticks, _)| self.nanos(*ticks, self.at.0) >= APART) {
+            if self.past.len() == MAX_PAST {
+                self.past.pop_front();
+            }
+            self.past.push_back(self.at);
+        }
+    }
+
+    /// From one reading of the counter to another.
+    #[inline]
+    fn nanos(&self, from: u64, to: u64) -> i64 {
+        (to.wrapping_sub(from).cast_signed() as f64 * self.rate) as i64
+    }
+
+    #[inline]
     pub(crate) fn time(&self, ticks: u64) -> Timestamp {
         match self.ticks {
             Ticks::Nanoseconds => Timestamp::from_nanos(ticks.cast_signed()),
-            Ticks::Counter => {
-                let distance = ticks.wrapping_sub(self.at.0).cast_signed();
-                self.at.1.plus_nanos((distance as f64 * self.rate) as i64)
-            }
+            Ticks::Counter => match self.nanos(self.at.0, ticks) {
+                distance if distance > -APART => self.at.1.plus_nanos(distance),
+                _ => self.time_long_ago(ticks),
+            },
         }
+    }
+
+    /// By what was nearest then.
+    #[cold]
+    fn time_long_ago(&self, ticks: u64) -> Timestamp {
+        let later = self.past.partition_point(|(at, _)| *at <= ticks);
+        let (at, time) = self.past.get(later.saturating_sub(1)).copied().unwrap_or(self.at);
+        time.plus_nanos(self.nanos(at, ticks))
     }
 }
 
@@ -122,6 +162,23 @@ mod tests {
                 "{before} {time} {after} after {pause} ms of {ticks:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_began_before_the_clock_was_set_began_when_it_was() {
+        let mut anchor = Anchor::new(Ticks::Counter);
+        let second = (APART as f64 / anchor.rate) as u64;
+        let (ticks, time) = anchor.at;
+        for n in 0..10 {
+            // After five seconds the clock is set an hour ahead.
+            let set = if n < 5 { 0 } else { 3600 * APART };
+            anchor.remember();
+            anchor.at = (ticks + n * second, time.plus_nanos(n as i64 * APART + set));
+        }
+        let began = anchor.time(ticks + 3 * second + second / 2);
+        assert!((began.nanos_since(time) - 3_500_000_000).abs() < 1000, "{began} {time}");
+        let before_all = anchor.time(ticks - second);
+        assert!((before_all.nanos_since(time) + APART).abs() < 1000, "{before_all} {time}");
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! A unit of work before it starts.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use throughline_model::keys;
 
-use super::{Observation, Span};
+use super::{Draft, Moment, Observation};
 use crate::ambient::Ambient;
 use crate::session::Shared;
 use crate::{
-    Actor, Attribute, Attributes, IntoErrorInfo, Level, ObservationType, Session, SessionId, SpanContext,
-    Status, Telemetry, Timestamp, TraceState,
+    Actor, Attribute, AttributeValue, Attributes, IntoErrorInfo, ObservationType, Session, SessionId,
+    SpanContext, Telemetry, Timestamp, TraceState,
 };
 
 /// The kind of actor that `user.id` names.
@@ -42,65 +43,74 @@ const USER: &str = "user";
 /// # Ok::<(), throughline::Error>(())
 /// ```
 #[must_use = "an observation does nothing until it is started or run"]
-#[derive(Debug)]
 pub struct ObservationBuilder {
     telemetry: Telemetry,
+    draft: Box<Draft>,
     parent: Option<SpanContext>,
-    trace_state: TraceState,
     session: Option<Arc<Shared>>,
+    /// What `session_id` and `user_id` say.
+    named: Option<Box<Named>>,
+}
+
+#[derive(Default)]
+struct Named {
     session_id: Option<SessionId>,
     user_id: Option<String>,
-    start_time: Option<Timestamp>,
-    kind: ObservationType,
-    name: String,
-    input: Option<Value>,
-    attributes: Attributes,
 }
 
 impl ObservationBuilder {
     #[inline]
-    pub(crate) fn new(
+    fn new(
         telemetry: Telemetry,
         kind: ObservationType,
-        name: String,
+        name: &str,
         parent: Option<SpanContext>,
+        session: Option<Arc<Shared>>,
     ) -> Self {
-        let mut builder = Self::here(telemetry, kind, name);
-        if parent.is_none() || parent != builder.parent {
-            builder.trace_state = TraceState::default();
-        }
-        builder.parent = parent;
-        builder
+        let mut draft = Draft::take();
+        draft.kind = kind;
+        draft.set_name(name);
+        Self { telemetry, draft, parent, session, named: None }
+    }
+
+    /// The root of a trace, in the session that the program is in here.
+    #[inline]
+    pub(crate) fn root(telemetry: Telemetry, name: &str) -> Self {
+        let session = Ambient::with(|ambient| ambient?.session.clone());
+        Self::new(telemetry, ObservationType::Span, name, None, session)
     }
 
     /// Inside the work that the program is in here.
     #[inline]
-    pub(crate) fn here(telemetry: Telemetry, kind: ObservationType, name: String) -> Self {
-        let Ambient { session, span, trace_state } = Ambient::current();
-        Self {
-            telemetry,
-            parent: span,
-            trace_state,
-            session,
-            session_id: None,
-            user_id: None,
-            start_time: None,
-            kind,
-            name,
-            input: None,
-            attributes: Attributes::new(),
-        }
+    pub(crate) fn here(telemetry: Telemetry, kind: ObservationType, name: &str) -> Self {
+        Ambient::with(|ambient| match ambient {
+            None => Self::new(telemetry, kind, name, None, None),
+            Some(Ambient { session, span, trace_state }) => {
+                Self::inside(telemetry, kind, name, *span, session.clone(), trace_state)
+            }
+        })
     }
 
     /// In these surroundings instead of those that the program is in here.
-    pub(super) fn inside(mut self, session: Option<Arc<Shared>>, trace_state: TraceState) -> Self {
-        (self.session, self.trace_state) = (session, trace_state);
-        self
+    #[inline]
+    pub(super) fn inside(
+        telemetry: Telemetry,
+        kind: ObservationType,
+        name: &str,
+        parent: Option<SpanContext>,
+        session: Option<Arc<Shared>>,
+        trace_state: &TraceState,
+    ) -> Self {
+        let mut builder = Self::new(telemetry, kind, name, parent, session);
+        if !trace_state.is_empty() {
+            builder.draft.rare().trace_state = trace_state.clone();
+        }
+        builder
     }
 
     /// What kind of work it is.
-    pub const fn kind(mut self, kind: ObservationType) -> Self {
-        self.kind = kind;
+    pub fn kind(mut self, kind: ObservationType) -> Self {
+        self.draft.kind = kind;
         self
     }
 
@@ -113,7 +123,7 @@ impl ObservationBuilder {
 
     /// What came with the [`parent`](Self::parent) from another process, to be handed on.
     pub fn trace_state(mut self, state: TraceState) -> Self {
-        self.trace_state = state;
+        self.draft.rare().trace_state = state;
         self
     }
 
@@ -126,25 +136,25 @@ impl ObservationBuilder {
     /// The session it happens in, by its id: all traces with this id are one session. If that is another than the one
     /// that the program is in here, it counts as nested in it.
     pub fn session_id(mut self, id: impl Into<SessionId>) -> Self {
-        self.session_id = Some(id.into());
+        self.named.get_or_insert_default().session_id = Some(id.into());
         self
     }
 
     /// The user it happens for.
     pub fn user_id(mut self, id: impl Into<String>) -> Self {
-        self.user_id = Some(id.into());
+        self.named.get_or_insert_default().user_id = Some(id.into());
         self
     }
 
     /// When it began, if not at `start`.
-    pub const fn start_time(mut self, time: Timestamp) -> Self {
-        self.start_time = Some(time);
+    pub fn start_time(mut self, time: Timestamp) -> Self {
+        self.draft.start = Some(Moment::Time(time));
         self
     }
 
     /// What goes in: text, or JSON.
     pub fn input(mut self, input: impl Into<Value>) -> Self {
-        self.input = Some(input.into());
+        self.draft.rare().input = Some(input.into());
         self
     }
 
@@ -166,7 +176,7 @@ impl ObservationBuilder {
     /// Labels of the whole trace.
     pub fn tags<S: Into<String>>(mut self, tags: impl IntoIterator<Item = S>) -> Self {
         let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
-        self.attributes.insert(keys::TAGS.to_owned(), json!(tags));
+        self.draft.set(keys::TAGS, AttributeValue::Json(Box::new(json!(tags))));
         self
     }
 
@@ -176,50 +186,44 @@ impl ObservationBuilder {
     }
 
     /// An attribute.
-    pub fn attribute(mut self, key: impl Into<String>, value: impl Attribute) -> Self {
-        self.attributes.insert(key.into(), value.value().into());
+    #[inline]
+    pub fn attribute(mut self, key: impl AsRef<str>, value: impl Attribute) -> Self {
+        self.draft.set(key.as_ref(), value.value());
         self
     }
 
     /// Starts it. It ends with [`Observation::end`], or when the handle is dropped.
     #[inline]
     pub fn start(mut self) -> Observation {
-        self.enter_session();
-        let core = self.telemetry.core();
-        let trace_id = self.parent.map_or_else(|| core.random.trace_id(), |parent| parent.trace_id);
-        let start_time = self.start_time.unwrap_or_else(|| core.clock.now());
-        let span = Span {
-            trace_id,
-            span_id: core.random.span_id(),
-            parent_id: self.parent.map(|parent| parent.span_id),
-            trace_state: self.trace_state.clone(),
-            kind: self.kind,
-            name: self.name,
-            start_time,
-            end_time: start_time,
-            level: Level::Info,
-            status: Status::Unset,
-            status_message: None,
-            error: None,
-            input: self.input,
-            output: None,
-            attributes: self.attributes,
-            session: None,
+        if let Some(named) = self.named.take() {
+            self.enter_session(*named);
+        }
+        let Self { telemetry, mut draft, parent, session, .. } = self;
+        let core = telemetry.core();
+        draft.trace_id = match parent {
+            Some(parent) => parent.trace_id,
+            None => core.random.trace_id(),
         };
-        Observation::new(self.telemetry, self.trace_state, self.session, span)
+        draft.parent_id = parent.map(|parent| parent.span_id);
+        draft.span_id = core.random.span_id();
+        if draft.start.is_none() {
+            draft.start = Some(core.clock.moment());
+        }
+        Observation::new(telemetry, session, draft)
     }
 
     /// Finds the session that `session_id` and `user_id` mean.
-    fn enter_session(&mut self) {
+    #[cold]
+    fn enter_session(&mut self, Named { session_id, user_id: mut user }: Named) {
         let outer = self.session.as_ref().map(|shared| shared.state());
         let outer_id = outer.as_ref().map(|state| &state.session_id);
-        if let Some(id) = self.session_id.take().filter(|id| Some(id) != outer_id) {
+        if let Some(id) = session_id.filter(|id| Some(id) != outer_id) {
             let mut session = self.telemetry.session().id(id);
-            if let Some(user) = self.user_id.take() {
+            if let Some(user) = user.take() {
                 session = session.actor(USER, user);
             }
             self.session = Some(session.start_inside(outer.as_deref()).shared().clone());
-        } else if let Some(user) = self.user_id.take() {
+        } else if let Some(user) = user {
             match outer {
                 // The same session, seen by another.
                 Some(outer) => {
@@ -228,7 +232,7 @@ impl ObservationBuilder {
                     state.actor = Some(user);
                     self.session = Some(Shared::new(state));
                 }
-                None => drop(self.attributes.insert(keys::USER_ID.to_owned(), user.into())),
+                None => self.draft.set(keys::USER_ID, AttributeValue::Text(&user)),
             }
         }
     }
@@ -276,5 +280,11 @@ impl ObservationBuilder {
     pub fn run_sync<R>(self, f: impl FnOnce() -> R) -> R {
         let observation = self.start();
         observation.enter(f)
+    }
+}
+
+impl fmt::Debug for ObservationBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObservationBuilder").field("name", &self.draft.name()).finish_non_exhaustive()
     }
 }

@@ -1,19 +1,19 @@
 //! A unit of work that goes on.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use throughline_channel::{Context, InContext};
 use throughline_model::{Usage, keys};
 
-use super::{ObservationBuilder, Span};
+use super::{Draft, Moment, ObservationBuilder};
 use crate::ambient::Ambient;
-use crate::pipeline::{Describe, Finished, lock};
+use crate::pipeline::{Core, Describe, lock};
 use crate::session::Shared;
 use crate::{
-    Attribute, Attributes, IntoErrorInfo, Level, ObservationType, Session, SpanContext, Status, Telemetry,
-    Timestamp, TraceState,
+    Attribute, AttributeValue, Attributes, IntoErrorInfo, Level, ObservationType, Session, SpanContext,
+    Status, Telemetry, Timestamp, TraceState,
 };
 
 /// A unit of work that goes on: a chat turn, a model call, a tool call.
@@ -42,21 +42,21 @@ pub struct Observation {
     telemetry: Telemetry,
     context: SpanContext,
     trace_state: TraceState,
-    session: Mutex<Option<Arc<Shared>>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    session: Option<Arc<Shared>>,
     /// `None` once it has ended.
-    span: Mutex<Option<Box<Span>>>,
+    draft: Option<Box<Draft>>,
 }
 
 impl Observation {
-    pub(super) fn new(
-        telemetry: Telemetry,
-        trace_state: TraceState,
-        session: Option<Arc<Shared>>,
-        span: Span,
-    ) -> Self {
-        let context = SpanContext { trace_id: span.trace_id, span_id: span.span_id };
-        let (session, span) = (Mutex::new(session), Mutex::new(Some(Box::new(span))));
-        Self { telemetry, context, trace_state, session, span }
+    #[inline]
+    pub(super) fn new(telemetry: Telemetry, session: Option<Arc<Shared>>, draft: Box<Draft>) -> Self {
+        let context = SpanContext { trace_id: draft.trace_id, span_id: draft.span_id };
+        let trace_state = draft.rare.as_ref().map(|rare| rare.trace_state.clone()).unwrap_or_default();
+        Self { telemetry, context, trace_state, state: Mutex::new(State { session, draft: Some(draft) }) }
     }
 
     /// Its place in the trace, for work elsewhere.
@@ -65,20 +65,21 @@ impl Observation {
     }
 
     /// Work inside this one.
-    pub fn observation(&self, kind: ObservationType, name: impl Into<String>) -> ObservationBuilder {
-        ObservationBuilder::new(self.telemetry.clone(), kind, name.into(), Some(self.context))
-            .inside(lock(&self.session).clone(), self.trace_state.clone())
+    pub fn observation(&self, kind: ObservationType, name: impl AsRef<str>) -> ObservationBuilder {
+        let (telemetry, session) = (self.telemetry.clone(), lock(&self.state).session.clone());
+        let parent = Some(self.context);
+        ObservationBuilder::inside(telemetry, kind, name.as_ref(), parent, session, &self.trace_state)
     }
 
     /// A model call inside this work.
-    pub fn generation(&self, name: impl Into<String>) -> ObservationBuilder {
+    pub fn generation(&self, name: impl AsRef<str>) -> ObservationBuilder {
         self.observation(ObservationType::Generation, name)
     }
 
     /// A tool call inside this work.
-    pub fn tool(&self, name: impl Into<String>) -> ObservationBuilder {
-        let name = name.into();
-        self.observation(ObservationType::Tool, name.clone()).attribute("gen_ai.tool.name", name)
+    pub fn tool(&self, name: impl AsRef<str>) -> ObservationBuilder {
+        let name = name.as_ref();
+        self.observation(ObservationType::Tool, name).attribute("gen_ai.tool.name", name)
     }
 
     /// A future that runs in this work: what is emitted and observed there is part of it.
@@ -92,29 +93,31 @@ impl Observation {
     }
 
     fn ambient(&self) -> Context {
-        let (session, trace_state) = (lock(&self.session).clone(), self.trace_state.clone());
+        let (session, trace_state) = (lock(&self.state).session.clone(), self.trace_state.clone());
         Ambient { session, span: Some(self.context), trace_state }.into_context()
     }
 
     /// What it is called, if it was not known at the start.
-    pub fn set_name(&self, name: impl Into<String>) -> &Self {
-        self.change(|span| span.name = name.into())
+    pub fn set_name(&self, name: impl AsRef<str>) -> &Self {
+        self.change(|span| span.set_name(name.as_ref()))
     }
 
     /// The session it turned out to happen in. What was begun inside it before stays where it was.
     pub fn set_session(&self, session: &Session) -> &Self {
-        *lock(&self.session) = Some(session.shared().clone());
+        lock(&self.state).session = Some(session.shared().clone());
         self
     }
 
     /// What went in, if it was not known at the start.
     pub fn set_input(&self, input: impl Into<Value>) -> &Self {
-        self.change(|span| span.input = Some(input.into()))
+        let input = input.into();
+        self.change(|span| span.rare().input = Some(input))
     }
 
     /// What came out: text, or JSON.
     pub fn set_output(&self, output: impl Into<Value>) -> &Self {
-        self.change(|span| span.output = Some(output.into()))
+        let output = output.into();
+        self.change(|span| span.rare().output = Some(output))
     }
 
     /// A piece of an output that comes bit by bit. The first says when the first token came; all together become the
@@ -138,13 +141,14 @@ impl Observation {
         if piece.is_empty() {
             return self;
         }
-        self.change(|span| match &mut span.output {
+        self.change(|span| match &mut span.rare().output {
             Some(Value::String(output)) => output.push_str(piece),
-            _ => {
-                if !span.attributes.contains_key(keys::TIME_TO_FIRST_TOKEN) {
-                    note_first_token(span, self.telemetry.now());
+            output => {
+                *output = Some(piece.into());
+                if !span.has(keys::TIME_TO_FIRST_TOKEN) {
+                    let now = self.telemetry.core().clock.moment();
+                    span.set_since(keys::TIME_TO_FIRST_TOKEN, now);
                 }
-                span.output = Some(piece.into());
             }
         })
     }
@@ -169,7 +173,7 @@ impl Observation {
         let total = |key: &str| matches!(key, "gen_ai.usage.input_tokens" | "gen_ai.usage.output_tokens");
         self.change(|span| {
             for (key, tokens) in buckets.into_iter().filter(|(key, tokens)| *tokens > 0 || total(key)) {
-                span.attributes.insert(key.to_owned(), tokens.into());
+                span.set(key, AttributeValue::Uint(tokens));
             }
         })
     }
@@ -186,7 +190,7 @@ impl Observation {
 
     /// When the first token came.
     pub fn first_token_at(&self, time: Timestamp) -> &Self {
-        self.change(|span| note_first_token(span, time))
+        self.change(|span| span.set_since(keys::TIME_TO_FIRST_TOKEN, Moment::Time(time)))
     }
 
     /// Something worth knowing about the trace.
@@ -195,9 +199,9 @@ impl Observation {
     }
 
     /// An attribute.
-    pub fn set_attribute(&self, key: impl Into<String>, value: impl Attribute) -> &Self {
-        let value = Value::from(value.value());
-        self.change(|span| drop(span.attributes.insert(key.into(), value)))
+    pub fn set_attribute(&self, key: impl AsRef<str>, value: impl Attribute) -> &Self {
+        let value = value.value();
+        self.change(|span| span.set(key.as_ref(), value))
     }
 
     /// How serious it is.
@@ -216,8 +220,8 @@ impl Observation {
         self.change(|span| {
             span.status = Status::Error;
             span.level = span.level.max(Level::Error);
-            span.status_message = Some(error.message.clone());
-            span.error = Some(error);
+            span.rare().status_message = Some(error.message.clone());
+            span.rare().error = Some(error);
         })
     }
 
@@ -228,12 +232,12 @@ impl Observation {
 
     /// Ends it now. Ending it again, or changing it afterwards, does nothing.
     pub fn end(&self) {
-        self.end_at(self.telemetry.core().clock.now());
+        self.finish(None, None);
     }
 
     /// Ends it at this time, but not before it began.
     pub fn end_at(&self, time: Timestamp) {
-        self.finish(time, None);
+        self.finish(Some(Moment::Time(time)), None);
     }
 
     /// Ends it at this time, with attributes that `describe` adds later, on the thread that prepares spans for the
@@ -255,33 +259,42 @@ impl Observation {
     /// # Ok::<(), throughline::Error>(())
     /// ```
     pub fn end_described_at(&self, time: Timestamp, describe: impl FnOnce(&mut Attributes) + Send + 'static) {
-        self.finish(time, Some(Box::new(describe)));
+        self.finish(Some(Moment::Time(time)), Some(Box::new(describe)));
     }
 
-    fn finish(&self, time: Timestamp, describe: Option<Describe>) {
-        if let Some(mut span) = lock(&self.span).take() {
-            span.end_time = time.max(span.start_time);
-            span.session = lock(&self.session).as_ref().map(|shared| (*shared.state()).clone());
-            self.telemetry.core().record_span(Finished { span, describe });
+    /// At this moment, or now.
+    fn finish(&self, end: Option<Moment>, describe: Option<Describe>) {
+        let mut state = lock(&self.state);
+        let Some(mut draft) = state.draft.take() else { return };
+        let session = state.session.clone();
+        drop(state);
+        if describe.is_some() {
+            draft.rare().describe = describe;
         }
+        record(self.telemetry.core(), draft, end, session.as_ref());
     }
 
-    fn change(&self, change: impl FnOnce(&mut Span)) -> &Self {
-        if let Some(span) = &mut *lock(&self.span) {
-            change(span);
+    fn change(&self, change: impl FnOnce(&mut Draft)) -> &Self {
+        if let Some(draft) = &mut lock(&self.state).draft {
+            change(draft);
         }
         self
     }
 }
 
-fn note_first_token(span: &mut Span, time: Timestamp) {
-    let seconds = time.nanos_since(span.start_time) as f64 / 1e9;
-    span.attributes.insert(keys::TIME_TO_FIRST_TOKEN.to_owned(), seconds.into());
+#[inline]
+fn record(core: &Core, mut draft: Box<Draft>, end: Option<Moment>, session: Option<&Arc<Shared>>) {
+    core.record_span(&mut draft, end.unwrap_or_else(|| core.clock.moment()), session);
+    draft.give_back();
 }
 
 impl Drop for Observation {
+    #[inline]
     fn drop(&mut self) {
-        self.end();
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(draft) = state.draft.take() {
+            record(self.telemetry.core(), draft, None, state.session.as_ref());
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Traces: units of work inside units of work, model calls among them.
 
 mod builder;
+mod draft;
 mod handle;
 #[cfg(feature = "stream")]
 mod streamed;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use self::builder::ObservationBuilder;
+pub(crate) use self::draft::{Draft, Moment, Rare, Said};
 pub use self::handle::Observation;
 #[cfg(feature = "stream")]
 pub use self::streamed::StreamedOutput;

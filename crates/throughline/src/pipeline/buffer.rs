@@ -1,14 +1,16 @@
 //! A thread's own buffer: filled by the thread, taken whole by the collector.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use super::{Kept, lock};
 use crate::event::Extra;
+use crate::observation::{Draft, Moment, Rare, Said};
 use crate::session::Shared;
-use crate::{AttributeValue, Attributes, Callsite, SessionState, Span, SpanContext};
+use crate::{
+    AttributeValue, Attributes, Callsite, Level, ObservationType, SessionState, SpanContext, SpanId, Status,
+};
 
 /// A thread may have so many events waiting; past half of it the collector is woken.
 pub(crate) const MAX_EVENTS: usize = 8192;
@@ -18,22 +20,49 @@ const MAX_TEXT: usize = 4 << 20;
 /// Attributes that are worked out by the collector.
 pub(crate) type Describe = Box<dyn FnOnce(&mut Attributes) + Send>;
 
-/// A span that has ended.
-pub(crate) struct Finished {
-    /// Boxed as it comes: it is large to copy.
-    pub(crate) span: Box<Span>,
-    pub(crate) describe: Option<Describe>,
+/// A piece of a text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Piece {
+    start: u32,
+    len: u32,
 }
 
-impl Finished {
-    /// The span with everything that is to be said of it. What the application says must not stop the collector.
-    pub(crate) fn described(self) -> Box<Span> {
-        let Self { mut span, describe } = self;
-        if let Some(describe) = describe {
-            catch_unwind(AssertUnwindSafe(|| describe(&mut span.attributes))).ok();
-        }
-        span
+impl Piece {
+    /// Texts in buffers are far shorter than what this could not count.
+    #[inline]
+    pub(crate) const fn new(start: usize, len: usize) -> Self {
+        Self { start: start as u32, len: len as u32 }
     }
+
+    #[inline]
+    pub(crate) const fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// The piece of this text.
+    #[inline]
+    pub(crate) fn of(self, text: &str) -> &str {
+        let start = self.start as usize;
+        text.get(start..start + self.len as usize).unwrap_or_default()
+    }
+}
+
+/// A span that has ended, as it lies in a buffer. Its attributes are the next so many of the buffer's; the pieces that
+/// they and its name are belong to the next so many bytes of the buffer's text of spans.
+pub(crate) struct Finished {
+    pub(crate) context: SpanContext,
+    pub(crate) parent_id: Option<SpanId>,
+    pub(crate) kind: ObservationType,
+    pub(crate) level: Level,
+    pub(crate) status: Status,
+    pub(crate) start: Option<Moment>,
+    pub(crate) end: Moment,
+    pub(crate) name: Piece,
+    pub(crate) rare: Option<Box<Rare>>,
+    /// Index among the buffer's sessions.
+    pub(crate) session: Option<u32>,
+    pub(crate) attributes: u32,
+    pub(crate) text: u32,
 }
 
 /// An event without its attributes.
@@ -58,15 +87,18 @@ pub(crate) struct Header {
     pub(crate) kept: Kept,
 }
 
-/// An attribute's value; a text is the next so many bytes of the buffer's.
+/// An attribute's value.
+#[derive(Debug)]
 pub(crate) enum Scalar {
     Null,
     Bool(bool),
     Int(i64),
     Uint(u64),
     Float(f64),
-    Text(u32),
+    Text(Piece),
     Json(Box<Value>),
+    /// Seconds from the start of the span to this moment.
+    Since(Moment),
 }
 
 /// Flat vectors, so that filling them allocates nothing once they have their size.
@@ -77,6 +109,8 @@ pub(crate) struct Buffer {
     pub(crate) text: String,
     pub(crate) sessions: Vec<Remembered>,
     pub(crate) spans: Vec<Finished>,
+    pub(crate) said: Vec<Said>,
+    pub(crate) span_text: String,
     pub(crate) dropped: u64,
 }
 
@@ -114,13 +148,9 @@ impl Shard {
         lock(&self.front).push(entry, values, max_text_bytes)
     }
 
-    pub(crate) fn push_span(&self, finished: Finished) -> Pushed {
-        let mut front = lock(&self.front);
-        if !front.has_room() {
-            return Pushed::Full;
-        }
-        front.spans.push(finished);
-        front.pushed()
+    #[inline]
+    pub(crate) fn push_span(&self, draft: &mut Draft, end: Moment, session: Option<&Arc<Shared>>) -> Pushed {
+        lock(&self.front).push_span(draft, end, session)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -151,8 +181,9 @@ impl Buffer {
             AttributeValue::Float(number) => Scalar::Float(*number),
             AttributeValue::Text(own) => {
                 let own = if own.len() <= max_text_bytes { own } else { shortened(own, max_text_bytes) };
+                let piece = Piece::new(text.len(), own.len());
                 text.push_str(own);
-                Scalar::Text(own.len() as u32)
+                Scalar::Text(piece)
             }
             AttributeValue::Json(value) => Scalar::Json(std::mem::take(value)),
         }));
@@ -170,8 +201,34 @@ impl Buffer {
     }
 
     #[inline]
+    fn push_span(&mut self, draft: &mut Draft, end: Moment, session: Option<&Arc<Shared>>) -> Pushed {
+        if !self.has_room() {
+            return Pushed::Full;
+        }
+        let session = session.map(|shared| self.remember(shared));
+        self.spans.push(Finished {
+            context: SpanContext { trace_id: draft.trace_id, span_id: draft.span_id },
+            parent_id: draft.parent_id,
+            kind: draft.kind,
+            level: draft.level,
+            status: draft.status,
+            start: draft.start,
+            end,
+            name: draft.name,
+            rare: draft.rare.take(),
+            session,
+            attributes: draft.attributes.len() as u32,
+            text: draft.text.len() as u32,
+        });
+        self.said.append(&mut draft.attributes);
+        self.span_text.push_str(&draft.text);
+        self.pushed()
+    }
+
+    #[inline]
     fn has_room(&mut self) -> bool {
-        let has_room = self.headers.len() + self.spans.len() < MAX_EVENTS && self.text.len() < MAX_TEXT;
+        let few = self.headers.len() + self.spans.len() < MAX_EVENTS;
+        let has_room = few && self.text.len() < MAX_TEXT && self.span_text.len() < MAX_TEXT;
         self.dropped += u64::from(!has_room);
         has_room
     }
@@ -201,6 +258,8 @@ impl Buffer {
         self.text.clear();
         self.sessions.clear();
         self.spans.clear();
+        self.said.clear();
+        self.span_text.clear();
         self.dropped = 0;
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use throughline_channel::suppress;
 
 use super::buffer::{Buffer, Header, Scalar};
-use super::{Core, Kept, lock};
+use super::{Core, Kept, lock, span};
 use crate::redaction::Redactor;
 use crate::source::EventIds;
 use crate::ticks::Anchor;
@@ -166,12 +166,12 @@ impl Collector {
     }
 
     fn read(&mut self, buffer: &mut Buffer) {
-        let (mut values, mut text) = (buffer.values.drain(..), buffer.text.as_str());
+        let (mut values, text) = (buffer.values.drain(..), buffer.text.as_str());
         for mut header in buffer.headers.drain(..) {
             let keys = header.site.map_or(&[][..], |site| site.keys);
             let mut own = Attributes::new();
             for (key, value) in keys.iter().zip(values.by_ref().take(header.values as usize)) {
-                own.insert((*key).to_owned(), value_of(value, &mut text));
+                own.insert((*key).to_owned(), value_of(value, text));
             }
             if let Some(extra) = &mut header.extra {
                 own.append(&mut extra.attributes);
@@ -183,10 +183,15 @@ impl Collector {
             self.redactor.envelope(&mut envelope);
             self.round.push((time, Item::Event(Arc::new(envelope))));
         }
+        let (mut said, mut text) = (buffer.said.drain(..), buffer.span_text.as_str());
         for finished in buffer.spans.drain(..) {
-            let mut span = finished.described();
+            let (own, rest) = text.split_at_checked(finished.text as usize).unwrap_or((text, ""));
+            text = rest;
+            let session = finished.session.and_then(|index| buffer.sessions.get(index as usize));
+            let said = said.by_ref().take(finished.attributes as usize);
+            let mut span = span::finished(&self.anchor, finished, said, own, session);
             self.redactor.span(&mut span);
-            self.round.push((span.end_time, Item::Span(Arc::from(span))));
+            self.round.push((span.end_time, Item::Span(Arc::new(span))));
         }
     }
 
@@ -243,18 +248,15 @@ impl Collector {
     }
 }
 
-fn value_of(value: Scalar, text: &mut &str) -> Value {
+pub(super) fn value_of(value: Scalar, text: &str) -> Value {
     match value {
-        Scalar::Null => Value::Null,
+        // The times are those of spans, which know them.
+        Scalar::Null | Scalar::Since(_) => Value::Null,
         Scalar::Bool(yes) => Value::Bool(yes),
         Scalar::Int(number) => number.into(),
         Scalar::Uint(number) => number.into(),
         Scalar::Float(number) => attribute::float(number),
-        Scalar::Text(len) => {
-            let (own, rest) = text.split_at_checked(len as usize).unwrap_or((text, ""));
-            *text = rest;
-            Value::String(own.to_owned())
-        }
+        Scalar::Text(piece) => Value::String(piece.of(text).to_owned()),
         Scalar::Json(value) => *value,
     }
 }

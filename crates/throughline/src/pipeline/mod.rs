@@ -11,6 +11,7 @@ mod collector;
 mod counters;
 mod floor;
 mod queue;
+mod span;
 mod validate;
 
 use std::cell::RefCell;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use throughline_channel::is_suppressed;
 
-pub(crate) use self::buffer::{Describe, Entry, Finished, Pushed, Shard};
+pub(crate) use self::buffer::{Describe, Entry, Piece, Pushed, Scalar, Shard};
 pub(crate) use self::collector::{Collector, Signal};
 pub use self::counters::{Counters, Report, TransportReport};
 use self::floor::OFF;
@@ -30,9 +31,11 @@ pub(crate) use self::queue::{Queue, run_worker};
 use crate::ambient::Ambient;
 use crate::callsite::Rule;
 use crate::event::Extra;
+use crate::observation::{Draft, Moment};
 use crate::pipeline::counters::Tally;
 use crate::registry::Registry;
 use crate::sampling::Sampler;
+use crate::session::Shared;
 use crate::source::{Clock, Random};
 use crate::{AttributeValue, Callsite, Error, Level, Resource, Session};
 
@@ -183,9 +186,10 @@ impl Core {
     }
 
     /// Puts a finished span into this thread's buffer.
-    pub(crate) fn record_span(&self, finished: Finished) {
+    #[inline]
+    pub(crate) fn record_span(&self, draft: &mut Draft, end: Moment, session: Option<&Arc<Shared>>) {
         if !is_suppressed() && self.check_open().is_ok() && !self.queues.is_empty() {
-            let pushed = self.with_shard(|shard| shard.push_span(finished));
+            let pushed = self.with_shard(|shard| shard.push_span(draft, end, session));
             self.pushed(pushed).ok();
         }
     }

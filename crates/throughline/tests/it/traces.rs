@@ -255,6 +255,25 @@ fn a_span_never_ends_before_it_began() {
 }
 
 #[test]
+fn of_what_is_said_often_the_last_counts() {
+    let (telemetry, memory) = telemetry();
+    let work = telemetry.trace("first name").attribute("kept", true).start();
+    let long = "x".repeat(2000);
+    for round in 0..40 {
+        work.set_name(format!("name {round}"));
+        (0..200).for_each(|key| {
+            work.set_attribute(format!("key.{key}"), format!("{long}{round}"));
+        });
+    }
+    std::thread::spawn(move || work.set_attribute("key.7", "elsewhere").end()).join().unwrap();
+    events(&telemetry, &memory);
+    let span = &memory.spans()[0];
+    assert_eq!((span.name.as_str(), span.attributes.len()), ("name 39", 201));
+    assert_eq!((&span.attributes["kept"], &span.attributes["key.7"]), (&true.into(), &"elsewhere".into()));
+    assert_eq!(span.attributes["key.199"], format!("{long}39"));
+}
+
+#[test]
 fn what_describes_a_span_runs_elsewhere_and_may_panic() {
     let (telemetry, memory) = telemetry();
     let here = std::thread::current().id();
