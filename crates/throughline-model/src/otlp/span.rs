@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::facts::SpanFacts;
 use super::wire::{self, Fields, Malformed, Wire, WireError};
+use crate::SpanId;
 
 /// One span of a request with the resource and scope it came under, as bytes.
 ///
@@ -99,6 +100,14 @@ impl<'a> RawSpan<'a> {
     /// What the span says, in our words.
     pub fn facts(&self) -> SpanFacts<'a> {
         super::reader::read(self)
+    }
+
+    /// The span's parent, read without anything else of it.
+    pub fn parent_id(&self) -> Option<SpanId> {
+        wire::checked(self.span).find_map(|field| match field {
+            (4, Wire::Bytes(id)) => SpanId::from_slice(id),
+            _ => None,
+        })
     }
 
     /// Appends the span with its resource and scope as one `ResourceSpans` field: a complete `TracesData` (or

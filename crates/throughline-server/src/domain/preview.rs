@@ -49,6 +49,11 @@ impl Preview {
         Self { text: shortened.into(), line: Some(line.into()), said }
     }
 
+    /// Whether there is more of the text than this.
+    pub fn is_cut(&self) -> bool {
+        self.line.is_some()
+    }
+
     /// The text as the API shows it, and one line of what was said in it.
     pub fn show(&self) -> (Value, Option<String>) {
         if let Some(line) = &self.line {

@@ -1,6 +1,6 @@
 //! What readers ask for: lists with a filter, a time range, an order and a place to go on from.
 
-use throughline_model::{Event, Money, Observation, Session, Timestamp, Trace};
+use throughline_model::{Event, Money, Observation, ObservationType, Session, SpanId, Timestamp, Trace};
 
 use super::filter::{Comparison, Field, Filter, Literal};
 
@@ -121,6 +121,40 @@ pub struct TraceDetail {
     pub trace: Trace,
     pub observations: Vec<Observation>,
     pub events: Vec<Event>,
+}
+
+/// A trace of any size in outline: what its tree is drawn from, without anything that takes reading its texts.
+#[derive(Debug, Clone)]
+pub struct TraceOutline {
+    pub trace: Trace,
+    /// In order of start time.
+    pub spans: Vec<SpanOutline>,
+    /// In order of time.
+    pub events: Vec<Event>,
+}
+
+/// Where an observation stands in its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanOutline {
+    pub id: SpanId,
+    pub parent_id: Option<SpanId>,
+    pub kind: ObservationType,
+    pub start_time: Timestamp,
+    pub end_time: Timestamp,
+    pub failed: bool,
+}
+
+impl SpanOutline {
+    pub fn of(observation: &Observation) -> Self {
+        Self {
+            id: observation.id,
+            parent_id: observation.parent_id,
+            kind: observation.kind,
+            start_time: observation.start_time,
+            end_time: observation.end_time,
+            failed: observation.is_error(),
+        }
+    }
 }
 
 /// One entry of a session's timeline.

@@ -1,6 +1,6 @@
 //! What a session cost: by model, bucket and turn, and what caching saved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use throughline_model::otlp::SpanFacts;
 use throughline_model::{Money, Timestamp, TraceId, Usage};
@@ -83,15 +83,17 @@ impl SessionCost {
         calls.sort_by_key(|call| (call.start, call.trace));
         let mut cost = Self::default();
         let mut models: BTreeMap<String, CallCosts> = BTreeMap::new();
+        let mut places: HashMap<TraceId, usize> = HashMap::new();
         for call in &calls {
             let explanation = call.priced().and_then(|call| prices.explain(&call));
             let explanation = explanation.filter(|explained| Some(explained.cost) == call.computed);
             let name = call.model.clone().unwrap_or_default();
-            if !cost.turns.iter().any(|(trace, _)| *trace == call.trace) {
+            let place = *places.entry(call.trace).or_insert_with(|| {
                 cost.turns.push((call.trace, CallCosts::default()));
-            }
-            let turn = cost.turns.iter_mut().find(|(trace, _)| *trace == call.trace).map(|(_, turn)| turn);
-            for costs in [&mut cost.total, models.entry(name).or_default()].into_iter().chain(turn) {
+                cost.turns.len() - 1
+            });
+            let turn = &mut cost.turns[place].1;
+            for costs in [&mut cost.total, models.entry(name).or_default(), turn] {
                 costs.add(call, explanation.as_ref());
             }
         }

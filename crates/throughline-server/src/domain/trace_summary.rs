@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize, Serializer};
 use throughline_model::{Actor, Money, Scope, SessionId, Trace, millis};
 
+use super::trace_records::TextSource;
+
 /// A pure function of a trace's records. JSON keeps all of it, cost to the picodollar.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "Stored")]
@@ -19,11 +21,24 @@ pub struct TraceSummary {
     pub title: Option<String>,
     /// What was answered last, as one short line.
     pub last_output: Option<String>,
+    /// Where the whole input is, if it is shortened here.
+    pub input_source: Option<TextSource>,
+    /// Where the whole output is, if it is shortened here.
+    pub output_source: Option<TextSource>,
 }
 
 impl TraceSummary {
     pub fn new(trace: Trace) -> Self {
-        Self { trace, parent_session_id: None, actor: None, scope: None, title: None, last_output: None }
+        Self {
+            trace,
+            parent_session_id: None,
+            actor: None,
+            scope: None,
+            title: None,
+            last_output: None,
+            input_source: None,
+            output_source: None,
+        }
     }
 }
 
@@ -45,6 +60,10 @@ struct Form<T, S, A, C, L> {
     last_output: Option<L>,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     picodollars: Option<i128>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    input_source: Option<TextSource>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    output_source: Option<TextSource>,
 }
 
 type Stored = Form<Trace, SessionId, Actor, Scope, String>;
@@ -63,6 +82,8 @@ impl Serialize for TraceSummary {
             title: self.title.as_deref(),
             last_output: self.last_output.as_deref(),
             picodollars: self.trace.total_cost.map(Money::picodollars),
+            input_source: self.input_source,
+            output_source: self.output_source,
         }
         .serialize(serializer)
     }
@@ -80,6 +101,8 @@ impl From<Stored> for TraceSummary {
             scope: stored.scope,
             title: stored.title,
             last_output: stored.last_output,
+            input_source: stored.input_source,
+            output_source: stored.output_source,
         }
     }
 }

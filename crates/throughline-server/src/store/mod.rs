@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use throughline_model::{Event, ProjectId, Session, SessionId, Timestamp, Trace, TraceId};
+use throughline_model::{
+    Event, Observation, ProjectId, Session, SessionId, SpanId, Timestamp, Trace, TraceId,
+};
 use tokio::sync::broadcast;
 
 use crate::domain::analytics::{
@@ -22,7 +24,9 @@ use crate::domain::analytics::{
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
 use crate::domain::price::{CallRange, Repricing};
-use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
+use crate::domain::query::{
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageGroup, UsageRow, User,
+};
 use crate::domain::session_cost::Call;
 
 /// Why a batch was not taken. Nothing of it was kept, unless the process died over it.
@@ -90,19 +94,33 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<TimelineItem>, ReadError>;
 
-    /// The spans of a session as they were received: protobuf `TracesData` messages (which may simply be
-    /// concatenated), one page of traces at a time, in order of start time.
-    async fn session_otlp(
-        &self,
-        project: &ProjectId,
-        id: &SessionId,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<Bytes>, ReadError>;
-
     async fn traces(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Trace>, ReadError>;
 
     async fn trace(&self, project: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError>;
+
+    /// A trace of any size without its texts: what is not shown of it need not be read.
+    async fn trace_outline(
+        &self,
+        project: &ProjectId,
+        id: &TraceId,
+    ) -> Result<Option<TraceOutline>, ReadError>;
+
+    /// These observations of a trace as [`Store::trace`] shows them, in order of start time; unknown ones are left out.
+    async fn observations(
+        &self,
+        project: &ProjectId,
+        trace: &TraceId,
+        ids: &[SpanId],
+    ) -> Result<Vec<Observation>, ReadError>;
+
+    /// These spans of a trace as they were received, in order of start time: each a protobuf `TracesData` message, which
+    /// may simply be concatenated.
+    async fn received_spans(
+        &self,
+        project: &ProjectId,
+        trace: &TraceId,
+        ids: &[SpanId],
+    ) -> Result<Vec<Bytes>, ReadError>;
 
     async fn events(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError>;
 

@@ -7,11 +7,11 @@ use askama::Template;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
-use throughline_model::{Session, Timestamp};
+use throughline_model::{Session, Timestamp, Trace};
 
-use super::Export;
 use super::sink::{Sink, Stop};
-use super::turns::{Call, Turn, plain};
+use super::turns::{Call, Line, Turn, plain};
+use super::{Export, OpenTrace};
 
 #[derive(Template)]
 #[template(path = "export/head.html")]
@@ -43,15 +43,36 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 #[derive(Template)]
 #[template(path = "export/turn.html")]
-struct TurnSection<'a> {
+struct TurnHead<'a> {
     number: usize,
-    turn: &'a Turn,
+    trace: &'a Trace,
     time: String,
     /// When the session began.
     begin: Timestamp,
 }
 
-impl TurnSection<'_> {
+#[derive(Template)]
+#[template(path = "export/lines.html")]
+struct Lines<'a> {
+    lines: &'a [Line],
+    begin: Timestamp,
+}
+
+#[derive(Template)]
+#[template(path = "export/turn_end.html")]
+struct TurnEnd<'a> {
+    errors: &'a [String],
+    at: String,
+}
+
+impl TurnHead<'_> {
+    /// Milliseconds after the beginning.
+    fn after(&self, time: &Timestamp) -> String {
+        offset(self.begin, *time)
+    }
+}
+
+impl Lines<'_> {
     /// Milliseconds after the beginning.
     fn after(&self, time: &Timestamp) -> String {
         offset(self.begin, *time)
@@ -76,13 +97,34 @@ pub(super) async fn write(export: &Export, sink: &mut Sink) -> Result<(), Stop> 
     sink.write(render(&head)?).await?;
     let mut traces = export.traces();
     let mut number = 0;
-    while let Some(detail) = traces.next().await? {
+    while let Some(mut open) = traces.next().await? {
         number += 1;
-        let turn = Turn::of(&detail, number == 1);
-        let section = TurnSection { number, time: minute(turn.start_time), turn: &turn, begin };
-        sink.write(render(&section)?).await?;
+        write_turn(&mut open, number, begin, sink).await?;
     }
     sink.write(render(&Foot { time: minute(export.now), script: PLAYER })?).await
+}
+
+async fn write_turn(
+    open: &mut OpenTrace<'_>,
+    number: usize,
+    begin: Timestamp,
+    sink: &mut Sink,
+) -> Result<(), Stop> {
+    let trace = open.trace.clone();
+    let mut turn = Turn::new(&trace, number == 1);
+    let head = TurnHead { number, time: minute(trace.start_time), trace: &trace, begin };
+    sink.write(render(&head)?).await?;
+    let mut lines = turn.asked();
+    loop {
+        sink.write(render(&Lines { lines: &lines, begin })?).await?;
+        let observations = open.observations().await?;
+        if observations.is_empty() {
+            break;
+        }
+        lines = turn.steps(&observations);
+    }
+    sink.write(render(&Lines { lines: &turn.answered(), begin })?).await?;
+    sink.write(render(&TurnEnd { errors: &turn.errors, at: offset(begin, trace.end_time) })?).await
 }
 
 fn render(template: &impl Template) -> Result<String, Stop> {
@@ -126,8 +168,29 @@ fn length(millis: f64) -> String {
     }
 }
 
+/// Bytes of one text that the page shows; the whole of it is in the other formats.
+const TEXT: usize = 64 * 1024;
+
 impl Call {
     fn arguments_text(&self) -> String {
-        plain(&self.arguments)
+        bounded(&plain(&self.arguments))
     }
+}
+
+impl Line {
+    fn content_text(&self) -> String {
+        bounded(&self.content)
+    }
+
+    fn reasoning_text(&self) -> String {
+        self.reasoning.as_deref().map(bounded).unwrap_or_default()
+    }
+}
+
+fn bounded(text: &str) -> String {
+    if text.len() <= TEXT {
+        return text.to_owned();
+    }
+    let shown = &text[..text.floor_char_boundary(TEXT)];
+    format!("{shown}\n… {} kB more, not on this page", (text.len() - shown.len()) / 1000)
 }

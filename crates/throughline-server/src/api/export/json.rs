@@ -7,9 +7,9 @@ use throughline_model::{Event, Session, TraceId};
 
 use super::super::timeline::TimelineEntry;
 use super::sink::{Sink, Stop};
-use super::{Export, PAGE};
+use super::{Export, PAGE, PIECE};
 use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern};
-use crate::domain::query::{ListQuery, Sort, SortField, TraceDetail};
+use crate::domain::query::{ListQuery, Sort, SortField};
 
 /// `{"session":…,"traces":[{…,"observations":[…],"events":[…]}],"events":[…]}`: events stand with the trace they were
 /// said in, if that belongs to the session, else at the end.
@@ -19,26 +19,40 @@ pub(super) async fn write(export: &Export, sink: &mut Sink) -> Result<(), Stop> 
     sink.write(r#","traces":["#).await?;
     let mut written = HashSet::new();
     let mut traces = export.traces();
-    while let Some(TraceDetail { trace, observations, mut events }) = traces.next().await? {
-        sink.write(if written.insert(trace.id) && written.len() > 1 { ",\n" } else { "\n" }).await?;
-        sink.json_open(&trace).await?;
-        events.retain(|event| export.owns(event));
-        array(sink, "observations", &observations).await?;
-        array(sink, "events", &events).await?;
-        sink.write("}").await?;
+    while let Some(mut open) = traces.next().await? {
+        sink.write(if written.insert(open.trace.id) && written.len() > 1 { ",\n" } else { "\n" }).await?;
+        sink.json_open(&open.trace).await?;
+        sink.write(r#","observations":["#).await?;
+        let mut separator = "";
+        loop {
+            let observations = open.observations().await?;
+            if observations.is_empty() {
+                break;
+            }
+            separator = members(sink, separator, &observations).await?;
+        }
+        sink.write(r#"],"events":["#).await?;
+        open.events.retain(|event| export.owns(event));
+        members(sink, "", &open.events).await?;
+        sink.write("]}").await?;
     }
     sink.write(r#"],"events":["#).await?;
     other_events(export, sink, &written).await?;
     sink.write("]}\n").await
 }
 
-async fn array<T: Serialize>(sink: &mut Sink, name: &str, members: &[T]) -> Result<(), Stop> {
-    sink.write(format!(r#","{name}":["#)).await?;
-    for (index, member) in members.iter().enumerate() {
-        sink.write(if index > 0 { "," } else { "" }).await?;
+/// Writes members of an array; returns what comes before the next one.
+async fn members<T: Serialize>(
+    sink: &mut Sink,
+    mut separator: &'static str,
+    members: &[T],
+) -> Result<&'static str, Stop> {
+    for member in members {
+        sink.write(separator).await?;
         sink.json(member).await?;
+        separator = ",";
     }
-    sink.write("]").await
+    Ok(separator)
 }
 
 /// The session's events that stand with none of the traces already written.
@@ -81,7 +95,7 @@ pub(super) async fn write_lines(export: &Export, sink: &mut Sink) -> Result<(), 
     sink.write("\n").await?;
     let mut after = None;
     loop {
-        let page = export.store.timeline(&export.project, &export.id, after.as_ref(), PAGE).await?;
+        let page = export.store.timeline(&export.project, &export.id, after.as_ref(), PIECE).await?;
         for item in page.rows {
             sink.json(&TimelineEntry::from(item)).await?;
             sink.write("\n").await?;

@@ -14,7 +14,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::Response;
 use serde::Deserialize;
-use throughline_model::{ProjectId, Session, SessionId, Timestamp, Trace};
+use throughline_model::{Event, Observation, ProjectId, Session, SessionId, SpanId, Timestamp, Trace};
 use utoipa::IntoParams;
 
 use super::errors::{InvalidRequest, ReadFailed, UnknownSession};
@@ -26,7 +26,9 @@ use crate::store::Store;
 use sink::{Sink, Stop};
 
 /// Rows asked of the store at a time.
-const PAGE: usize = 100;
+const PAGE: usize = 200;
+/// Observations of one trace that are read at once.
+const PIECE: usize = 500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -202,28 +204,81 @@ struct Traces<'a> {
     next: Option<Option<Cursor>>,
 }
 
+/// A trace that is being written. Small ones are read at once; large ones in pieces, never whole.
+struct OpenTrace<'a> {
+    export: &'a Export,
+    trace: Trace,
+    events: Vec<Event>,
+    read: Vec<Observation>,
+    unread: std::vec::IntoIter<SpanId>,
+}
+
 impl Export {
     fn traces(&self) -> Traces<'_> {
         Traces { export: self, page: Vec::new().into_iter(), next: Some(None) }
     }
 }
 
-impl Traces<'_> {
-    /// The next trace with everything in it; traces deleted meanwhile are passed over.
-    async fn next(&mut self) -> Result<Option<TraceDetail>, Stop> {
+impl<'a> Traces<'a> {
+    /// The next trace with what is in it; traces deleted meanwhile are passed over.
+    async fn next(&mut self) -> Result<Option<OpenTrace<'a>>, Stop> {
+        while let Some(trace) = self.next_summary().await? {
+            if let Some(open) = OpenTrace::read(self.export, &trace).await? {
+                return Ok(Some(open));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next trace as lists show it.
+    async fn next_summary(&mut self) -> Result<Option<Trace>, Stop> {
         let Export { store, project, id, .. } = self.export;
         loop {
             if let Some(trace) = self.page.next() {
-                match store.trace(project, &trace.id).await? {
-                    Some(detail) => return Ok(Some(detail)),
-                    None => continue,
-                }
+                return Ok(Some(trace));
             }
             let Some(after) = self.next.take() else { return Ok(None) };
             let page = store.session_traces(project, id, after.as_ref(), PAGE).await?;
             self.next = page.next.map(Some);
             self.page = page.rows.into_iter();
         }
+    }
+}
+
+impl<'a> OpenTrace<'a> {
+    async fn read(export: &'a Export, trace: &Trace) -> Result<Option<Self>, Stop> {
+        let Export { store, project, .. } = export;
+        if trace.observation_count <= PIECE as u64 {
+            let detail = store.trace(project, &trace.id).await?;
+            return Ok(detail.map(|TraceDetail { trace, observations, events }| Self {
+                export,
+                trace,
+                events,
+                read: observations,
+                unread: Vec::new().into_iter(),
+            }));
+        }
+        let outline = store.trace_outline(project, &trace.id).await?;
+        Ok(outline.map(|outline| Self {
+            export,
+            trace: outline.trace,
+            events: outline.events,
+            read: Vec::new(),
+            unread: outline.spans.iter().map(|span| span.id).collect::<Vec<_>>().into_iter(),
+        }))
+    }
+
+    /// The next observations in order of time; none at the end.
+    async fn observations(&mut self) -> Result<Vec<Observation>, Stop> {
+        let Export { store, project, .. } = self.export;
+        while self.read.is_empty() {
+            let ids: Vec<SpanId> = self.unread.by_ref().take(PIECE).collect();
+            if ids.is_empty() {
+                break;
+            }
+            self.read = store.observations(project, &self.trace.id, &ids).await?;
+        }
+        Ok(std::mem::take(&mut self.read))
     }
 }
 

@@ -1,24 +1,21 @@
-//! What was said in one turn.
+//! What was said in one turn, told piece by piece: a turn may be of any size.
 
 use serde::Serialize;
 use serde_json::Value;
 use throughline_model::message::{Message, Part, conversation};
-use throughline_model::{Money, ObservationType, Timestamp, TraceId};
+use throughline_model::{Money, Observation, ObservationType, Timestamp, Trace};
 
-use crate::domain::query::TraceDetail;
+/// Different errors told of one turn at most.
+const ERRORS: usize = 200;
 
-/// One turn of the conversation.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Turn {
-    pub(super) trace_id: TraceId,
-    pub(super) name: String,
-    pub(super) start_time: Timestamp,
-    #[serde(skip)]
-    pub(super) end_time: Timestamp,
-    pub(super) messages: Vec<Line>,
-    /// What failed in it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+/// A turn that is being told: first what was asked, then what happened, then what was answered.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    trace: &'a Trace,
+    is_first: bool,
+    /// When the last model call so far ended, and when it began to answer.
+    last_call: Option<(Timestamp, Timestamp)>,
+    /// What failed so far.
     pub(super) errors: Vec<String>,
 }
 
@@ -30,6 +27,9 @@ pub(super) struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     pub(super) content: String,
+    /// What the model thought before it said this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reasoning: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tool_calls: Vec<Call>,
     /// From when to when it was said.
@@ -48,67 +48,60 @@ pub(super) struct Call {
     pub(super) arguments: Value,
 }
 
-impl Turn {
-    /// What was said in the trace. Clients that send the whole history with every call repeat what earlier turns said:
-    /// a turn begins with the last thing the user said, except the first, which is told from its beginning.
-    pub(super) fn of(detail: &TraceDetail, is_first: bool) -> Self {
-        let TraceDetail { trace, observations, .. } = detail;
-        let asked = said(trace.input.as_ref(), "user", |input| conversation(input, None));
-        let answered = said(trace.output.as_ref(), "assistant", |output| conversation(None, output));
-        let begin = if is_first { 0 } else { last_question(&asked) };
-        let start = (trace.start_time, trace.start_time);
-        let mut messages: Vec<Line> =
-            asked[begin..].iter().filter_map(|message| Line::of(message, start)).collect();
-        let tools = observations.iter().filter(|observation| observation.kind == ObservationType::Tool);
-        messages.extend(tools.map(|tool| {
-            let facts = tool.tool.clone().unwrap_or_default();
-            let arguments = facts.arguments.or_else(|| tool.input.clone()).unwrap_or_default();
-            let result = facts.result.or_else(|| tool.output.clone());
-            let name = facts.name.unwrap_or_else(|| tool.name.clone());
-            Line {
-                role: "tool".to_owned(),
-                content: result.as_ref().map(plain).unwrap_or_default(),
-                tool_calls: vec![Call { name: name.clone(), arguments }],
-                name: Some(name),
-                times: (tool.start_time, tool.end_time),
-                took: None,
-            }
-        }));
-        let answering = (last_call(detail), trace.end_time);
-        messages.extend(answered.iter().filter_map(|message| Line::of(message, answering)));
-        if let Some(answer) = messages.iter_mut().rfind(|line| line.times == answering) {
-            answer.took = Some((trace.total_tokens, trace.total_cost));
+impl<'a> Turn<'a> {
+    pub(super) fn new(trace: &'a Trace, is_first: bool) -> Self {
+        Self { trace, is_first, last_call: None, errors: Vec::new() }
+    }
+
+    /// What was asked. Clients that send the whole history with every call repeat what earlier turns said: a turn begins
+    /// with the last thing the user said, except the first, which is told from its beginning.
+    pub(super) fn asked(&self) -> Vec<Line> {
+        let asked = said(self.trace.input.as_ref(), "user", |input| conversation(input, None));
+        let begin = if self.is_first { 0 } else { last_question(&asked) };
+        let start = (self.trace.start_time, self.trace.start_time);
+        asked[begin..].iter().filter_map(|message| Line::of(message, start)).collect()
+    }
+
+    /// What tools did and what was looked up in these observations, which are the next ones in order of time.
+    pub(super) fn steps(&mut self, observations: &[Observation]) -> Vec<Line> {
+        observations.iter().for_each(|observation| self.remember(observation));
+        let is_step =
+            |step: &&Observation| matches!(step.kind, ObservationType::Tool | ObservationType::Retriever);
+        observations.iter().filter(is_step).map(Line::of_step).collect()
+    }
+
+    fn remember(&mut self, observation: &Observation) {
+        if observation.kind == ObservationType::Generation
+            && self.last_call.is_none_or(|(end, _)| observation.end_time >= end)
+        {
+            let first_token = observation.time_to_first_token.filter(|ms| ms.is_finite() && *ms > 0.0);
+            let wait = (first_token.unwrap_or_default() * 1e6) as i64;
+            let begins = observation.start_time.plus_nanos(wait).min(observation.end_time);
+            self.last_call = Some((observation.end_time, begins));
         }
-        let failed = observations.iter().filter(|observation| observation.is_error());
-        let mut errors: Vec<String> = Vec::new();
-        for message in failed.filter_map(|failed| {
-            failed.error.as_ref().map(|error| error.message.clone()).or_else(|| failed.status_message.clone())
-        }) {
-            // an error is recorded again by everything that it passes through
-            if !errors.contains(&message) {
-                errors.push(message);
-            }
-        }
-        Self {
-            trace_id: trace.id,
-            name: trace.name.clone(),
-            start_time: trace.start_time,
-            end_time: trace.end_time,
-            messages,
-            errors,
+        let message = observation.error.as_ref().map(|error| error.message.clone());
+        let message = message.or_else(|| observation.status_message.clone());
+        // An error is recorded again by everything that it passes through.
+        if observation.is_error()
+            && self.errors.len() < ERRORS
+            && let Some(message) = message.filter(|message| !self.errors.contains(message))
+        {
+            self.errors.push(message);
         }
     }
-}
 
-/// When the last model call of the trace began to answer.
-fn last_call(detail: &TraceDetail) -> Timestamp {
-    let calls = detail.observations.iter().filter(|call| call.kind == ObservationType::Generation);
-    let last = calls.max_by_key(|call| call.end_time);
-    last.map_or(detail.trace.start_time, |call| {
-        let first_token =
-            call.time_to_first_token.filter(|ms| ms.is_finite() && *ms > 0.0).unwrap_or_default();
-        call.start_time.plus_nanos((first_token * 1e6) as i64).min(call.end_time)
-    })
+    /// What was answered, when all observations have been told.
+    pub(super) fn answered(&self) -> Vec<Line> {
+        let trace = self.trace;
+        let answered = said(trace.output.as_ref(), "assistant", |output| conversation(None, output));
+        let begins = self.last_call.map_or(trace.start_time, |(_, begins)| begins);
+        let times = (begins, trace.end_time);
+        let mut lines: Vec<Line> = answered.iter().filter_map(|message| Line::of(message, times)).collect();
+        if let Some(answer) = lines.last_mut() {
+            answer.took = Some((trace.total_tokens, trace.total_cost));
+        }
+        lines
+    }
 }
 
 /// The messages in an input or output; what is no message known to us is one by whoever would have said it.
@@ -135,6 +128,7 @@ impl Line {
     fn of(message: &Message, times: (Timestamp, Timestamp)) -> Option<Self> {
         let mut content: Vec<String> = Vec::new();
         let mut tool_calls = Vec::new();
+        let mut thoughts: Vec<&str> = Vec::new();
         for part in &message.parts {
             match part {
                 Part::Text(text) => content.push(text.clone()),
@@ -142,21 +136,41 @@ impl Line {
                     tool_calls.push(Call { name: name.clone(), arguments: arguments.clone() });
                 }
                 Part::ToolResult { result, .. } => content.push(plain(result)),
-                Part::Reasoning(_) => {}
+                Part::Reasoning(thought) => thoughts.push(thought),
                 Part::Media { kind, .. } => content.push(format!("[{kind}]")),
                 Part::Other(value) => content.push(plain(value)),
             }
         }
         let content = content.join("\n\n");
         let (role, name) = (message.role.clone(), message.name.clone());
-        (!content.trim().is_empty() || !tool_calls.is_empty()).then_some(Self {
+        let reasoning = thoughts.join("\n\n");
+        let reasoning = (!reasoning.trim().is_empty()).then_some(reasoning);
+        (!content.trim().is_empty() || !tool_calls.is_empty() || reasoning.is_some()).then_some(Self {
             role,
             name,
             content,
+            reasoning,
             tool_calls,
             times,
             took: None,
         })
+    }
+
+    /// A tool that ran, or documents that were looked up.
+    fn of_step(step: &Observation) -> Self {
+        let facts = step.tool.clone().unwrap_or_default();
+        let arguments = facts.arguments.or_else(|| step.input.clone()).unwrap_or_default();
+        let result = facts.result.or_else(|| step.output.clone());
+        let name = facts.name.unwrap_or_else(|| step.name.clone());
+        Self {
+            role: step.kind.as_str().to_owned(),
+            content: result.as_ref().map(plain).unwrap_or_default(),
+            reasoning: None,
+            tool_calls: vec![Call { name: name.clone(), arguments }],
+            name: Some(name),
+            times: (step.start_time, step.end_time),
+            took: None,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use throughline_model::otlp::{LoggedMessage, SpanFacts};
 use throughline_model::{
     Actor, Event, EventId, Money, ObservationType, Scope, SpanId, Status, Timestamp, TraceId, Usage,
@@ -34,10 +35,11 @@ pub enum Inserted {
 }
 
 /// Which span a trace's input or output comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextSource {
     pub span: SpanId,
     /// It is the span's explicit text for the whole trace (`trace_input`, `trace_output`), not its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub explicit: bool,
 }
 

@@ -46,6 +46,9 @@ impl TraceRecords {
         summary.scope = self.names.scope.get().cloned();
         summary.title = title.flatten();
         summary.last_output = last_output.flatten();
+        let is_cut = |preview: &&Preview| preview.is_cut();
+        summary.input_source = self.input_preview().filter(is_cut).and_then(|_| self.input_source());
+        summary.output_source = self.output_preview().filter(is_cut).and_then(|_| self.output_source());
         Some(summary)
     }
 

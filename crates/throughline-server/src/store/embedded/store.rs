@@ -4,7 +4,9 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use throughline_model::{Event, ProjectId, Session, SessionId, Timestamp, Trace, TraceId};
+use throughline_model::{
+    Event, Observation, ProjectId, Session, SessionId, SpanId, Timestamp, Trace, TraceId,
+};
 use tokio::sync::broadcast;
 
 use super::EmbeddedStore;
@@ -17,7 +19,9 @@ use crate::domain::analytics::{
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::filter::Filter;
 use crate::domain::price::{CallRange, Repricing};
-use crate::domain::query::{Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User};
+use crate::domain::query::{
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageGroup, UsageRow, User,
+};
 use crate::domain::session_cost::Call;
 use crate::store::{AppendError, ReadError, Store, StoreStatus};
 
@@ -85,17 +89,6 @@ impl Store for EmbeddedStore {
         self.read(project, move |reading| reading.timeline(&id, after.as_ref(), limit)).await
     }
 
-    async fn session_otlp(
-        &self,
-        project: &ProjectId,
-        id: &SessionId,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<Bytes>, ReadError> {
-        let (id, after) = (id.clone(), after.cloned());
-        self.read(project, move |reading| reading.session_otlp(&id, after.as_ref(), limit)).await
-    }
-
     async fn traces(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Trace>, ReadError> {
         let query = query.clone();
         self.read(project, move |reading| reading.traces(&query)).await
@@ -104,6 +97,35 @@ impl Store for EmbeddedStore {
     async fn trace(&self, project: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError> {
         let id = *id;
         self.read(project, move |reading| reading.trace(id)).await
+    }
+
+    async fn trace_outline(
+        &self,
+        project: &ProjectId,
+        id: &TraceId,
+    ) -> Result<Option<TraceOutline>, ReadError> {
+        let id = *id;
+        self.read(project, move |reading| reading.trace_outline(id)).await
+    }
+
+    async fn observations(
+        &self,
+        project: &ProjectId,
+        trace: &TraceId,
+        ids: &[SpanId],
+    ) -> Result<Vec<Observation>, ReadError> {
+        let (trace, ids) = (*trace, ids.iter().copied().collect());
+        self.read(project, move |reading| reading.observations(trace, &ids)).await
+    }
+
+    async fn received_spans(
+        &self,
+        project: &ProjectId,
+        trace: &TraceId,
+        ids: &[SpanId],
+    ) -> Result<Vec<Bytes>, ReadError> {
+        let (trace, ids) = (*trace, ids.iter().copied().collect());
+        self.read(project, move |reading| reading.received_spans(trace, &ids)).await
     }
 
     async fn events(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError> {

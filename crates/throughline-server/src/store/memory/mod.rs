@@ -1,12 +1,12 @@
-//! An engine that keeps every record in a list and computes everything afresh at each read: slow, forgetful and easy
-//! to see through. It is the oracle of the property tests and the store of the doors' own tests.
+//! An engine that keeps every record in a list and computes everything afresh when they have changed: slow, forgetful and
+//! easy to see through. It is the oracle of the property tests and the store of the doors' own tests.
 
 mod analytics;
 mod snapshot;
 mod usage;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,7 +27,8 @@ use crate::domain::lifecycle::Lifecycle;
 use crate::domain::logged_messages;
 use crate::domain::price::{CallRange, Prices, Repricing};
 use crate::domain::query::{
-    Cursor, ListQuery, Page, Sort, SortField, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
+    Cursor, ListQuery, Page, Sort, SortField, SpanOutline, TimelineItem, TraceDetail, TraceOutline,
+    UsageGroup, UsageRow, User,
 };
 use crate::domain::session_cost::Call;
 
@@ -42,6 +43,8 @@ pub struct MemoryStore {
     prices: Prices,
     lifecycle: Lifecycle,
     records: Mutex<Records>,
+    /// What was computed last, which holds until the records change.
+    computed: Mutex<Option<(ProjectId, u64, Arc<Snapshot>)>>,
     arrivals: broadcast::Sender<Arrival>,
 }
 
@@ -53,6 +56,8 @@ struct Records {
     known_events: HashSet<(ProjectId, EventId)>,
     ends: BTreeMap<(ProjectId, SessionId), Vec<Timestamp>>,
     duplicates: u64,
+    /// How often they have changed.
+    changes: u64,
     closed: bool,
 }
 
@@ -68,7 +73,13 @@ struct StoredSpan {
 impl MemoryStore {
     pub fn new(prices: Prices) -> Self {
         let (arrivals, _) = broadcast::channel(ARRIVALS);
-        Self { prices, lifecycle: Lifecycle::default(), records: Mutex::default(), arrivals }
+        Self {
+            prices,
+            lifecycle: Lifecycle::default(),
+            records: Mutex::default(),
+            computed: Mutex::default(),
+            arrivals,
+        }
     }
 
     /// The same, with sessions that begin and end as it says.
@@ -81,12 +92,24 @@ impl MemoryStore {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn snapshot(&self, project: &ProjectId) -> Snapshot {
-        Snapshot::of(project, &self.records(), &self.prices, self.lifecycle.boundary(project))
+    fn snapshot(&self, project: &ProjectId) -> Arc<Snapshot> {
+        let mut computed = self.computed.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records();
+        if let Some((of, changes, snapshot)) = &*computed
+            && of == project
+            && *changes == records.changes
+        {
+            return Arc::clone(snapshot);
+        }
+        let boundary = self.lifecycle.boundary(project);
+        let snapshot = Arc::new(Snapshot::of(project, &records, &self.prices, boundary));
+        *computed = Some((project.clone(), records.changes, Arc::clone(&snapshot)));
+        snapshot
     }
 
     fn take(&self, records: &mut Records, batch: Batch) -> Result<(), Malformed> {
         let Batch { project, content, .. } = batch;
+        records.changes += 1;
         match content {
             BatchContent::Traces(body) => {
                 each_span(&body, |span| self.take_span(records, &project, &span))?;
@@ -251,23 +274,6 @@ impl Store for MemoryStore {
         Ok(page(self.snapshot(project).items_in(id), TimelineItem::place, false, after, limit))
     }
 
-    async fn session_otlp(
-        &self,
-        project: &ProjectId,
-        id: &SessionId,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<Bytes>, ReadError> {
-        let snapshot = self.snapshot(project);
-        let traces = snapshot.traces_in(id).collect();
-        let traces = page(traces, |trace| BY_START.place_of_trace(&trace.summary.trace), false, after, limit);
-        let raw = |trace: &&snapshot::WholeTrace| {
-            let spans: Vec<&[u8]> = trace.observations.iter().map(|whole| &*whole.raw).collect();
-            Bytes::from(spans.concat())
-        };
-        Ok(Page { rows: traces.rows.iter().map(raw).collect(), next: traces.next })
-    }
-
     async fn traces(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Trace>, ReadError> {
         let snapshot = self.snapshot(project);
         let matching = snapshot.traces.values().filter(|whole| {
@@ -290,10 +296,47 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn trace_outline(
+        &self,
+        project: &ProjectId,
+        id: &TraceId,
+    ) -> Result<Option<TraceOutline>, ReadError> {
+        let snapshot = self.snapshot(project);
+        Ok(snapshot.traces.get(id).map(|whole| TraceOutline {
+            trace: whole.detail.clone(),
+            spans: whole.observations.iter().map(|whole| SpanOutline::of(&whole.observation)).collect(),
+            events: snapshot.events_of(*id).into_iter().cloned().collect(),
+        }))
+    }
+
+    async fn observations(
+        &self,
+        project: &ProjectId,
+        trace: &TraceId,
+        ids: &[SpanId],
+    ) -> Result<Vec<Observation>, ReadError> {
+        let observations = self.trace(project, trace).await?.map(|detail| detail.observations);
+        let wanted = |observation: &Observation| ids.contains(&observation.id);
+        Ok(observations.into_iter().flatten().filter(wanted).collect())
+    }
+
+    async fn received_spans(
+        &self,
+        project: &ProjectId,
+        trace: &TraceId,
+        ids: &[SpanId],
+    ) -> Result<Vec<Bytes>, ReadError> {
+        let snapshot = self.snapshot(project);
+        let observations = snapshot.traces.get(trace).into_iter().flat_map(|whole| &whole.observations);
+        let wanted = observations.filter(|whole| ids.contains(&whole.observation.id));
+        Ok(wanted.map(|whole| whole.raw.clone()).collect())
+    }
+
     async fn events(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError> {
-        let events = self.snapshot(project).events.into_iter().map(|placed| placed.event);
+        let snapshot = self.snapshot(project);
+        let events = snapshot.events.iter().map(|placed| &placed.event);
         let in_range = events.filter(|event| is_within((event.time, event.time), query.from, query.to));
-        let rows = in_range.filter(|event| query.filter.matches(event)).collect();
+        let rows = in_range.filter(|event| query.filter.matches(*event)).cloned().collect();
         Ok(page_of(rows, |event| query.sort.place_of_event(event), query))
     }
 

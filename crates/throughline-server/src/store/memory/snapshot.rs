@@ -18,6 +18,7 @@ use crate::domain::trace_records::{TextSource, TraceRecords};
 use crate::domain::trace_summary::TraceSummary;
 
 /// One project at one moment.
+#[derive(Debug)]
 pub(super) struct Snapshot {
     boundary: Boundary,
     pub(super) traces: BTreeMap<TraceId, WholeTrace>,
@@ -26,6 +27,7 @@ pub(super) struct Snapshot {
     pub(super) sessions: BTreeMap<SessionId, SessionSummary>,
 }
 
+#[derive(Debug)]
 pub(super) struct WholeTrace {
     pub(super) summary: TraceSummary,
     /// In order of start time.
@@ -34,6 +36,7 @@ pub(super) struct WholeTrace {
     pub(super) detail: Trace,
 }
 
+#[derive(Debug)]
 pub(super) struct WholeObservation {
     pub(super) observation: Observation,
     pub(super) billable: bool,
@@ -42,6 +45,7 @@ pub(super) struct WholeObservation {
     pub(super) raw: Bytes,
 }
 
+#[derive(Debug)]
 pub(super) struct PlacedEvent {
     pub(super) event: Event,
     /// It names no session itself.

@@ -1,5 +1,8 @@
 //! Exports, in every format.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::Method;
@@ -11,6 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::served::{Served, shop_event, span, text};
+use crate::pages::{shelf::Shelf, story};
 
 const SHOP: &str = "/api/v1/sessions/chat%2F1/export";
 
@@ -168,4 +172,29 @@ async fn an_export_comes_as_fast_as_it_is_read() {
     let export: Value = serde_json::from_slice(&whole).unwrap();
     assert_eq!(export["traces"].as_array().unwrap().len(), 50);
     assert!(chunks > 20, "{} bytes in {chunks} chunks", whole.len());
+}
+
+/// One trace of ten thousand observations is never in memory as a whole, whatever the format.
+#[tokio::test]
+async fn a_turn_of_any_size_is_exported_piece_by_piece() {
+    const CRAWL: &str = "/api/v1/sessions/crawl-2024-05-14/export";
+    let story = story::everything();
+    let shelf = Arc::new(Shelf::new(story.traces, story.events));
+    let served = Served::over(shelf.clone());
+    let json = served.json(CRAWL).await;
+    let observations = json["traces"][0]["observations"].as_array().unwrap();
+    assert_eq!(observations.len(), 10_001);
+    let starts: Vec<&str> = observations.iter().map(|one| one["startTime"].as_str().unwrap()).collect();
+    assert!(starts.is_sorted());
+    let received = served.get(&format!("{CRAWL}?format=otlp")).await;
+    assert_eq!(received.body.len(), 10_001 * 16, "every span once");
+    let chat = served.json(&format!("{CRAWL}?format=chat")).await;
+    assert_eq!(chat["turns"][0]["messages"].as_array().unwrap().len(), 800, "every tool once");
+    assert_eq!(chat["turns"][0]["errors"][0], "timed out");
+    let html = served.get(&format!("{CRAWL}?format=html")).await;
+    assert_eq!(html.text().matches("class=\"frame tool\"").count(), 800);
+    assert!(html.text().contains("timed out"));
+    served.get(&format!("{CRAWL}?format=ndjson")).await;
+    let most = shelf.most_read.load(Ordering::Relaxed);
+    assert!(most <= 500, "{most} records at once");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use serde_json::json;
-use throughline_model::{Actor, Attributes, Event, Level, Scope, SessionId};
+use throughline_model::{Actor, Attributes, Event, Level, ProjectId, Scope, SessionId, SpanId};
 use throughline_server::domain::analytics::Interval;
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::Target;
@@ -235,16 +235,16 @@ async fn compare(a: &TestStore, b: &TestStore, project: &str, context: &str) {
     compare_usage(a, b, &project, context).await;
 }
 
-async fn compare_details(
-    a: &TestStore,
-    b: &TestStore,
-    project: &throughline_model::ProjectId,
-    context: &str,
-) {
+async fn compare_details(a: &TestStore, b: &TestStore, project: &ProjectId, context: &str) {
     for n in 1..10 {
         let read =
             async |store: &TestStore| format!("{:#?}", store.trace(project, &trace_id(n)).await.unwrap());
         assert_eq!(read(a).await, read(b).await, "trace {n}, {context}");
+        assert_eq!(
+            in_pieces(a, project, n).await,
+            in_pieces(b, project, n).await,
+            "trace {n} in pieces, {context}"
+        );
     }
     let formed = USERS.map(|user| format!("synthetic:{user}"));
     for id in SESSIONS.into_iter().chain(formed.iter().map(String::as_str)).map(SessionId::from) {
@@ -257,15 +257,24 @@ async fn compare_details(
                 all_pages(async |after| store.session_traces(project, &id, after.as_ref(), 2).await.unwrap());
             let items =
                 all_pages(async |after| store.timeline(project, &id, after.as_ref(), 5).await.unwrap());
-            let otlp =
-                all_pages(async |after| store.session_otlp(project, &id, after.as_ref(), 2).await.unwrap());
-            format!("{:#?}\n{:#?}\n{:?}", traces.await, items.await, otlp.await)
+            format!("{:#?}\n{:#?}", traces.await, items.await)
         };
         assert_eq!(read(a).await, read(b).await, "session {id}, {context}");
     }
 }
 
-async fn compare_usage(a: &TestStore, b: &TestStore, project: &throughline_model::ProjectId, context: &str) {
+/// A trace's outline, every second of its observations in full, and its spans as received.
+async fn in_pieces(store: &TestStore, project: &ProjectId, n: u64) -> String {
+    let id = trace_id(n);
+    let outline = store.trace_outline(project, &id).await.unwrap();
+    let ids: Vec<SpanId> = outline.iter().flat_map(|outline| &outline.spans).map(|span| span.id).collect();
+    let some: Vec<SpanId> = ids.iter().copied().step_by(2).collect();
+    let observations = store.observations(project, &id, &some).await.unwrap();
+    let received = store.received_spans(project, &id, &ids).await.unwrap();
+    format!("{outline:#?}\n{observations:#?}\n{received:?}")
+}
+
+async fn compare_usage(a: &TestStore, b: &TestStore, project: &ProjectId, context: &str) {
     for group in
         [UsageGroup::Model, UsageGroup::User, UsageGroup::Service, UsageGroup::Name, UsageGroup::Type]
     {

@@ -45,8 +45,9 @@ pub(crate) async fn a_deleted_session_is_gone_and_may_come_again(store: &TestSto
     assert_eq!(trace_numbers(store, &everything()).await, [2]);
     assert_eq!(event_ids(store, &everything()).await, ["other"]);
     assert_eq!(session(store, "kept").await.unwrap().event_count, 1);
-    let found = store.session_otlp(&project(), &SessionId::from("s"), None, 10).await.unwrap();
-    assert_eq!(found.rows.len(), 0);
+    let traces = store.session_traces(&project(), &SessionId::from("s"), None, 10).await.unwrap();
+    assert_eq!(traces.rows.len(), 0);
+    assert!(store.trace_outline(&project(), &trace_id(1)).await.unwrap().is_none());
 
     put(store, &first[..1]).await;
     put_events(store, &events[..1]).await;

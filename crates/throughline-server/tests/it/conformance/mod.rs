@@ -83,6 +83,7 @@ macro_rules! conformance {
             sessions::the_session_tells_what_was_said,
             timeline::a_timeline_is_in_order_and_paged,
             timeline::what_is_exported_can_be_replayed,
+            timeline::a_trace_can_be_read_piece_by_piece,
         }
     };
     ($engine:ident, $new:expr, $($room:ident::$case:ident,)*) => {

@@ -119,10 +119,13 @@ pub(super) async fn of(store: &dyn Store, project: &ProjectId) -> String {
         writeln!(out, "session {session}: {:?}", store.session(project, &id, now).await.unwrap()).unwrap();
         pages!(out, (), after => store.session_traces(project, &id, after.as_ref(), 2));
         pages!(out, (), after => store.timeline(project, &id, after.as_ref(), 3));
-        pages!(out, (), after => store.session_otlp(project, &id, after.as_ref(), 1));
     }
     for n in 0..4 {
         writeln!(out, "trace {n}: {:?}", store.trace(project, &trace_id(n)).await.unwrap()).unwrap();
+        let outline = store.trace_outline(project, &trace_id(n)).await.unwrap();
+        let ids: Vec<_> = outline.iter().flat_map(|outline| &outline.spans).map(|span| span.id).collect();
+        let received = store.received_spans(project, &trace_id(n), &ids).await.unwrap();
+        writeln!(out, "  {outline:?}\n  {received:?}").unwrap();
     }
     out
 }

@@ -1,11 +1,13 @@
 //! A store with a fixed content: what pages make of any record can be tested without sending it first.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use throughline_model::{
-    Event, ProjectId, Session, SessionId, SessionState, Timestamp, Trace, TraceId, Usage, millis,
+    Event, Observation, ProjectId, Session, SessionId, SessionState, SpanId, Timestamp, Trace, TraceId,
+    Usage, millis,
 };
 use throughline_server::domain::analytics::{
     Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
@@ -14,7 +16,7 @@ use throughline_server::domain::arrival::{Arrival, Batch};
 use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
 use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
-    Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
+    Cursor, ListQuery, Page, SpanOutline, TimelineItem, TraceDetail, TraceOutline, UsageGroup, UsageRow, User,
 };
 use throughline_server::domain::session_cost::Call;
 use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
@@ -27,11 +29,23 @@ pub(crate) struct Shelf {
     pub(crate) events: Vec<Event>,
     pub(crate) sender: broadcast::Sender<Arrival>,
     sessions: Mutex<Option<Vec<Session>>>,
+    /// The most records that were asked for at once.
+    pub(crate) most_read: AtomicUsize,
 }
 
 impl Shelf {
     pub(crate) fn new(traces: Vec<TraceDetail>, events: Vec<Event>) -> Self {
-        Self { traces, events, sender: broadcast::channel(1_000).0, sessions: Mutex::default() }
+        Self {
+            traces,
+            events,
+            sender: broadcast::channel(1_000).0,
+            sessions: Mutex::default(),
+            most_read: AtomicUsize::new(0),
+        }
+    }
+
+    fn note_read(&self, records: usize) {
+        self.most_read.fetch_max(records, Ordering::Relaxed);
     }
 
     fn of_session<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a TraceDetail> {
@@ -210,18 +224,9 @@ impl Store for Shelf {
         _: &ProjectId,
         _: &SessionId,
         _: Option<&Cursor>,
-        _: usize,
+        limit: usize,
     ) -> Result<Page<TimelineItem>, ReadError> {
-        Ok(Page { rows: Vec::new(), next: None })
-    }
-
-    async fn session_otlp(
-        &self,
-        _: &ProjectId,
-        _: &SessionId,
-        _: Option<&Cursor>,
-        _: usize,
-    ) -> Result<Page<Bytes>, ReadError> {
+        self.note_read(limit);
         Ok(Page { rows: Vec::new(), next: None })
     }
 
@@ -242,7 +247,39 @@ impl Store for Shelf {
     }
 
     async fn trace(&self, _: &ProjectId, id: &TraceId) -> Result<Option<TraceDetail>, ReadError> {
-        Ok(self.traces.iter().find(|detail| detail.trace.id == *id).cloned())
+        let found = self.traces.iter().find(|detail| detail.trace.id == *id).cloned();
+        self.note_read(found.as_ref().map_or(0, |detail| detail.observations.len()));
+        Ok(found)
+    }
+
+    async fn trace_outline(&self, _: &ProjectId, id: &TraceId) -> Result<Option<TraceOutline>, ReadError> {
+        Ok(self.traces.iter().find(|detail| detail.trace.id == *id).map(|detail| TraceOutline {
+            trace: detail.trace.clone(),
+            spans: detail.observations.iter().map(SpanOutline::of).collect(),
+            events: detail.events.clone(),
+        }))
+    }
+
+    async fn observations(
+        &self,
+        _: &ProjectId,
+        trace: &TraceId,
+        ids: &[SpanId],
+    ) -> Result<Vec<Observation>, ReadError> {
+        self.note_read(ids.len());
+        let detail = self.traces.iter().find(|detail| detail.trace.id == *trace);
+        let observations = detail.into_iter().flat_map(|detail| &detail.observations);
+        Ok(observations.filter(|observation| ids.contains(&observation.id)).cloned().collect())
+    }
+
+    async fn received_spans(
+        &self,
+        _: &ProjectId,
+        _: &TraceId,
+        ids: &[SpanId],
+    ) -> Result<Vec<Bytes>, ReadError> {
+        self.note_read(ids.len());
+        Ok(ids.iter().map(|id| Bytes::from(id.to_string())).collect())
     }
 
     async fn events(&self, _: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError> {

@@ -9,7 +9,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use throughline_model::{Event, ProjectId, Session, SessionId, Timestamp, Trace, TraceId};
+use throughline_model::{
+    Event, Observation, ProjectId, Session, SessionId, SpanId, Timestamp, Trace, TraceId,
+};
 use throughline_server::domain::analytics::{
     Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
 };
@@ -17,7 +19,7 @@ use throughline_server::domain::arrival::{Arrival, Batch, BatchContent};
 use throughline_server::domain::filter::Filter;
 use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
-    Cursor, ListQuery, Page, TimelineItem, TraceDetail, UsageGroup, UsageRow, User,
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageGroup, UsageRow, User,
 };
 use throughline_server::domain::session_cost::Call;
 use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
@@ -136,22 +138,34 @@ impl Store for RecordingStore {
         nothing()
     }
 
-    async fn session_otlp(
-        &self,
-        _: &ProjectId,
-        _: &SessionId,
-        _: Option<&Cursor>,
-        _: usize,
-    ) -> Result<Page<Bytes>, ReadError> {
-        nothing()
-    }
-
     async fn traces(&self, _: &ProjectId, _: &ListQuery) -> Result<Page<Trace>, ReadError> {
         nothing()
     }
 
     async fn trace(&self, _: &ProjectId, _: &TraceId) -> Result<Option<TraceDetail>, ReadError> {
         Ok(None)
+    }
+
+    async fn trace_outline(&self, _: &ProjectId, _: &TraceId) -> Result<Option<TraceOutline>, ReadError> {
+        Ok(None)
+    }
+
+    async fn observations(
+        &self,
+        _: &ProjectId,
+        _: &TraceId,
+        _: &[SpanId],
+    ) -> Result<Vec<Observation>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    async fn received_spans(
+        &self,
+        _: &ProjectId,
+        _: &TraceId,
+        _: &[SpanId],
+    ) -> Result<Vec<Bytes>, ReadError> {
+        Ok(Vec::new())
     }
 
     async fn events(&self, _: &ProjectId, _: &ListQuery) -> Result<Page<Event>, ReadError> {

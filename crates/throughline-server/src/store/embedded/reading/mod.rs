@@ -3,6 +3,7 @@
 mod analytics;
 mod filter;
 mod lists;
+mod outline;
 mod records;
 mod references;
 mod repricing;

@@ -1,6 +1,5 @@
 //! Sessions and traces in full: every record, as shown and as received.
 
-use bytes::Bytes;
 use tantivy::columnar::Column;
 use tantivy::query::Query;
 use tantivy::{DocAddress, Searcher};
@@ -84,24 +83,6 @@ impl Reading {
             Ok::<_, IndexError>(())
         })?;
         Ok(whole)
-    }
-
-    /// The spans of a session as they were received, a trace at a time.
-    pub(crate) fn session_otlp(
-        &self,
-        id: &SessionId,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<Bytes>, IndexError> {
-        let traces = self.session_traces(id, after, limit)?;
-        let mut rows = Vec::with_capacity(traces.rows.len());
-        for trace in &traces.rows {
-            let mut bodies = self.whole_trace(trace.id)?.bodies;
-            bodies.sort_by_key(|(observation, _)| (observation.start_time, observation.id));
-            let bodies: Vec<_> = bodies.into_iter().map(|(_, body)| body).collect();
-            rows.push(Bytes::from(bodies.concat()));
-        }
-        Ok(Page { rows, next: traces.next })
     }
 
     /// The billable calls of a session.
@@ -266,7 +247,7 @@ fn starts(
 }
 
 /// Calls `f` with the facts of a stored span.
-fn with_facts(body: &[u8], mut f: impl FnMut(&SpanFacts<'_>)) {
+pub(super) fn with_facts(body: &[u8], mut f: impl FnMut(&SpanFacts<'_>)) {
     if let Err(error) = each_span(body, |span| f(&span.facts())) {
         tracing::error!(%error, "a stored span cannot be read");
     }
