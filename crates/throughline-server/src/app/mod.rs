@@ -61,12 +61,12 @@ pub struct Running {
 
 /// Opens the store that the configuration names and serves what it keeps.
 pub async fn start(config: &Config) -> Result<Running, StartError> {
-    start_with(
-        config,
-        store::open(&config.store, store::lifecycle(&config.sessions), prices(&config.prices)?)?,
-        system_clock(),
-    )
-    .await
+    start_with(config, open_store(config)?, system_clock()).await
+}
+
+/// Opens the store that the configuration names.
+pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    store::open(&config.store, store::lifecycle(&config.sessions), prices(&config.prices)?)
 }
 
 /// Serves what `store` keeps.

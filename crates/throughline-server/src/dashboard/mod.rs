@@ -27,8 +27,10 @@ mod record_panel;
 mod replay_page;
 #[cfg(test)]
 mod sample;
+mod session_end;
 mod session_header;
 mod session_page;
+mod session_parts;
 mod session_scores;
 mod sessions_page;
 mod snippets;
@@ -55,6 +57,7 @@ pub fn routes() -> Router<http::State> {
         .route("/", get(async || Redirect::to("/sessions")))
         .route("/sessions", get(sessions_page::sessions))
         .route("/sessions/{id}", get(session_page::session))
+        .route("/sessions/{id}/end", post(session_end::end))
         .route("/sessions/{id}/thumbs", post(session_scores::give_thumb))
         .route("/sessions/{id}/replay", get(replay_page::replay))
         .route("/traces", get(traces_page::traces))

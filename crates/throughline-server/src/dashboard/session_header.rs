@@ -6,6 +6,7 @@ use super::address::Address;
 use super::event_list::{Fact, pairs, who};
 use super::finder::exactly;
 use super::notation::{self, When};
+use super::session_parts::{self, PartRow};
 use crate::domain::filter::Field;
 
 /// Title, state, facts, and where to take it.
@@ -16,6 +17,13 @@ pub(super) struct SessionHeader {
     /// The dot's class.
     pub mark: &'static str,
     pub state: &'static str,
+    /// Whether it was over, and more began.
+    pub reopened: bool,
+    /// Whether nobody named it.
+    pub synthetic: bool,
+    /// Where its reader says that it is over; none where it is.
+    pub end: Option<String>,
+    pub parts: Vec<PartRow>,
     pub facts: Vec<Fact>,
     pub models: Vec<String>,
     /// Tags and the sessions that have them.
@@ -37,6 +45,11 @@ impl SessionHeader {
             id,
             mark: mark(session).0,
             state: session.state.as_str(),
+            reopened: session.reopened,
+            synthetic: session.synthetic,
+            end: (session.state != SessionState::Ended)
+                .then(|| Address::of_part(&Address::session(session.id.as_str()), "end").to_string()),
+            parts: session_parts::rows(session, now),
             facts: facts(session, now),
             models: session.models.iter().take(12).map(|model| notation::line(model, 80)).collect(),
             tags: session.tags.iter().take(40).map(tag).collect(),
@@ -50,6 +63,9 @@ impl SessionHeader {
 /// The class of a session's dot, and what it means.
 pub(super) fn mark(session: &Session) -> (&'static str, &'static str) {
     match session.state {
+        SessionState::Live if session.reopened => {
+            ("live", "Live again: it was over, and something happened in the last five minutes")
+        }
         SessionState::Live => ("live", "Live: something happened in the last five minutes"),
         SessionState::Idle => ("idle", "Idle: quiet for five minutes; it may go on"),
         SessionState::Ended if session.error_count > 0 => ("error", "Ended, with errors"),
@@ -84,6 +100,9 @@ fn sums(session: &Session, now: Timestamp) -> Vec<Fact> {
     facts.push(Fact::new("Duration", if active == wall { wall } else { format!("{wall}, {active} active") }));
     if session.trace_count > 0 {
         facts.push(Fact::new("Turns", notation::count(session.trace_count)));
+        if session.part_count > 1 {
+            facts.push(Fact::new("Parts", notation::count(session.part_count)));
+        }
         facts.push(Fact::new("Observations", notation::count(session.observation_count)));
     }
     if session.event_count > 0 {
@@ -146,6 +165,10 @@ pub(super) fn explain(flag: &str) -> String {
         }
         "user_conflict" => "Spans of one trace name different users; the root span's was taken.".to_owned(),
         "root_missing" => "A trace has no root span yet: it may still come, or was never sent.".to_owned(),
+        "session_synthetic" => {
+            "No session is named here: what its user did forms one, in parts with pauses between them."
+                .to_owned()
+        }
         "usage_exclusive" => {
             "The source counts cached tokens beside the input, not inside it; they were added up accordingly."
                 .to_owned()

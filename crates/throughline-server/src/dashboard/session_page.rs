@@ -18,10 +18,11 @@ use super::message::Room;
 use super::notation;
 use super::passage::{self, JsonText};
 use super::session_header::SessionHeader;
+use super::session_parts;
 use super::session_scores::SessionScores;
 use super::time_scale::TimeScale;
 use super::token_chart::TokenChart;
-use super::turn::{self, Stop, Turn, TurnPlan};
+use super::turn::{self, Gap, Stop, Turn, TurnPlan};
 use crate::domain::filter::Field;
 use crate::domain::query::{Cursor, ListQuery, Page, Sort, SortField, TraceDetail};
 use crate::domain::session_cost::SessionCost;
@@ -126,10 +127,7 @@ pub(super) async fn session(
 ) -> Result<Html<String>, Error> {
     let now = state.clock.now();
     let id = SessionId::from(id);
-    let session = state.store.session(&project, &id, now).await?;
-    let mut session = session.ok_or_else(|| {
-        Error::not_found(format!("no session has the id {}", notation::line(id.as_str(), 120)))
-    })?;
+    let mut session = known(&state, &project, &id, now).await?;
     state.note_goals(&project, std::slice::from_mut(&mut session)).await?;
     let reader = Reader { state: &state, project: &project, session: &session, now };
     let overview = Overview::read(&reader, &parameters).await?;
@@ -142,6 +140,19 @@ pub(super) async fn session(
         View::Json => page.json = JsonText::of(&whole(&session, &overview), passage::SHORT * 16),
     }
     html(&page)
+}
+
+/// The session, or the page that says that there is none.
+pub(super) async fn known(
+    state: &State,
+    project: &ProjectId,
+    id: &SessionId,
+    now: Timestamp,
+) -> Result<Session, Error> {
+    let session = state.store.session(project, id, now).await?;
+    session.ok_or_else(|| {
+        Error::not_found(format!("no session has the id {}", notation::line(id.as_str(), 120)))
+    })
 }
 
 fn whole(session: &Session, overview: &Overview) -> serde_json::Value {
@@ -302,11 +313,20 @@ fn stops(session: &Session, overview: &Overview, view: View) -> Vec<Stop> {
                 href,
                 failed: trace.error_count > 0,
                 duration: notation::duration(trace.duration),
-                idle: turn::idle_before(i.checked_sub(1).map(|before| &traces[before]), trace),
+                gap: gap(session, traces, i),
                 shown: on_page,
             }
         })
         .collect()
+}
+
+/// What lies before the trace at this place.
+fn gap(session: &Session, traces: &[Trace], place: usize) -> Gap {
+    let previous = place.checked_sub(1).map(|before| &traces[before]);
+    Gap {
+        idle: turn::idle_before(previous, &traces[place]),
+        part: session_parts::before(session, previous, &traces[place]),
+    }
 }
 
 /// The link to the page of turns that begins at this place, and what it says.
@@ -359,10 +379,10 @@ impl Reader<'_> {
         for place in shown.clone() {
             // A trace that was deleted meanwhile is simply no longer there.
             let Some(detail) = self.detail(&traces[place]).await? else { continue };
-            let idle = turn::idle_before(place.checked_sub(1).map(|before| &traces[before]), &traces[place]);
+            let gap = gap(self.session, traces, place);
             let entries =
                 if alone { Vec::new() } else { conversation::turn(&detail, &mut history, &mut room) };
-            page.turns.push(Turn::new(overview.first + place, &detail, idle, entries, &plan));
+            page.turns.push(Turn::new(overview.first + place, &detail, gap, entries, &plan));
         }
         if self.session.event_count > 0 && !alone {
             self.happenings(page, overview).await?;

@@ -10,6 +10,7 @@ use super::address::Address;
 use super::finder::exactly;
 use super::frame::Named;
 use super::notation;
+use super::session_page::known;
 use crate::domain::arrival::{Batch, BatchContent};
 use crate::domain::filter::{Field, Filter};
 use crate::domain::query::{ListQuery, Sort, SortField};
@@ -110,12 +111,7 @@ pub(super) async fn give_thumb(
     Form(thumb): Form<Thumb>,
 ) -> Result<Redirect, Error> {
     let (now, session) = (state.clock.now(), SessionId::from(id));
-    if state.store.session(&project, &session, now).await?.is_none() {
-        return Err(Error::not_found(format!(
-            "no session has the id {}",
-            notation::line(session.as_str(), 120)
-        )));
-    }
+    known(&state, &project, &session, now).await?;
     // Of two within one tick of the clock the second counts, too.
     let before = scores_of(&state, &project, &session, now).await?;
     let before = before.iter().find(|score| score.id == thumb_id(&session)).map(|score| score.time);

@@ -21,12 +21,20 @@ pub(super) struct Turn {
     pub duration: String,
     pub tokens: String,
     pub cost: Option<String>,
-    /// How long nothing happened before it; empty if that was not long.
-    pub idle: String,
+    pub gap: Gap,
     pub entries: Vec<Entry>,
     pub waterfall: Waterfall,
     /// What happened in the session after it, outside of any turn.
     pub after: Vec<super::event_list::EventRow>,
+}
+
+/// What lies between a turn and the one before it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gap {
+    /// How long nothing happened; empty if that was not long.
+    pub idle: String,
+    /// The part of the session that begins here, and why; empty where none does.
+    pub part: String,
 }
 
 /// A turn in the rail.
@@ -37,7 +45,7 @@ pub(super) struct Stop {
     pub href: String,
     pub failed: bool,
     pub duration: String,
-    pub idle: String,
+    pub gap: Gap,
     /// Whether the page shows it.
     pub shown: bool,
 }
@@ -46,7 +54,7 @@ impl Turn {
     pub(super) fn new(
         number: usize,
         detail: &TraceDetail,
-        idle: String,
+        gap: Gap,
         entries: Vec<Entry>,
         plan: &TurnPlan<'_>,
     ) -> Self {
@@ -77,7 +85,7 @@ impl Turn {
                 String::new()
             },
             cost: trace.total_cost.map(notation::money),
-            idle,
+            gap,
             entries,
             waterfall: Waterfall::draw(&nodes, &drawing),
             after: Vec::new(),

@@ -1,6 +1,7 @@
 //! The pages as they come over HTTP.
 
 mod analytics;
+mod boundaries;
 mod layers;
 pub(crate) mod shelf;
 pub(crate) mod story;
