@@ -12,7 +12,7 @@ use throughline_server::domain::analytics::{Goal, Interval, Selection, StepKind}
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::{Filter, Target};
 use throughline_server::domain::price::Prices;
-use throughline_server::domain::query::{ListQuery, Sort, SortField, UsageGroup};
+use throughline_server::domain::query::{ListQuery, Sort, SortField, UsageGroup, UsageQuery};
 use throughline_server::store::embedded::{EmbeddedConfig, EmbeddedStore};
 use throughline_server::store::{AppendError, Store};
 
@@ -217,11 +217,11 @@ async fn ask(args: &StoreArgs, load: &Load, store: &EmbeddedStore, requests: usi
         latencies.push(begin.elapsed());
     }
     print("traces: two common words and a model", latencies);
-    for group in [UsageGroup::Model, UsageGroup::Name, UsageGroup::User] {
+    for group in [UsageGroup::Model, UsageGroup::Name, UsageGroup::User, UsageGroup::Trace, UsageGroup::Tag] {
         let mut latencies = Latencies::default();
         for _ in 0..args.times.min(20) {
             let begin = Instant::now();
-            store.usage(&project, &Filter::All, None, None, group, None).await?;
+            store.usage(&project, &UsageQuery::by(group, now)).await?;
             latencies.push(begin.elapsed());
         }
         print(&format!("usage by {group:?}"), latencies);

@@ -2,7 +2,8 @@
 
 use throughline_model::{Event, Money, Observation, ObservationType, Session, SpanId, Timestamp, Trace};
 
-use super::filter::{Comparison, Field, Filter, Literal};
+use super::analytics::Interval;
+use super::filter::{Comparison, Field, Filter, Literal, Target};
 
 /// The most rows that one page may ask for.
 pub const MAX_LIMIT: usize = 1000;
@@ -201,6 +202,46 @@ pub enum UsageGroup {
     Environment,
     Name,
     Type,
+    /// The name of the trace that a call is in.
+    Trace,
+    /// Each of the tags of the trace that a call is in.
+    Tag,
+}
+
+impl UsageGroup {
+    /// What is summed up, and what filters choose: observations, or traces as a whole.
+    pub const fn target(self) -> Target {
+        match self {
+            Self::Trace | Self::Tag => Target::Trace,
+            _ => Target::Observation,
+        }
+    }
+}
+
+/// Which usage is asked for, and how it is grouped.
+#[derive(Debug, Clone)]
+pub struct UsageQuery {
+    pub group: UsageGroup,
+    /// Which of the group's [`UsageGroup::target`].
+    pub filter: Filter,
+    /// Only in the sessions that this finds; with [`Filter::All`] also what is in no session.
+    pub sessions: Filter,
+    /// Only what was going on at or after this time.
+    pub from: Option<Timestamp>,
+    /// Only what began before this time.
+    pub to: Option<Timestamp>,
+    /// How fine it is told over time, if it is.
+    pub interval: Option<Interval>,
+    /// Now, for what depends on it (`state:live`).
+    pub now: Timestamp,
+}
+
+impl UsageQuery {
+    /// All usage there is.
+    pub fn by(group: UsageGroup, now: Timestamp) -> Self {
+        let (filter, sessions) = (Filter::All, Filter::All);
+        Self { group, filter, sessions, from: None, to: None, interval: None, now }
+    }
 }
 
 /// Observations that carry tokens and of which nobody knows what they cost.
@@ -210,7 +251,7 @@ pub fn unpriced() -> Filter {
     Filter::all_of([at_least(Field::Tokens, Literal::Number(1.0)), has_cost.negate()])
 }
 
-/// Billable observations with the same group value.
+/// Billable observations with the same group value; by [`UsageGroup::Tag`] one counts with each of its tags.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsageRow {
     /// The group's value; empty where observations have none.
@@ -220,7 +261,7 @@ pub struct UsageRow {
     pub usage: throughline_model::Usage,
     /// Computed cost, else the given one; `None` if nothing is known of any.
     pub cost: Option<Money>,
-    /// Milliseconds.
+    /// Milliseconds; of traces where those are what is summed up.
     pub duration_p50: f64,
     pub duration_p95: f64,
     /// By interval, in order of time, if that was asked for; intervals in which none began are left out.

@@ -25,6 +25,10 @@ pub struct TraceSummary {
     pub input_source: Option<TextSource>,
     /// Where the whole output is, if it is shortened here.
     pub output_source: Option<TextSource>,
+    /// Observations whose usage counts.
+    pub calls: u64,
+    /// How many of those failed.
+    pub failed_calls: u64,
 }
 
 impl TraceSummary {
@@ -38,6 +42,8 @@ impl TraceSummary {
             last_output: None,
             input_source: None,
             output_source: None,
+            calls: 0,
+            failed_calls: 0,
         }
     }
 }
@@ -64,12 +70,20 @@ struct Form<T, S, A, C, L> {
     input_source: Option<TextSource>,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     output_source: Option<TextSource>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    calls: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    failed_calls: u64,
 }
 
 type Stored = Form<Trace, SessionId, Actor, Scope, String>;
 
 fn none<T>() -> Option<T> {
     None
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Serialize for TraceSummary {
@@ -84,6 +98,8 @@ impl Serialize for TraceSummary {
             picodollars: self.trace.total_cost.map(Money::picodollars),
             input_source: self.input_source,
             output_source: self.output_source,
+            calls: self.calls,
+            failed_calls: self.failed_calls,
         }
         .serialize(serializer)
     }
@@ -103,6 +119,8 @@ impl From<Stored> for TraceSummary {
             last_output: stored.last_output,
             input_source: stored.input_source,
             output_source: stored.output_source,
+            calls: stored.calls,
+            failed_calls: stored.failed_calls,
         }
     }
 }

@@ -22,10 +22,9 @@ use crate::domain::analytics::{
     Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
 };
 use crate::domain::arrival::{Arrival, Batch};
-use crate::domain::filter::Filter;
 use crate::domain::price::{CallRange, Repricing};
 use crate::domain::query::{
-    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageGroup, UsageRow, User,
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageRow, User,
 };
 use crate::domain::session_cost::Call;
 
@@ -127,15 +126,7 @@ pub trait Store: Send + Sync + 'static {
     async fn users(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<User>, ReadError>;
 
     /// Billable observations grouped, most used first; with an interval also over time, by when they began.
-    async fn usage(
-        &self,
-        project: &ProjectId,
-        filter: &Filter,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-        group: UsageGroup,
-        interval: Option<Interval>,
-    ) -> Result<Vec<UsageRow>, ReadError>;
+    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<Vec<UsageRow>, ReadError>;
 
     /// The billable calls of a session, in no order.
     async fn session_calls(&self, project: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError>;

@@ -173,9 +173,14 @@ async fn models_without_a_price_are_listed_and_shown() {
     assert_eq!((&cost["cost"], &cost["unpricedCount"]), (&Value::Null, &json!(1)));
     let earlier: Value = server.get("/api/v1/analytics/unpriced?to=2026-11-01").send().await.json();
     assert_eq!(earlier, json!({"data": []}));
-    for path in ["/analytics", "/sessions/s"] {
+    let elsewhere = server.get("/api/v1/analytics/unpriced?filter=-session:s").send().await.json();
+    assert_eq!(elsewhere, json!({"data": []}));
+    for (path, named) in
+        [("/analytics", true), ("/sessions/s", true), ("/analytics?filter=turns:%3E9", false)]
+    {
         let (_, html) = crate::pages::page(&server, path).await;
-        assert!(html.contains("No price is known for") && html.contains("throughline prices"), "{path}");
+        let found = html.contains("No price is known for") && html.contains("throughline prices");
+        assert_eq!(found, named, "{path}");
     }
     server.stop().await;
 }

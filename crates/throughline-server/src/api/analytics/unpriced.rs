@@ -8,15 +8,18 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::api::errors::{InvalidRequest, ReadFailed};
 use crate::api::list;
-use crate::api::params::Params;
-use crate::domain::query::{UsageGroup, unpriced};
+use crate::api::params::{self, Params};
+use crate::domain::filter::Target;
+use crate::domain::query::{UsageGroup, UsageQuery, unpriced};
 use crate::http::{Error, Project, State};
 
-/// Over which time.
+/// In which sessions, and over which time.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct UnpricedParams {
+    /// Only in sessions that this filter finds: see "Filter language" above.
+    filter: Option<String>,
     /// Only what was going on at or after this time: RFC 3339, a date, or how long ago (`-24h`).
     from: Option<String>,
     /// Only what began before this time: RFC 3339, a date (its end), or how long ago.
@@ -60,8 +63,12 @@ pub(in crate::api) async fn get_unpriced(
     Project(project): Project,
     Params(params): Params<UnpricedParams>,
 ) -> Result<Json<UnpricedReport>, Error> {
-    let (from, to) = list::range(params.from.as_ref(), params.to.as_ref(), state.clock.now())?;
-    let rows = state.store.usage(&project, &unpriced(), from, to, UsageGroup::Model, None).await?;
+    let now = state.clock.now();
+    let sessions = params::filter(params.filter.as_ref(), &[Target::Session], &state)?;
+    let (from, to) = list::range(params.from.as_ref(), params.to.as_ref(), now)?;
+    let asked =
+        UsageQuery { filter: unpriced(), sessions, from, to, ..UsageQuery::by(UsageGroup::Model, now) };
+    let rows = state.store.usage(&project, &asked).await?;
     let model = |row: crate::domain::query::UsageRow| UnpricedModel {
         model: row.group,
         observation_count: row.observation_count,

@@ -10,8 +10,8 @@ use crate::api::errors::{InvalidRequest, ReadFailed};
 use crate::api::list;
 use crate::api::params::{self, Params};
 use crate::domain::analytics::Interval;
-use crate::domain::filter::Target;
-use crate::domain::query::{self, UsageGroup};
+use crate::domain::filter::{Filter, Target};
+use crate::domain::query::{self, UsageGroup, UsageQuery};
 use crate::http::{Error, Project, State};
 
 const GROUPS: &[(&str, UsageGroup)] = &[
@@ -21,6 +21,8 @@ const GROUPS: &[(&str, UsageGroup)] = &[
     ("environment", UsageGroup::Environment),
     ("name", UsageGroup::Name),
     ("type", UsageGroup::Type),
+    ("trace", UsageGroup::Trace),
+    ("tag", UsageGroup::Tag),
 ];
 
 /// What to sum up, and by what.
@@ -28,10 +30,13 @@ const GROUPS: &[(&str, UsageGroup)] = &[
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct UsageParams {
-    /// What to group by: `model` (if not given), `user`, `service`, `environment`, `name` or `type`.
+    /// What to group by: `model` (if not given), `user`, `service`, `environment`, `name` or `type` of the call, or
+    /// `trace` (the name of the trace it is in) or `tag` (each tag of that trace).
     group: Option<String>,
-    /// Which observations: see "Filter language" above.
+    /// Which observations, or by `trace` and `tag` which traces: see "Filter language" above.
     filter: Option<String>,
+    /// Only in sessions that this filter finds.
+    sessions: Option<String>,
     /// Only what was going on at or after this time: RFC 3339, a date, or how long ago (`-24h`).
     from: Option<String>,
     /// Only what began before this time: RFC 3339, a date (its end), or how long ago.
@@ -47,7 +52,7 @@ pub(in crate::api) struct UsageReport {
     data: Vec<UsageRow>,
 }
 
-/// Model calls with the same group value.
+/// Model calls with the same group value; by `tag` a call counts with each tag of its trace.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct UsageRow {
@@ -64,9 +69,9 @@ struct UsageRow {
     /// Dollars over what could be priced; `null` if nothing could.
     #[schema(value_type = Option<f64>)]
     cost: Option<Money>,
-    /// Half of the calls took at most so many milliseconds.
+    /// Half of the calls (by `trace` and `tag`, of the traces) took at most so many milliseconds.
     duration_p50: f64,
-    /// All but 5 % of the calls took at most so many milliseconds.
+    /// All but 5 % of them took at most so many milliseconds.
     duration_p95: f64,
     /// With `interval`: the calls over time, by when they began; intervals without any are left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -133,7 +138,11 @@ pub(in crate::api) async fn get_usage(
     Params(params): Params<UsageParams>,
 ) -> Result<Json<UsageReport>, Error> {
     let group = params::choice("group", params.group.as_ref(), GROUPS)?;
-    let filter = params::filter(params.filter.as_ref(), &[Target::Observation], &state)?;
+    let filter = params::filter(params.filter.as_ref(), &[group.target()], &state)?;
+    let sessions = match params::given(params.sessions.as_ref()) {
+        Some(text) => params::filter_named("sessions", text, &[Target::Session], &state)?,
+        None => Filter::All,
+    };
     let (from, to) = list::range(params.from.as_ref(), params.to.as_ref(), state.clock.now())?;
     let interval = match params::given(params.interval.as_ref()) {
         Some(_) => {
@@ -142,6 +151,8 @@ pub(in crate::api) async fn get_usage(
         }
         None => None,
     };
-    let rows = state.store.usage(&project, &filter, from, to, group, interval).await?;
+    let now = state.clock.now();
+    let asked = UsageQuery { group, filter, sessions, from, to, interval, now };
+    let rows = state.store.usage(&project, &asked).await?;
     Ok(Json(UsageReport { data: rows.into_iter().map(UsageRow::from).collect() }))
 }

@@ -17,6 +17,9 @@ pub(super) struct BarValues {
     pub parts: Vec<(&'static str, f64)>,
 }
 
+/// Colours of groups, the largest group's first; what is left is `c-rest`.
+pub(super) const COLOURS: [&str; 6] = ["c-g1", "c-g2", "c-g3", "c-g4", "c-g5", "c-g6"];
+
 /// A chart, drawn.
 #[derive(Debug, Clone)]
 pub(super) struct Chart {
@@ -24,7 +27,7 @@ pub(super) struct Chart {
     /// What it shows in one sentence.
     pub summary: String,
     /// Name and colour of the parts, if there are several.
-    pub legend: Vec<(&'static str, &'static str)>,
+    pub legend: Vec<(String, &'static str)>,
     pub bars: Vec<Bar>,
     /// The value of the tallest bar.
     pub most: String,
@@ -94,7 +97,13 @@ impl Chart {
 
     #[must_use]
     pub(super) fn with_legend(mut self, legend: &[(&'static str, &'static str)]) -> Self {
-        self.legend = legend.to_vec();
+        self.legend = legend.iter().map(|(name, colour)| ((*name).to_owned(), *colour)).collect();
+        self
+    }
+
+    #[must_use]
+    pub(super) fn with_groups(mut self, legend: Vec<(String, &'static str)>) -> Self {
+        self.legend = legend;
         self
     }
 }

@@ -127,6 +127,14 @@ impl Asked {
         list
     }
 
+    /// The list of the sessions that were going on in this stretch of time.
+    fn sessions_during(&self, from: Timestamp, to: Timestamp, further: Filter) -> Address {
+        let to = self.selection.to.map_or(to, |end| end.min(to));
+        let from = self.selection.from.map_or(from, |start| start.max(from));
+        let list = self.sessions(further).without("range").without("from").without("to");
+        list.with("from", from.to_string()).with("to", to.to_string())
+    }
+
     /// The list of the sessions that count in this stretch of time.
     fn sessions_begun(&self, from: Timestamp, to: Timestamp, further: Filter) -> Address {
         let mut conditions = vec![further, time(Comparison::Less, to)];

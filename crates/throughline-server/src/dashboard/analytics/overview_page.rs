@@ -12,9 +12,9 @@ use super::{Asked, Parameters, SESSIONS, Tab, between, share, yes};
 use crate::dashboard::finder::{Finder, exactly};
 use crate::dashboard::frame::{self, Frame, Section, Visit, html};
 use crate::dashboard::notation;
-use crate::domain::analytics::{Bar, Distribution, Point, SessionStatistics, TurnTokens};
+use crate::domain::analytics::{Bar, Distribution, Point, Selection, SessionStatistics, TurnTokens};
 use crate::domain::filter::{Field, Filter, Literal};
-use crate::domain::query::{ListQuery, Sort, SortField, UsageGroup, UsageRow, User, unpriced};
+use crate::domain::query::{ListQuery, Sort, SortField, UsageGroup, UsageQuery, UsageRow, User, unpriced};
 use crate::http::{Error, Project, State};
 
 const SPENDERS: usize = 8;
@@ -68,8 +68,7 @@ pub(in crate::dashboard) async fn overview(
         if asked.look_closer(statistics.series.first().map(|point| point.time)) {
             statistics = state.store.session_statistics(&project, &asked.selection, asked.interval).await?;
         }
-        let (from, to) = (asked.selection.from, asked.selection.to);
-        without_price = state.store.usage(&project, &unpriced(), from, to, UsageGroup::Model, None).await?;
+        without_price = state.store.usage(&project, &unpriced_query(&asked)).await?;
         users = state.store.users(&project, &spenders_query(&asked)).await?.rows;
     }
     let status = if asked.finder.is_wrong() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
@@ -83,6 +82,11 @@ pub(in crate::dashboard) async fn overview(
         finder: asked.finder,
     };
     Ok((status, html(&view)?).into_response())
+}
+
+fn unpriced_query(asked: &Asked) -> UsageQuery {
+    let Selection { filter: sessions, from, to, now } = asked.selection.clone();
+    UsageQuery { filter: unpriced(), sessions, from, to, ..UsageQuery::by(UsageGroup::Model, now) }
 }
 
 fn spenders_query(asked: &Asked) -> ListQuery {

@@ -72,9 +72,10 @@ struct Carried {
     usage: Usage,
     cost: Option<Money>,
     model: Option<Arc<str>>,
+    failed: bool,
 }
 
-/// Running sums; usage, cost and models over what is billable now.
+/// Running sums; usage, cost, calls and models over what is billable now.
 #[derive(Debug, Clone, Default)]
 struct Sums {
     /// The earliest start and the latest end.
@@ -82,6 +83,8 @@ struct Sums {
     usage: Usage,
     cost: Money,
     priced: u32,
+    calls: u32,
+    failed_calls: u32,
     errors: u64,
 }
 
@@ -230,6 +233,7 @@ impl TraceRecords {
             usage: bounded(usage),
             cost: cost.or(facts.given_cost),
             model: facts.model.as_deref().filter(|model| !model.is_empty()).map(|model| self.model(model)),
+            failed: facts.is_error(),
         };
         if billable {
             self.sums.add(&carried);
@@ -423,6 +427,8 @@ impl Sums {
 
     fn add(&mut self, carried: &Carried) {
         self.usage += carried.usage;
+        self.calls += 1;
+        self.failed_calls += u32::from(carried.failed);
         if let Some(cost) = carried.cost {
             self.cost += cost;
             self.priced += 1;
@@ -431,6 +437,8 @@ impl Sums {
 
     fn subtract(&mut self, carried: &Carried) {
         self.usage -= carried.usage;
+        self.calls -= 1;
+        self.failed_calls -= u32::from(carried.failed);
         if let Some(cost) = carried.cost {
             self.cost -= cost;
             self.priced -= 1;

@@ -44,6 +44,8 @@ impl TraceRecords {
         summary.parent_session_id = self.names.parent_session.get().map(|id| SessionId::from(&**id));
         summary.actor = self.names.actor.get().cloned();
         summary.scope = self.names.scope.get().cloned();
+        summary.calls = u64::from(self.sums.calls);
+        summary.failed_calls = u64::from(self.sums.failed_calls);
         summary.title = title.flatten();
         summary.last_output = last_output.flatten();
         let is_cut = |preview: &&Preview| preview.is_cut();

@@ -7,7 +7,7 @@ use tantivy::{Index, TantivyDocument};
 use throughline_model::{Attributes, Money, ProjectId, SessionId, SessionState, Timestamp, TraceId, Usage};
 
 use super::key::{reference, text_key, trace_key};
-use super::span_index::{money_column, open_index, term, term_column};
+use super::span_index::{USAGE_COLUMNS, money_column, open_index, term, term_column};
 use super::terms::TermWriter;
 use crate::domain::lifecycle::{Boundary, SYNTHETIC_FLAG};
 use crate::domain::session_summary::SessionSummary;
@@ -66,6 +66,10 @@ pub(super) struct DerivedFields {
     /// Likewise, each where it first occurs.
     pub(super) turn_tag: Field,
     pub(super) turn_tokens: Field,
+    /// Of a trace: how many observations its usage is of, how many of those failed, and the usage by bucket.
+    pub(super) calls: Field,
+    pub(super) failed_calls: Field,
+    pub(super) usage: [Field; 8],
     pub(super) summary: Field,
 }
 
@@ -81,11 +85,11 @@ fn schema() -> (Schema, DerivedFields) {
         session_ref: schema.add_u64_field("session_ref", column().set_indexed()),
         trace_ref: schema.add_u64_field("trace_ref", column().set_indexed()),
         user: schema.add_text_field("user", term_column()),
-        name: schema.add_text_field("name", term()),
+        name: schema.add_text_field("name", term_column()),
         service: schema.add_text_field("service", term()),
         environment: schema.add_text_field("environment", term()),
         status: schema.add_text_field("status", term()),
-        tag: schema.add_text_field("tag", term()),
+        tag: schema.add_text_field("tag", term_column()),
         metadata: schema.add_text_field("metadata", term()),
         start: schema.add_i64_field("start", column()),
         end: schema.add_i64_field("end", column()),
@@ -100,6 +104,9 @@ fn schema() -> (Schema, DerivedFields) {
         turn_name: schema.add_text_field("turn_name", names()),
         turn_tag: schema.add_text_field("turn_tag", names()),
         turn_tokens: schema.add_i64_field("turn_tokens", column()),
+        calls: schema.add_u64_field("calls", column()),
+        failed_calls: schema.add_u64_field("failed_calls", column()),
+        usage: USAGE_COLUMNS.map(|name| schema.add_u64_field(name, column())),
         summary: schema.add_bytes_field("summary", BytesOptions::default().set_stored()),
     };
     (schema.build(), fields)
@@ -217,7 +224,24 @@ impl DerivedFields {
         if let Some(session) = &trace.session_id {
             self.belongs_to(&mut doc, project, session);
         }
+        self.calls(&mut doc, summary);
         Ok(doc)
+    }
+
+    /// What usage by trace needs.
+    fn calls(&self, doc: &mut TantivyDocument, summary: &TraceSummary) {
+        if summary.calls == 0 {
+            return;
+        }
+        doc.add_u64(self.calls, summary.calls);
+        if summary.failed_calls > 0 {
+            doc.add_u64(self.failed_calls, summary.failed_calls);
+        }
+        for (field, (_, tokens)) in self.usage.iter().zip(summary.trace.usage.buckets()) {
+            if tokens > 0 {
+                doc.add_u64(*field, tokens);
+            }
+        }
     }
 
     /// What journeys and statistics need.

@@ -17,10 +17,9 @@ use crate::domain::analytics::{
     Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
 };
 use crate::domain::arrival::{Arrival, Batch};
-use crate::domain::filter::Filter;
 use crate::domain::price::{CallRange, Repricing};
 use crate::domain::query::{
-    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageGroup, UsageRow, User,
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageRow, User,
 };
 use crate::domain::session_cost::Call;
 use crate::store::{AppendError, ReadError, Store, StoreStatus};
@@ -138,17 +137,9 @@ impl Store for EmbeddedStore {
         self.read(project, move |reading| reading.users(&query)).await
     }
 
-    async fn usage(
-        &self,
-        project: &ProjectId,
-        filter: &Filter,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-        group: UsageGroup,
-        interval: Option<Interval>,
-    ) -> Result<Vec<UsageRow>, ReadError> {
-        let filter = filter.clone();
-        self.read(project, move |reading| reading.usage(&filter, (from, to), group, interval)).await
+    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<Vec<UsageRow>, ReadError> {
+        let query = query.clone();
+        self.read(project, move |reading| reading.usage(&query)).await
     }
 
     async fn session_calls(&self, project: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError> {

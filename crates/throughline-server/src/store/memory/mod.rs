@@ -22,13 +22,12 @@ use crate::domain::analytics::{
     Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
 };
 use crate::domain::arrival::{Arrival, ArrivalRecord, Batch, BatchContent};
-use crate::domain::filter::Filter;
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::logged_messages;
 use crate::domain::price::{CallRange, Prices, Repricing};
 use crate::domain::query::{
     Cursor, ListQuery, Page, Sort, SortField, SpanOutline, TimelineItem, TraceDetail, TraceOutline,
-    UsageGroup, UsageRow, User,
+    UsageQuery, UsageRow, User,
 };
 use crate::domain::session_cost::Call;
 
@@ -345,16 +344,8 @@ impl Store for MemoryStore {
         Ok(page_of(rows, |user| query.sort.place_of_user(user), query))
     }
 
-    async fn usage(
-        &self,
-        project: &ProjectId,
-        filter: &Filter,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-        group: UsageGroup,
-        interval: Option<Interval>,
-    ) -> Result<Vec<UsageRow>, ReadError> {
-        Ok(usage::group(&self.snapshot(project), filter, (from, to), group, interval))
+    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<Vec<UsageRow>, ReadError> {
+        Ok(usage::group(&self.snapshot(project), query))
     }
 
     async fn session_calls(&self, project: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError> {

@@ -1,6 +1,6 @@
 //! Everything that one project's records say, computed afresh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use throughline_model::otlp::{SpanFacts, each_span, observation, shown};
@@ -9,7 +9,7 @@ use throughline_model::{
 };
 
 use super::Records;
-use crate::domain::filter::{SessionRecord, TraceRecord};
+use crate::domain::filter::{Filter, SessionRecord, TraceRecord};
 use crate::domain::lifecycle::Boundary;
 use crate::domain::price::Prices;
 use crate::domain::query::{TimelineItem, User};
@@ -102,6 +102,16 @@ impl Snapshot {
     /// Traces of a session.
     pub(super) fn traces_in<'a>(&'a self, session: &'a SessionId) -> impl Iterator<Item = &'a WholeTrace> {
         self.traces.values().filter(move |trace| trace.summary.trace.session_id.as_ref() == Some(session))
+    }
+
+    /// The sessions that the filter finds; nothing if it finds all.
+    pub(super) fn sessions_found(&self, filter: &Filter, now: Timestamp) -> Option<BTreeSet<SessionId>> {
+        if *filter == Filter::All {
+            return None;
+        }
+        let sessions = self.sessions_at(now);
+        let found = sessions.filter(|(_, session)| filter.matches(&self.session_record(session)));
+        Some(found.map(|(_, session)| session.id).collect())
     }
 
     /// Everything in a session, in no order.

@@ -2,35 +2,90 @@
 
 use std::collections::BTreeMap;
 
-use throughline_model::{SessionId, Timestamp, Usage, millis};
+use throughline_model::{Money, SessionId, Timestamp, Trace, Usage, millis};
 
 use super::snapshot::{Snapshot, WholeObservation, add, is_within, with_facts};
 use crate::domain::analytics::Interval;
-use crate::domain::filter::Filter;
+use crate::domain::filter::Target;
 use crate::domain::price::{CallRange, Prices, Repricing, RepricingGatherer};
-use crate::domain::query::{UsageGroup, UsagePoint, UsageRow};
+use crate::domain::query::{UsageGroup, UsagePoint, UsageQuery, UsageRow};
 use crate::domain::session_cost::Call;
+use crate::domain::trace_summary::TraceSummary;
 
-pub(super) fn group(
-    snapshot: &Snapshot,
-    filter: &Filter,
-    (from, to): (Option<Timestamp>, Option<Timestamp>),
-    group: UsageGroup,
-    interval: Option<Interval>,
-) -> Vec<UsageRow> {
-    let mut groups: BTreeMap<String, Vec<&WholeObservation>> = BTreeMap::new();
-    let all = snapshot.traces.values().flat_map(|trace| &trace.observations);
-    for whole in all.filter(|whole| whole.billable) {
-        let observation = &whole.observation;
-        let times = (observation.start_time, observation.end_time);
-        if is_within(times, from, to) && filter.matches(observation) {
-            groups.entry(group_of(whole, group)).or_default().push(whole);
+pub(super) fn group(snapshot: &Snapshot, asked: &UsageQuery) -> Vec<UsageRow> {
+    let sessions = snapshot.sessions_found(&asked.sessions, asked.now);
+    let is_selected = |session: Option<&SessionId>, times| {
+        is_within(times, asked.from, asked.to)
+            && sessions.as_ref().is_none_or(|sessions| session.is_some_and(|id| sessions.contains(id)))
+    };
+    let mut groups: BTreeMap<String, Vec<Calls>> = BTreeMap::new();
+    for whole in snapshot.traces.values() {
+        let trace = &whole.summary.trace;
+        if asked.group.target() == Target::Trace {
+            let is_found = is_selected(trace.session_id.as_ref(), (trace.start_time, trace.end_time))
+                && whole.summary.calls > 0
+                && asked.filter.matches(&snapshot.trace_record(whole));
+            for name in names_of_trace(trace, asked.group).into_iter().filter(|_| is_found) {
+                groups.entry(name).or_default().push(Calls::of_trace(&whole.summary));
+            }
+            continue;
+        }
+        for call in whole.observations.iter().filter(|call| call.billable) {
+            let observation = &call.observation;
+            let times = (observation.start_time, observation.end_time);
+            if is_selected(trace.session_id.as_ref(), times) && asked.filter.matches(observation) {
+                groups.entry(group_of(call, asked.group)).or_default().push(Calls::of(call));
+            }
         }
     }
     let mut rows: Vec<UsageRow> =
-        groups.into_iter().map(|(name, members)| row(name, &members, interval)).collect();
+        groups.into_iter().map(|(name, members)| row(name, &members, asked.interval)).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.usage.total()));
     rows
+}
+
+/// A call, or a trace with its calls.
+struct Calls {
+    start: Timestamp,
+    end: Timestamp,
+    count: u64,
+    failed: u64,
+    usage: Usage,
+    cost: Option<Money>,
+}
+
+impl Calls {
+    fn of(call: &WholeObservation) -> Self {
+        let observation = &call.observation;
+        Self {
+            start: observation.start_time,
+            end: observation.end_time,
+            count: 1,
+            failed: u64::from(observation.is_error()),
+            usage: observation.usage.unwrap_or_default(),
+            cost: call.cost,
+        }
+    }
+
+    fn of_trace(summary: &TraceSummary) -> Self {
+        let trace = &summary.trace;
+        Self {
+            start: trace.start_time,
+            end: trace.end_time,
+            count: summary.calls,
+            failed: summary.failed_calls,
+            usage: trace.usage,
+            cost: trace.total_cost,
+        }
+    }
+}
+
+fn names_of_trace(trace: &Trace, group: UsageGroup) -> Vec<String> {
+    match group {
+        UsageGroup::Tag if !trace.tags.is_empty() => trace.tags.clone(),
+        UsageGroup::Tag => vec![String::new()],
+        _ => vec![trace.name.clone()],
+    }
 }
 
 /// The billable calls of a session.
@@ -65,36 +120,37 @@ fn group_of(whole: &WholeObservation, group: UsageGroup) -> String {
         UsageGroup::Environment => observation.environment.as_deref(),
         UsageGroup::Name => Some(observation.name.as_str()),
         UsageGroup::Type => Some(observation.kind.as_str()),
+        UsageGroup::Trace | UsageGroup::Tag => None,
     };
     name.unwrap_or_default().to_owned()
 }
 
-fn row(group: String, members: &[&WholeObservation], interval: Option<Interval>) -> UsageRow {
+fn row(group: String, members: &[Calls], interval: Option<Interval>) -> UsageRow {
     let mut usage = Usage::default();
     let mut durations = Vec::with_capacity(members.len());
-    for whole in members {
-        usage += whole.observation.usage.unwrap_or_default();
-        durations.push(whole.observation.end_time.nanos_since(whole.observation.start_time));
+    for calls in members {
+        usage += calls.usage;
+        durations.push(calls.end.nanos_since(calls.start));
     }
     durations.sort_unstable();
     UsageRow {
         group,
-        observation_count: members.len() as u64,
-        error_count: members.iter().filter(|whole| whole.observation.is_error()).count() as u64,
+        observation_count: members.iter().map(|calls| calls.count).sum(),
+        error_count: members.iter().map(|calls| calls.failed).sum(),
         usage,
-        cost: members.iter().fold(None, |sum, whole| add(sum, whole.cost)),
+        cost: members.iter().fold(None, |sum, calls| add(sum, calls.cost)),
         duration_p50: percentile(&durations, 50),
         duration_p95: percentile(&durations, 95),
         series: interval.map(|interval| series(members, interval)).unwrap_or_default(),
     }
 }
 
-fn series(members: &[&WholeObservation], interval: Interval) -> Vec<UsagePoint> {
+fn series(members: &[Calls], interval: Interval) -> Vec<UsagePoint> {
     let mut series: BTreeMap<Timestamp, UsagePoint> = BTreeMap::new();
-    for whole in members {
-        let time = interval.floor(whole.observation.start_time);
-        let tokens = whole.observation.usage.unwrap_or_default().total();
-        let point = UsagePoint { time, observation_count: 1, tokens, cost: whole.cost };
+    for calls in members {
+        let time = interval.floor(calls.start);
+        let (observation_count, tokens) = (calls.count, calls.usage.total());
+        let point = UsagePoint { time, observation_count, tokens, cost: calls.cost };
         series.entry(time).or_insert_with(|| UsagePoint::empty(time)).add(&point);
     }
     series.into_values().collect()

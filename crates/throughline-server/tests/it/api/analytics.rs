@@ -61,6 +61,27 @@ async fn goals_are_those_configured_or_the_one_tried() {
 }
 
 #[tokio::test]
+async fn usage_is_told_by_trace_and_only_of_the_sessions_asked_for() {
+    let served = Served::with_shop().await;
+    let told = async |query: &str| {
+        let usage = served.json(&format!("/api/v1/analytics/usage?{query}")).await;
+        let row =
+            |row: &Value| (row["group"].clone(), row["observationCount"].clone(), row["totalTokens"].clone());
+        usage["data"].as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(told("group=trace").await, [(json!("chat-turn"), json!(3), json!(3300))]);
+    assert_eq!(
+        told("group=trace&filter=tool:refund_order").await,
+        [(json!("chat-turn"), json!(1), json!(1100))]
+    );
+    assert_eq!(told("group=tag&sessions=user:bob").await, [(json!(""), json!(1), json!(1100))]);
+    assert_eq!(told("sessions=user:nobody").await, []);
+    let series = &served.json("/api/v1/analytics/usage?group=trace&interval=hour").await["data"][0]["series"];
+    let points: Vec<&Value> = series.as_array().unwrap().iter().map(|point| &point["tokens"]).collect();
+    assert_eq!(points, [&json!(2200), &json!(1100)]);
+}
+
+#[tokio::test]
 async fn wrong_questions_are_answered_with_what_is_wrong() {
     let served = Served::new();
     for (path, code, words) in [
@@ -69,6 +90,9 @@ async fn wrong_questions_are_answered_with_what_is_wrong() {
         ("goals?goal=tga:x", "invalid_filter", "goal: "),
         ("goals?filter=tga:x", "invalid_filter", "filter: "),
         ("sessions?limit=3", "invalid_parameter", "limit"),
+        ("usage?group=trace&filter=state:live", "invalid_filter", "filter: "),
+        ("usage?sessions=tga:x", "invalid_filter", "sessions: "),
+        ("unpriced?filter=tga:x", "invalid_filter", "filter: "),
     ] {
         let answer = served.get(&format!("/api/v1/analytics/{path}")).await;
         let error = &answer.json()["error"];

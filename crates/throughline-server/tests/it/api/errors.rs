@@ -75,7 +75,7 @@ GET /api/v1/sessions?limit=1&limit=2
 GET /api/v1/sessions?cursor=abc
   400 {"code":"invalid_cursor","message":"cursor is damaged; give the nextCursor of an answer as it is, or none for the first page","parameter":"cursor"}
 GET /api/v1/analytics/usage?group=colour
-  400 {"code":"invalid_parameter","message":"group=\"colour\" is not understood; give one of model, user, service, environment, name, type","parameter":"group"}
+  400 {"code":"invalid_parameter","message":"group=\"colour\" is not understood; give one of model, user, service, environment, name, type, trace, tag","parameter":"group"}
 GET /api/v1/stream?filter=%28
   400 {"code":"invalid_filter","length":0,"message":"filter: a term is missing here","parameter":"filter","position":1}
 GET /api/v1/sessions/chat%2F1?page=2

@@ -8,7 +8,7 @@ use throughline_model::{Actor, Attributes, Event, Level, ProjectId, Scope, Sessi
 use throughline_server::domain::analytics::Interval;
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::Target;
-use throughline_server::domain::query::{ListQuery, SortField, UsageGroup};
+use throughline_server::domain::query::{ListQuery, SortField, UsageGroup, UsageQuery};
 
 use super::requests::{Spec, at, event_in, request, span, trace_id};
 use super::{TestStore, all_pages, analytics, batch, by, matching};
@@ -275,15 +275,32 @@ async fn in_pieces(store: &TestStore, project: &ProjectId, n: u64) -> String {
 }
 
 async fn compare_usage(a: &TestStore, b: &TestStore, project: &ProjectId, context: &str) {
-    for group in
-        [UsageGroup::Model, UsageGroup::User, UsageGroup::Service, UsageGroup::Name, UsageGroup::Type]
-    {
-        for filter in ["", "model:gpt-4o", "error:true"] {
-            let filter = matching(filter, Target::Observation).filter;
-            let (from, to) = (Some(at(50_000)), Some(at(300_000)));
+    for group in [
+        UsageGroup::Model,
+        UsageGroup::User,
+        UsageGroup::Service,
+        UsageGroup::Name,
+        UsageGroup::Type,
+        UsageGroup::Trace,
+        UsageGroup::Tag,
+    ] {
+        for (filter, sessions) in [
+            ("", ""),
+            ("model:gpt-4o", ""),
+            ("error:true", ""),
+            ("", "user:alice"),
+            ("tag:late", "-session:s1"),
+        ] {
+            let asked = UsageQuery {
+                filter: matching(filter, group.target()).filter,
+                sessions: matching(sessions, Target::Session).filter,
+                from: Some(at(50_000)),
+                to: Some(at(300_000)),
+                interval: Some(Interval::Hour),
+                ..UsageQuery::by(group, at(0))
+            };
             let read = async |store: &TestStore| {
-                let mut rows =
-                    store.usage(project, &filter, from, to, group, Some(Interval::Hour)).await.unwrap();
+                let mut rows = store.usage(project, &asked).await.unwrap();
                 assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row.usage.total())));
                 rows.sort_by(|a, b| a.group.cmp(&b.group));
                 rows

@@ -2,7 +2,7 @@ use throughline_model::{Money, Status};
 use throughline_server::domain::arrival::BatchContent;
 use throughline_server::domain::filter::{Filter, Target};
 use throughline_server::domain::price::{CallRange, Reprice, RepricedModel, Repricing};
-use throughline_server::domain::query::{UsageGroup, unpriced};
+use throughline_server::domain::query::{UsageGroup, UsageQuery, UsageRow, unpriced};
 
 use super::requests::{at, generation, span, trace_id};
 use super::{TestStore, batch, matching, project, put, session, trace};
@@ -18,7 +18,7 @@ pub(crate) async fn an_agent_repeating_its_calls_counts_once(store: &TestStore) 
     assert_eq!(session(store, "s").await.unwrap().total_tokens, 100, "a call goes before what is below it");
     put(store, &[call(5, 1).below(2)]).await;
     assert_eq!(trace(store, 1).await.unwrap().trace.total_tokens, 41, "the innermost call counts");
-    let usage = store.usage(&project(), &Filter::All, None, None, UsageGroup::Type, None).await.unwrap();
+    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Type, at(0))).await.unwrap();
     assert_eq!((usage.len(), usage[0].observation_count, usage[0].usage.total()), (1, 2, 41));
 }
 
@@ -72,7 +72,7 @@ pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
     )
     .await;
 
-    let rows = store.usage(&project(), &Filter::All, None, None, UsageGroup::Model, None).await.unwrap();
+    let rows = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap();
     let told: Vec<_> = rows
         .iter()
         .map(|row| (row.group.as_str(), row.observation_count, row.usage.total(), row.cost))
@@ -85,7 +85,9 @@ pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
 
     let by = async |filter: &str, group| {
         let filter = matching(filter, Target::Observation).filter;
-        let rows = store.usage(&project(), &filter, Some(at(0)), Some(at(550)), group, None).await.unwrap();
+        let (from, to) = (Some(at(0)), Some(at(550)));
+        let asked = UsageQuery { filter, from, to, ..UsageQuery::by(group, at(0)) };
+        let rows = store.usage(&project(), &asked).await.unwrap();
         rows.into_iter().map(|row| (row.group, row.usage.total())).collect::<Vec<_>>()
     };
     assert_eq!(by("", UsageGroup::Service).await, [("batch".to_owned(), 400), ("shop".to_owned(), 30)]);
@@ -93,6 +95,51 @@ pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
     assert_eq!(by("model:gpt-4o", UsageGroup::User).await, users);
     assert_eq!(by("error:true", UsageGroup::Name).await, [("span 2".to_owned(), 20)]);
     assert_eq!(by("tool:none", UsageGroup::Type).await, []);
+}
+
+pub(crate) async fn usage_is_grouped_by_the_trace_and_its_tags(store: &TestStore) {
+    let call = |trace: u64, session: &str, tags: &[&str]| {
+        let root =
+            span(trace, trace * 10).text("langfuse.trace.name", "answer").in_session(session).tags(tags);
+        [root.during(0, 500), generation(trace, trace * 10 + 1, 100, 0).below(trace * 10).during(0, 300)]
+    };
+    put(store, &call(1, "s1", &["beta", "vip"])).await;
+    put(store, &call(2, "s2", &["vip"])).await;
+    // The name comes last, and with it another call, which failed.
+    put(store, &[generation(3, 31, 7, 0).below(30).failing("slow").in_session("s2")]).await;
+    put(store, &[span(3, 30).named("search"), generation(3, 32, 1, 0).below(30)]).await;
+    let by = async |group: UsageGroup, filter: &str, sessions: &str| {
+        let asked = UsageQuery {
+            filter: matching(filter, group.target()).filter,
+            sessions: matching(sessions, Target::Session).filter,
+            ..UsageQuery::by(group, at(0))
+        };
+        let rows = store.usage(&project(), &asked).await.unwrap();
+        let told = |row: &UsageRow| {
+            format!(
+                "{}: {} calls, {} failed, {} tokens",
+                row.group,
+                row.observation_count,
+                row.error_count,
+                row.usage.total()
+            )
+        };
+        rows.iter().map(told).collect::<Vec<_>>().join("; ")
+    };
+    let names = "answer: 2 calls, 0 failed, 200 tokens; search: 2 calls, 1 failed, 8 tokens";
+    assert_eq!(by(UsageGroup::Trace, "", "").await, names);
+    let tags = "vip: 2 calls, 0 failed, 200 tokens; beta: 1 calls, 0 failed, 100 tokens; : 2 calls, 1 failed, 8 tokens";
+    assert_eq!(by(UsageGroup::Tag, "", "").await, tags);
+    assert_eq!(by(UsageGroup::Trace, "tag:beta", "").await, "answer: 1 calls, 0 failed, 100 tokens");
+    let of_session = "answer: 1 calls, 0 failed, 100 tokens; search: 2 calls, 1 failed, 8 tokens";
+    assert_eq!(by(UsageGroup::Trace, "", "session:s2").await, of_session);
+    let calls = "generation: 3 calls, 1 failed, 108 tokens";
+    assert_eq!(by(UsageGroup::Type, "", "session:s2").await, calls);
+    assert_eq!(by(UsageGroup::Model, "", "session:nobody").await, "");
+}
+
+fn by_model(filter: Filter) -> UsageQuery {
+    UsageQuery { filter, ..UsageQuery::by(UsageGroup::Model, at(0)) }
 }
 
 pub(crate) async fn calls_without_a_price_are_found(store: &TestStore) {
@@ -103,11 +150,11 @@ pub(crate) async fn calls_without_a_price_are_found(store: &TestStore) {
     let given = call(3, "their-model").text("langfuse.observation.cost_details", r#"{"total": 0.5}"#);
     let empty = span(1, 4).kind("LLM").text("gen_ai.response.model", "silent-model");
     put(store, &[call(1, "gpt-4o"), call(2, "my-model"), given, empty, call(5, "my-model")]).await;
-    let rows = store.usage(&project(), &unpriced(), None, None, UsageGroup::Model, None).await.unwrap();
+    let rows = store.usage(&project(), &by_model(unpriced())).await.unwrap();
     let told: Vec<_> = rows.iter().map(|row| (row.group.as_str(), row.usage.total(), row.cost)).collect();
     assert_eq!(told, [("my-model", 20, None)]);
     let dear = matching("cost:>=0.50", Target::Observation).filter;
-    let rows = store.usage(&project(), &dear, None, None, UsageGroup::Model, None).await.unwrap();
+    let rows = store.usage(&project(), &by_model(dear)).await.unwrap();
     let found: Vec<_> = rows.iter().map(|row| row.group.as_str()).collect();
     assert_eq!(found, ["their-model"], "what the source gave counts");
 }

@@ -1,8 +1,8 @@
 use std::fmt::Debug;
 
 use throughline_model::ProjectId;
-use throughline_server::domain::filter::{Filter, Target};
-use throughline_server::domain::query::{ListQuery, SortField, UsageGroup};
+use throughline_server::domain::filter::Target;
+use throughline_server::domain::query::{ListQuery, SortField, UsageGroup, UsageQuery};
 
 use super::requests::{at, event, event_in, generation, span, trace_id};
 use super::{
@@ -29,7 +29,7 @@ pub(crate) async fn an_empty_store_has_empty_lists(store: &TestStore) {
         assert!(store.users(&project(), &query(Target::Session)).await.unwrap().rows.is_empty());
     }
     assert!(session(store, "s").await.is_none() && trace(store, 1).await.is_none());
-    let usage = store.usage(&project(), &Filter::All, None, None, UsageGroup::Model, None).await.unwrap();
+    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap();
     assert!(usage.is_empty());
     assert_eq!(store.status().await.spans_stored, 0);
     assert!(store.trace(&ProjectId::from("never heard of"), &trace_id(1)).await.unwrap().is_none());

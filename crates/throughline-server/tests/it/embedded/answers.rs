@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use throughline_model::{ProjectId, SessionId, Timestamp};
 use throughline_server::domain::analytics::Interval;
 use throughline_server::domain::filter::{Filter, Target};
-use throughline_server::domain::query::{Cursor, ListQuery, Page, Sort, SortField, UsageGroup};
+use throughline_server::domain::query::{Cursor, ListQuery, Page, Sort, SortField, UsageGroup, UsageQuery};
 use throughline_server::store::Store;
 
 use crate::conformance::analytics;
@@ -154,19 +154,28 @@ async fn lists(out: &mut String, store: &dyn Store, project: &ProjectId) {
         pages!(out, some, after => store.sessions(project, &ListQuery { after: after.clone(), ..some.clone() }));
         pages!(out, some, after => store.traces(project, &ListQuery { after: after.clone(), ..some.clone() }));
         pages!(out, some, after => store.events(project, &ListQuery { after: after.clone(), ..some.clone() }));
-        let rows = store.usage(project, &Filter::All, from, to, UsageGroup::Name, None).await.unwrap();
+        let asked = UsageQuery { from, to, ..UsageQuery::by(UsageGroup::Name, Timestamp::from_nanos(EPOCH)) };
+        let rows = store.usage(project, &asked).await.unwrap();
         writeln!(out, "usage {rows:?}").unwrap();
     }
     for text in ["", "user:u0", "error:true"] {
         let told = analytics::told(store, project, filter(text, Target::Session)).await;
         writeln!(out, "analytics, {text}\n{told}").unwrap();
     }
-    for group in
-        [UsageGroup::Model, UsageGroup::User, UsageGroup::Service, UsageGroup::Name, UsageGroup::Type]
-    {
+    for group in [
+        UsageGroup::Model,
+        UsageGroup::User,
+        UsageGroup::Service,
+        UsageGroup::Name,
+        UsageGroup::Type,
+        UsageGroup::Trace,
+        UsageGroup::Tag,
+    ] {
         for text in OBSERVATION_FILTERS {
-            let filter = filter(text, Target::Observation);
-            let rows = store.usage(project, &filter, None, None, group, Some(Interval::Hour)).await.unwrap();
+            let (filter, interval) = (filter(text, group.target()), Some(Interval::Hour));
+            let now = Timestamp::from_nanos(EPOCH);
+            let asked = UsageQuery { filter, interval, ..UsageQuery::by(group, now) };
+            let rows = store.usage(project, &asked).await.unwrap();
             writeln!(out, "usage by {group:?}, {text}: {rows:?}").unwrap();
         }
     }

@@ -5,9 +5,8 @@ use std::path::Path;
 use tempfile::TempDir;
 use throughline_model::{Money, SessionId, TraceId};
 use throughline_server::domain::arrival::BatchContent;
-use throughline_server::domain::filter::Filter;
 use throughline_server::domain::price::{CallRange, Prices, Reprice, Repricing};
-use throughline_server::domain::query::UsageGroup;
+use throughline_server::domain::query::{UsageGroup, UsageQuery};
 use throughline_server::store::Store;
 use throughline_server::store::embedded::EmbeddedStore;
 
@@ -36,7 +35,7 @@ async fn told(store: &EmbeddedStore) -> [Option<Money>; 3] {
     let session = store.session(&project(), &SessionId::from("s"), now()).await.unwrap().unwrap();
     let traces = store.session_traces(&project(), &session.id, None, 100).await.unwrap().rows;
     let in_traces = traces.iter().filter_map(|trace| trace.total_cost).sum();
-    let usage = store.usage(&project(), &Filter::All, None, None, UsageGroup::Model, None).await.unwrap();
+    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap();
     let in_usage = usage.iter().filter_map(|row| row.cost).sum();
     [session.total_cost, Some(in_traces), Some(in_usage)]
 }

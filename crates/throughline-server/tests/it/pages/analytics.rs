@@ -47,6 +47,8 @@ async fn every_bar_leads_to_as_many_sessions_as_it_counts() {
         ("/analytics/journeys", "Most frequent paths"),
         ("/analytics/usage", "gpt-4o"),
         ("/analytics/usage?group=environment", "Environment"),
+        ("/analytics/usage?group=trace", "p50 and p95 are of traces"),
+        ("/analytics/usage?group=tag", "with each of its tags"),
         ("/analytics/users?sort=-totalCost", "Last seen"),
     ] {
         let (status, html) = page(&server, path).await;

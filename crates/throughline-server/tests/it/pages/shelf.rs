@@ -16,7 +16,7 @@ use throughline_server::domain::arrival::{Arrival, Batch};
 use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
 use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
-    Cursor, ListQuery, Page, SpanOutline, TimelineItem, TraceDetail, TraceOutline, UsageGroup, UsageRow, User,
+    Cursor, ListQuery, Page, SpanOutline, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageRow, User,
 };
 use throughline_server::domain::session_cost::Call;
 use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
@@ -294,15 +294,7 @@ impl Store for Shelf {
         Ok(Page { rows: Vec::new(), next: None })
     }
 
-    async fn usage(
-        &self,
-        _: &ProjectId,
-        _: &Filter,
-        _: Option<Timestamp>,
-        _: Option<Timestamp>,
-        _: UsageGroup,
-        _: Option<Interval>,
-    ) -> Result<Vec<UsageRow>, ReadError> {
+    async fn usage(&self, _: &ProjectId, _: &UsageQuery) -> Result<Vec<UsageRow>, ReadError> {
         Ok(Vec::new())
     }
 

@@ -16,10 +16,9 @@ use throughline_server::domain::analytics::{
     Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
 };
 use throughline_server::domain::arrival::{Arrival, Batch, BatchContent};
-use throughline_server::domain::filter::Filter;
 use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
-    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageGroup, UsageRow, User,
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageRow, User,
 };
 use throughline_server::domain::session_cost::Call;
 use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
@@ -176,15 +175,7 @@ impl Store for RecordingStore {
         nothing()
     }
 
-    async fn usage(
-        &self,
-        _: &ProjectId,
-        _: &Filter,
-        _: Option<Timestamp>,
-        _: Option<Timestamp>,
-        _: UsageGroup,
-        _: Option<Interval>,
-    ) -> Result<Vec<UsageRow>, ReadError> {
+    async fn usage(&self, _: &ProjectId, _: &UsageQuery) -> Result<Vec<UsageRow>, ReadError> {
         Ok(Vec::new())
     }
 

@@ -271,6 +271,11 @@ impl Translator<'_> {
         })
     }
 
+    /// The sessions (or traces) that derived documents refer to.
+    pub(super) fn references_of(&self, found: Box<dyn Query>) -> Result<ReferenceSet, IndexError> {
+        self.references(&self.snapshot.derived, found, &Within::default())
+    }
+
     /// The sessions (or traces) that the documents found refer to.
     fn references(
         &self,
@@ -371,8 +376,7 @@ impl Translator<'_> {
     fn joined_traces(&self, traces: Box<dyn Query>) -> Found {
         let kind = term(self.snapshot.fields.derived.kind, &text_key(self.project, kind::TRACE));
         let traces = all_of(vec![kind, traces]);
-        let references = self.references(&self.snapshot.derived, traces, &Within::default())?;
-        Ok(self.referred(Arc::new(references)))
+        Ok(self.referred(Arc::new(self.references_of(traces)?)))
     }
 
     /// A pattern for the id in terms that hold project and id.

@@ -1,15 +1,22 @@
 //! Usage of billable observations, grouped: exact sums over columns, a segment at a time.
+//!
+//! What a call says itself is summed over the calls; by its trace's name or tags, over the documents of traces, which
+//! have their calls summed up already.
+
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tantivy::columnar::{Column, StrColumn};
-use tantivy::query::{EnableScoring, Weight};
-use tantivy::{DocId, SegmentReader, TantivyError};
+use tantivy::query::{EnableScoring, Query, Weight};
+use tantivy::{DocId, Searcher, SegmentReader, TantivyError};
 use throughline_model::{Money, Timestamp, Usage, millis};
 
+use super::references::ReferenceSet;
+use super::scan::Scan;
 use super::{Reading, Times};
 use crate::domain::analytics::Interval;
 use crate::domain::filter::{Filter, Target};
-use crate::domain::query::{UsageGroup, UsagePoint, UsageRow};
+use crate::domain::query::{UsageGroup, UsagePoint, UsageQuery, UsageRow};
 use crate::store::embedded::snapshot::IndexError;
 use crate::store::embedded::span_index::USAGE_COLUMNS;
 
@@ -25,28 +32,52 @@ struct Group {
 }
 
 impl Reading {
-    pub(crate) fn usage(
-        &self,
-        filter: &Filter,
-        times: Times,
-        group: UsageGroup,
-        interval: Option<Interval>,
-    ) -> Result<Vec<UsageRow>, IndexError> {
-        let searcher = &self.snapshot.spans;
-        // No field of an observation depends on what time it is.
-        let translator = self.translator(Target::Observation, Timestamp::default());
-        let query = translator.list(filter, Vec::new())?;
-        let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
-        let summing = Summing { times, column: column(group), interval };
-        let sum = |segment: &SegmentReader| sum_segment(segment, &*weight, summing);
-        let segments = self.executor.map(sum, searcher.segment_readers().iter())?;
+    pub(crate) fn usage(&self, asked: &UsageQuery) -> Result<Vec<UsageRow>, IndexError> {
+        let target = asked.group.target();
+        let mut conditions = Vec::new();
+        if let Some(sessions) = self.session_references(&asked.sessions, asked.now)? {
+            conditions.push(Scan::one_of("session_ref", sessions));
+        }
+        let query = self.translator(target, asked.now).list(&asked.filter, conditions)?;
+        let summing = Summing {
+            times: (asked.from, asked.to),
+            column: column(asked.group),
+            interval: asked.interval,
+            of_traces: target == Target::Trace,
+        };
+        let searcher = if summing.of_traces { &self.snapshot.derived } else { &self.snapshot.spans };
         let mut groups: FxHashMap<String, Group> = FxHashMap::default();
-        for (name, more) in segments.into_iter().flatten() {
+        for (name, more) in self.sum_usage(searcher, &*query, summing)?.into_iter().flatten() {
             groups.entry(name).or_default().add(more);
         }
         let mut rows: Vec<_> = groups.into_iter().map(|(name, group)| group.row(name)).collect();
         rows.sort_by(|a, b| b.usage.total().cmp(&a.usage.total()).then_with(|| a.group.cmp(&b.group)));
         Ok(rows)
+    }
+
+    fn sum_usage(
+        &self,
+        searcher: &Searcher,
+        query: &dyn Query,
+        summing: Summing,
+    ) -> Result<Vec<Vec<(String, Group)>>, IndexError> {
+        let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
+        let sum = |segment: &SegmentReader| sum_segment(segment, &*weight, summing);
+        Ok(self.executor.map(sum, searcher.segment_readers().iter())?)
+    }
+
+    /// The sessions that the filter finds; nothing if it finds all.
+    pub(super) fn session_references(
+        &self,
+        filter: &Filter,
+        now: Timestamp,
+    ) -> Result<Option<Arc<ReferenceSet>>, IndexError> {
+        if *filter == Filter::All {
+            return Ok(None);
+        }
+        let found = self.derived(Target::Session, filter, (None, None), now)?;
+        let sessions = self.translator(Target::Session, now).references_of(found)?;
+        Ok(Some(Arc::new(sessions)))
     }
 }
 
@@ -56,8 +87,9 @@ fn column(group: UsageGroup) -> &'static str {
         UsageGroup::User => "user",
         UsageGroup::Service => "service",
         UsageGroup::Environment => "environment",
-        UsageGroup::Name => "name",
+        UsageGroup::Name | UsageGroup::Trace => "name",
         UsageGroup::Type => "kind",
+        UsageGroup::Tag => "tag",
     }
 }
 
@@ -68,13 +100,14 @@ struct Columns {
     duration: Column<i64>,
     cost: Option<Column<i64>>,
     given_cost: Option<Column<i64>>,
+    calls: Option<Column<u64>>,
     failed: Option<Column<u64>>,
     /// Only buckets that occur in the segment.
     buckets: Vec<(usize, Column<u64>)>,
 }
 
 impl Columns {
-    fn open(segment: &SegmentReader, group: &str) -> Result<Self, TantivyError> {
+    fn open(segment: &SegmentReader, summing: Summing) -> Result<Self, TantivyError> {
         let columns = segment.fast_fields();
         let mut buckets = Vec::new();
         for (bucket, name) in USAGE_COLUMNS.into_iter().enumerate() {
@@ -83,12 +116,13 @@ impl Columns {
             }
         }
         Ok(Self {
-            group: columns.str(group)?,
+            group: columns.str(summing.column)?,
             start: columns.i64("start")?,
             duration: columns.i64("duration")?,
             cost: columns.column_opt("cost")?,
             given_cost: columns.column_opt("given_cost")?,
-            failed: columns.column_opt("failed")?,
+            calls: columns.column_opt("calls")?,
+            failed: columns.column_opt(if summing.of_traces { "failed_calls" } else { "failed" })?,
             buckets,
         })
     }
@@ -100,6 +134,52 @@ struct Summing {
     times: Times,
     column: &'static str,
     interval: Option<Interval>,
+    /// Documents are traces with their calls, not calls.
+    of_traces: bool,
+}
+
+/// What one document says: a call, or a trace with its calls.
+struct Calls {
+    start: Timestamp,
+    duration: i64,
+    count: u64,
+    failed: u64,
+    buckets: [u64; 8],
+    /// Picodollars.
+    cost: Option<i64>,
+}
+
+impl Calls {
+    /// `None` if it does not count.
+    fn read(columns: &Columns, doc: DocId, summing: Summing) -> Option<Self> {
+        let number = |column: &Option<Column<u64>>| column.as_ref().and_then(|column| column.first(doc));
+        let value = |column: &Option<Column<i64>>| column.as_ref().and_then(|column| column.first(doc));
+        let start = Timestamp::from_nanos(columns.start.first(doc).unwrap_or_default());
+        let duration = columns.duration.first(doc).unwrap_or_default();
+        let (from, to) = summing.times;
+        let is_over = from.is_some_and(|from| start.plus_nanos(duration) < from);
+        let count = if summing.of_traces { number(&columns.calls).unwrap_or_default() } else { 1 };
+        if is_over || count == 0 || to.is_some_and(|to| start >= to) {
+            return None;
+        }
+        let mut buckets = [0; 8];
+        for (bucket, column) in &columns.buckets {
+            buckets[*bucket] = column.first(doc).unwrap_or_default();
+        }
+        let cost = value(&columns.cost).filter(|cost| !summing.of_traces || *cost != -1);
+        Some(Self {
+            start,
+            duration,
+            count,
+            failed: number(&columns.failed).unwrap_or_default(),
+            buckets,
+            cost: cost.or_else(|| value(&columns.given_cost)),
+        })
+    }
+
+    fn tokens(&self) -> u64 {
+        self.buckets.iter().fold(0, |sum, tokens| sum.saturating_add(*tokens))
+    }
 }
 
 fn sum_segment(
@@ -107,16 +187,22 @@ fn sum_segment(
     weight: &dyn Weight,
     summing: Summing,
 ) -> Result<Vec<(String, Group)>, TantivyError> {
-    let columns = Columns::open(segment, summing.column)?;
+    let columns = Columns::open(segment, summing)?;
     let names = columns.group.as_ref().map_or(0, |group| group.dictionary().num_terms());
-    // The last one is for observations without a name.
+    // The last one is for what has no name.
     let mut groups = vec![Group::default(); names + 1];
     let alive = segment.alive_bitset();
     weight.for_each_no_score(segment, &mut |docs| {
         for &doc in docs.iter().filter(|doc| alive.is_none_or(|alive| alive.is_alive(**doc))) {
-            let name = columns.group.as_ref().and_then(|group| group.ords().first(doc));
-            let group = name.map_or(names, |name| name as usize);
-            groups[group].add_document(&columns, doc, summing);
+            let Some(calls) = Calls::read(&columns, doc, summing) else { continue };
+            let mut named = false;
+            for name in columns.group.iter().flat_map(|group| group.ords().values_for_doc(doc)) {
+                groups[name as usize].add_calls(&calls, summing.interval);
+                named = true;
+            }
+            if !named {
+                groups[names].add_calls(&calls, summing.interval);
+            }
         }
     })?;
     let used: Vec<usize> = (0..names).filter(|name| groups[*name].observations > 0).collect();
@@ -137,39 +223,22 @@ fn sum_segment(
 }
 
 impl Group {
-    fn add_document(&mut self, columns: &Columns, doc: DocId, summing: Summing) {
-        let duration = columns.duration.first(doc).unwrap_or_default();
-        let (from, to) = summing.times;
-        let start = || Timestamp::from_nanos(columns.start.first(doc).unwrap_or_default());
-        if from.is_some() || to.is_some() {
-            let start = start();
-            let is_over = from.is_some_and(|from| start.plus_nanos(duration) < from);
-            if is_over || to.is_some_and(|to| start >= to) {
-                return;
-            }
+    fn add_calls(&mut self, calls: &Calls, interval: Option<Interval>) {
+        self.observations += calls.count;
+        self.errors += calls.failed;
+        self.durations.push(calls.duration);
+        for (sum, tokens) in self.buckets.iter_mut().zip(calls.buckets) {
+            *sum = sum.saturating_add(tokens);
         }
-        self.observations += 1;
-        self.durations.push(duration);
-        let mut all_tokens = 0_u64;
-        for (bucket, column) in &columns.buckets {
-            let tokens = column.first(doc).unwrap_or_default();
-            self.buckets[*bucket] = self.buckets[*bucket].saturating_add(tokens);
-            all_tokens = all_tokens.saturating_add(tokens);
-        }
-        let value = |column: &Option<Column<i64>>| column.as_ref().and_then(|column| column.first(doc));
-        let cost = value(&columns.cost).or_else(|| value(&columns.given_cost));
-        if let Some(interval) = summing.interval {
-            let time = interval.floor(start());
-            let cost = cost.map(|cost| Money::from_picodollars(cost.into()));
-            let point = UsagePoint { time, observation_count: 1, tokens: all_tokens, cost };
+        if let Some(interval) = interval {
+            let time = interval.floor(calls.start);
+            let cost = calls.cost.map(|cost| Money::from_picodollars(cost.into()));
+            let point = UsagePoint { time, observation_count: calls.count, tokens: calls.tokens(), cost };
             self.series.entry(time.as_nanos()).or_insert_with(|| UsagePoint::empty(time)).add(&point);
         }
-        if let Some(cost) = cost {
+        if let Some(cost) = calls.cost {
             self.picodollars += i128::from(cost);
             self.priced = true;
-        }
-        if columns.failed.as_ref().is_some_and(|failed| failed.first(doc).is_some()) {
-            self.errors += 1;
         }
     }
 
