@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Level;
+use crate::{Level, Source};
 
 /// One `emit!` in the source. Made by the macro.
 #[doc(hidden)]
@@ -39,6 +39,15 @@ impl Callsite {
         keys: &'static [&'static str],
     ) -> Self {
         Self { name, level, module, file, line, keys, cache: AtomicU64::new(0) }
+    }
+
+    /// Where it is.
+    pub(crate) fn source(&self) -> Source {
+        Source {
+            causer: Some(self.module.to_owned()),
+            file: Some(self.file.to_owned()),
+            line: Some(self.line),
+        }
     }
 
     /// The rule that configuration number `config` (never 0) has for this name; `find` computes it once.

@@ -118,9 +118,9 @@ impl Sampler {
         draw < self.thresholds[level as usize]
     }
 
-    /// How many events one that was kept by chance stands for.
-    pub(crate) fn weight(&self, level: Level) -> f64 {
-        1.0 / self.rates[level as usize]
+    /// How many events one that was kept by chance stands for, by level.
+    pub(crate) fn weights(&self) -> [f64; 5] {
+        self.rates.map(|rate| 1.0 / rate)
     }
 }
 
@@ -162,6 +162,6 @@ mod tests {
         let kept =
             (0..100_000u32).filter(|n| sampler.keeps(Level::Info, n.wrapping_mul(0x9E37_79B9))).count();
         assert!((9_900..10_100).contains(&kept), "{kept}");
-        assert!((sampler.weight(Level::Info) - 10.0).abs() < 1e-9);
+        assert!((sampler.weights()[Level::Info as usize] - 10.0).abs() < 1e-9);
     }
 }

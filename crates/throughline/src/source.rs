@@ -113,10 +113,7 @@ impl Random {
     }
 
     pub(crate) fn session_id(&self, now: Timestamp) -> SessionId {
-        let mut id = String::with_capacity(33);
-        // Writing to a text does not fail.
-        write!(id, "sess_{:012x}{:016x}", millis(now), self.next()).ok();
-        SessionId::from(id)
+        session_id(now, self.next())
     }
 
     pub(crate) fn trace_id(&self) -> TraceId {
@@ -145,22 +142,17 @@ impl fmt::Debug for Random {
     }
 }
 
-/// Numbers events: unique in the process by counting, between processes by chance.
-#[derive(Debug)]
-pub(crate) struct EventIds {
-    process: u64,
-    next: u64,
+/// Unique by chance.
+pub(crate) fn session_id(time: Timestamp, chance: u64) -> SessionId {
+    let mut id = String::with_capacity(33);
+    // Writing to a text does not fail.
+    write!(id, "sess_{:012x}{chance:016x}", millis(time)).ok();
+    SessionId::from(id)
 }
 
-impl EventIds {
-    pub(crate) fn new(random: &Random) -> Self {
-        Self { process: random.next() >> 24, next: 0 }
-    }
-
-    pub(crate) fn next(&mut self, time: Timestamp) -> EventId {
-        self.next += 1;
-        EventId::from(format!("evt_{:012x}{:010x}{:08x}", millis(time), self.process, self.next))
-    }
+/// Unique in the process by its number, between processes by `process`, which is chance.
+pub(crate) fn event_id(time: Timestamp, process: u64, number: u64) -> EventId {
+    EventId::from(format!("evt_{:012x}{process:010x}{number:08x}", millis(time)))
 }
 
 /// Never negative, so that ids sort by time as text.
@@ -206,9 +198,8 @@ mod tests {
         let early = random.session_id(Timestamp::from_nanos(1_700_000_000_000_000_000));
         let late = random.session_id(Timestamp::from_nanos(1_700_000_000_001_000_000));
         assert!(early.as_str().starts_with("sess_") && early < late);
-        let mut ids = EventIds::new(&random);
         let time = Timestamp::from_nanos(5_000_000);
-        let (first, second) = (ids.next(time), ids.next(time));
+        let (first, second) = (event_id(time, 7, 1), event_id(time, 7, 2));
         assert!(first < second && first.as_str().starts_with("evt_"));
     }
 

@@ -3,12 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::sync::Mutex;
 
 use serde_json::Value;
 
 use crate::pipeline::{Describe, Piece, Scalar};
 use crate::{
-    AttributeValue, ErrorInfo, Level, ObservationType, SpanId, Status, Timestamp, TraceId, TraceState,
+    AttributeValue, Attributes, ErrorInfo, Level, ObservationType, SpanId, Status, Timestamp, TraceId,
+    TraceState,
 };
 
 /// A moment as it was taken: by a clock that is cheap to read, or given.
@@ -25,6 +27,19 @@ pub(crate) struct Said {
     pub(crate) value: Scalar,
 }
 
+impl Said {
+    /// Makes it one of a text that begins with so many bytes more, and a number of a moment.
+    #[inline]
+    pub(crate) fn settle(&mut self, bytes: usize, seconds_since_start: impl Fn(Moment) -> f64) {
+        self.key = self.key.after(bytes);
+        match &mut self.value {
+            Scalar::Text(piece) => *piece = piece.after(bytes),
+            Scalar::Since(moment) => self.value = Scalar::Float(seconds_since_start(*moment)),
+            _ => {}
+        }
+    }
+}
+
 /// What most spans say nothing of.
 #[derive(Default)]
 pub(crate) struct Rare {
@@ -33,7 +48,10 @@ pub(crate) struct Rare {
     pub(crate) error: Option<ErrorInfo>,
     pub(crate) input: Option<Value>,
     pub(crate) output: Option<Value>,
-    pub(crate) describe: Option<Describe>,
+    /// Behind a mutex only because transports share what comes after it.
+    pub(crate) describe: Mutex<Option<Describe>>,
+    /// The attributes once it has run: these and no others.
+    pub(crate) described: Option<Attributes>,
 }
 
 #[derive(Default)]
@@ -56,7 +74,7 @@ pub(crate) struct Draft {
 }
 
 /// Among so many attributes it is looked whether one has the key already.
-const SEARCHED: usize = 64;
+pub(crate) const SEARCHED: usize = 64;
 /// Beyond so many bytes that nothing refers to, the text is written anew.
 const MAX_WASTED: usize = 16 << 10;
 /// A longer text has a place of its own, so that records stay small.

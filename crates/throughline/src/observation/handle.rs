@@ -269,7 +269,7 @@ impl Observation {
         let session = state.session.clone();
         drop(state);
         if describe.is_some() {
-            draft.rare().describe = describe;
+            draft.rare().describe = Mutex::new(describe);
         }
         record(self.telemetry.core(), draft, end, session.as_ref());
     }

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
+use super::block::{EventFacts, SpanFacts, Spares};
 use super::{Kept, lock};
 use crate::event::Extra;
 use crate::observation::{Draft, Moment, Rare, Said};
-use crate::session::Shared;
+use crate::session::{Prepared, Shared};
 use crate::{
     AttributeValue, Attributes, Callsite, Level, ObservationType, SessionState, SpanContext, SpanId, Status,
 };
@@ -44,6 +45,12 @@ impl Piece {
     pub(crate) fn of(self, text: &str) -> &str {
         let start = self.start as usize;
         text.get(start..start + self.len as usize).unwrap_or_default()
+    }
+
+    /// The same piece of a text that begins with so many bytes more.
+    #[inline]
+    pub(crate) const fn after(self, bytes: usize) -> Self {
+        Self { start: self.start + bytes as u32, len: self.len }
     }
 }
 
@@ -99,6 +106,8 @@ pub(crate) enum Scalar {
     Json(Box<Value>),
     /// Seconds from the start of the span to this moment.
     Since(Moment),
+    /// What was there is not to be seen.
+    Removed,
 }
 
 /// Flat vectors, so that filling them allocates nothing once they have their size.
@@ -112,11 +121,15 @@ pub(crate) struct Buffer {
     pub(crate) said: Vec<Said>,
     pub(crate) span_text: String,
     pub(crate) dropped: u64,
+    /// What the collector adds, for each event, span and session.
+    pub(crate) event_facts: Vec<EventFacts>,
+    pub(crate) span_facts: Vec<SpanFacts>,
+    pub(crate) prepared: Vec<Arc<Prepared>>,
 }
 
 /// A session as it was when an event was emitted.
 pub(crate) struct Remembered {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     version: u64,
     pub(crate) state: Arc<SessionState>,
 }
@@ -130,12 +143,9 @@ pub(crate) enum Pushed {
     Full,
 }
 
-/// The buffer of one thread, and the one the collector gave back empty.
+/// The buffer of one thread.
 #[derive(Default)]
-pub(crate) struct Shard {
-    front: Mutex<Buffer>,
-    back: Mutex<Buffer>,
-}
+pub(crate) struct Shard(Mutex<Buffer>);
 
 impl Shard {
     #[inline]
@@ -145,25 +155,28 @@ impl Shard {
         values: &mut [AttributeValue<'_>],
         max_text_bytes: usize,
     ) -> Pushed {
-        lock(&self.front).push(entry, values, max_text_bytes)
+        lock(&self.0).push(entry, values, max_text_bytes)
     }
 
     #[inline]
     pub(crate) fn push_span(&self, draft: &mut Draft, end: Moment, session: Option<&Arc<Shared>>) -> Pushed {
-        lock(&self.front).push_span(draft, end, session)
+        lock(&self.0).push_span(draft, end, session)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let front = lock(&self.front);
-        front.headers.is_empty() && front.spans.is_empty() && front.dropped == 0
+        let buffer = lock(&self.0);
+        buffer.headers.is_empty() && buffer.spans.is_empty() && buffer.dropped == 0
     }
 
-    /// Gives everything in the buffer to `read`. The thread goes on filling the other one meanwhile.
-    pub(crate) fn take(&self, read: impl FnOnce(&mut Buffer)) {
-        let mut back = lock(&self.back);
-        std::mem::swap(&mut *lock(&self.front), &mut *back);
-        read(&mut back);
-        back.clear();
+    /// Everything in the buffer. The thread goes on filling an empty one.
+    pub(crate) fn take(&self, spares: &Spares) -> Option<Buffer> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut empty = spares.take();
+        empty.make_room_like(&lock(&self.0));
+        let taken = std::mem::replace(&mut *lock(&self.0), empty);
+        Some(taken)
     }
 }
 
@@ -252,7 +265,7 @@ impl Buffer {
         self.sessions.len() as u32 - 1
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.headers.clear();
         self.values.clear();
         self.text.clear();
@@ -261,6 +274,40 @@ impl Buffer {
         self.said.clear();
         self.span_text.clear();
         self.dropped = 0;
+        self.event_facts.clear();
+        self.span_facts.clear();
+        self.prepared.clear();
+    }
+
+    /// Makes room for as much as another buffer holds.
+    pub(super) fn make_room_like(&mut self, other: &Self) {
+        self.headers.reserve(other.headers.len());
+        self.values.reserve(other.values.len());
+        self.text.reserve(other.text.len());
+        self.sessions.reserve(other.sessions.len());
+        self.spans.reserve(other.spans.len());
+        self.said.reserve(other.said.len());
+        self.span_text.reserve(other.span_text.len());
+    }
+
+    /// Roughly.
+    pub(super) fn capacity_bytes(&self) -> usize {
+        self.headers.capacity() * size_of::<Header>()
+            + self.values.capacity() * size_of::<Scalar>()
+            + self.text.capacity()
+            + self.spans.capacity() * size_of::<Finished>()
+            + self.said.capacity() * size_of::<Said>()
+            + self.span_text.capacity()
+    }
+
+    /// Bytes that its contents take, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.headers)
+            + size_of_val(&*self.values)
+            + self.text.len()
+            + size_of_val(&*self.spans)
+            + size_of_val(&*self.said)
+            + self.span_text.len()
     }
 }
 

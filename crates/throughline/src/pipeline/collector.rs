@@ -1,19 +1,20 @@
 //! The background thread that makes envelopes of what lies in the buffers.
 
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use throughline_channel::suppress;
 
-use super::buffer::{Buffer, Header, Scalar};
-use super::{Core, Kept, lock, span};
+use super::block::{Block, EventFacts, Origin, SpanFacts, Spares};
+use super::buffer::{Buffer, Remembered, Scalar};
+use super::{Core, lock};
+use crate::observation::{Moment, Rare, SEARCHED, Said};
 use crate::redaction::Redactor;
-use crate::source::EventIds;
 use crate::ticks::Anchor;
-use crate::{
-    Attributes, Envelope, Event, Level, Resource, SessionState, Source, Timestamp, attribute, transport::Item,
-};
+use crate::transport::{EventItem, Item, SpanItem};
+use crate::{Attributes, Timestamp};
 
 /// How long an event may lie in a buffer.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -113,15 +114,39 @@ pub(super) fn wait_until<T>(
 pub(crate) struct Collector {
     core: Arc<Core>,
     redactor: Redactor,
-    ids: EventIds,
     anchor: Anchor,
+    origin: Arc<Origin>,
+    /// Events so far.
+    events: u64,
+    spares: Arc<Spares>,
+    /// The items of a round, and when each was recorded.
     round: Vec<(Timestamp, Item)>,
+    items: Vec<Item>,
+    /// The same of one buffer.
+    event_times: Vec<Timestamp>,
+    span_times: Vec<Timestamp>,
 }
 
 impl Collector {
     pub(crate) fn new(core: Arc<Core>, redactor: Redactor) -> Self {
-        let (ids, anchor) = (EventIds::new(&core.random), core.clock.anchor());
-        Self { core, redactor, ids, anchor, round: Vec::new() }
+        let origin = Arc::new(Origin {
+            resource: core.resource.clone(),
+            weights: core.sampler.weights(),
+            process: core.random.next() >> 24,
+        });
+        let anchor = core.clock.anchor();
+        Self {
+            core,
+            redactor,
+            anchor,
+            origin,
+            events: 0,
+            spares: Arc::default(),
+            round: Vec::new(),
+            items: Vec::new(),
+            event_times: Vec::new(),
+            span_times: Vec::new(),
+        }
     }
 
     /// Until the telemetry is stopped.
@@ -143,120 +168,121 @@ impl Collector {
 
     /// One round: everything that lies in the buffers goes into the queues.
     fn collect(&mut self) {
-        let core = self.core.clone();
         self.anchor.renew();
-        let (mut threads, mut dropped) = (0, 0);
-        for shard in core.shards() {
-            let before = self.round.len();
-            shard.take(|buffer| {
+        let (mut threads, mut dropped, mut bytes) = (0, 0, 0);
+        for shard in self.core.shards() {
+            if let Some(buffer) = shard.take(&self.spares) {
+                threads += 1;
                 dropped += buffer.dropped;
+                bytes += buffer.bytes();
                 self.read(buffer);
-            });
-            threads += usize::from(self.round.len() > before);
+            }
         }
         if threads > 1 {
-            // Within a thread the order is that of emitting; between threads it is that of time.
+            // Within a thread the order is that of recording; between threads it is that of time.
             self.round.sort_by_key(|(time, _)| *time);
         }
-        core.counters.count_collected(self.round.len() as u64, dropped);
-        let items: Vec<Item> = self.round.drain(..).map(|(_, item)| item).collect();
-        if !items.is_empty() {
-            core.queues.iter().for_each(|queue| queue.push(&items));
+        self.core.counters.count_collected(self.round.len() as u64, dropped);
+        self.items.extend(self.round.drain(..).map(|(_, item)| item));
+        if !self.items.is_empty() {
+            self.core.queues.iter().for_each(|queue| queue.push(&self.items, bytes));
+            self.items.clear();
         }
     }
 
-    fn read(&mut self, buffer: &mut Buffer) {
-        let (mut values, text) = (buffer.values.drain(..), buffer.text.as_str());
-        for mut header in buffer.headers.drain(..) {
-            let keys = header.site.map_or(&[][..], |site| site.keys);
-            let mut own = Attributes::new();
-            for (key, value) in keys.iter().zip(values.by_ref().take(header.values as usize)) {
-                own.insert((*key).to_owned(), value_of(value, text));
+    /// Makes what is in a buffer final, and items of it.
+    fn read(&mut self, mut buffer: Buffer) {
+        for Remembered { shared, state, .. } in &buffer.sessions {
+            let redact = |state: &mut _| self.redactor.session(state);
+            buffer.prepared.push(shared.prepare(self.core.number, state, redact));
+        }
+        self.read_events(&mut buffer);
+        self.read_spans(&mut buffer);
+        let block = Arc::new(Block::new(buffer, self.origin.clone(), self.spares.clone()));
+        let event = |(at, time)| (time, Item::Event(EventItem::part(block.clone(), at)));
+        self.round.extend((0..).zip(self.event_times.drain(..)).map(event));
+        let span = |(at, time)| (time, Item::Span(SpanItem::part(block.clone(), at)));
+        self.round.extend((0..).zip(self.span_times.drain(..)).map(span));
+    }
+
+    fn read_events(&mut self, buffer: &mut Buffer) {
+        let mut at = 0;
+        for header in &mut buffer.headers {
+            let values = &mut buffer.values[at..][..header.values as usize];
+            if let Some(site) = header.site {
+                self.redactor.values(site, values, &mut buffer.text);
             }
             if let Some(extra) = &mut header.extra {
-                own.append(&mut extra.attributes);
+                self.redactor.extra(extra);
             }
-            let session = header.session.and_then(|index| buffer.sessions.get(index as usize));
-            let state = session.map(|session| &*session.state);
-            let time = self.anchor.time(header.ticks);
-            let mut envelope = self.envelope(time, header, own, state);
-            self.redactor.envelope(&mut envelope);
-            self.round.push((time, Item::Event(Arc::new(envelope))));
-        }
-        let (mut said, mut text) = (buffer.said.drain(..), buffer.span_text.as_str());
-        for finished in buffer.spans.drain(..) {
-            let (own, rest) = text.split_at_checked(finished.text as usize).unwrap_or((text, ""));
-            text = rest;
-            let session = finished.session.and_then(|index| buffer.sessions.get(index as usize));
-            let said = said.by_ref().take(finished.attributes as usize);
-            let mut span = span::finished(&self.anchor, finished, said, own, session);
-            self.redactor.span(&mut span);
-            self.round.push((span.end_time, Item::Span(Arc::new(span))));
+            let recorded = self.anchor.time(header.ticks);
+            let extra = header.extra.as_deref();
+            let stands_alone =
+                header.session.is_none() && extra.is_none_or(|extra| extra.session_id.is_none());
+            self.events += 1;
+            buffer.event_facts.push(EventFacts {
+                time: extra.and_then(|extra| extra.time).unwrap_or(recorded),
+                number: self.events,
+                chance: if stands_alone { self.core.random.next() } else { 0 },
+                values: at,
+            });
+            self.event_times.push(recorded);
+            at += header.values as usize;
         }
     }
 
-    /// Each field from the event, else from its session.
-    fn envelope(
-        &mut self,
-        time: Timestamp,
-        header: Header,
-        own: Attributes,
-        session: Option<&SessionState>,
-    ) -> Envelope {
-        let Header { site, extra, span, kept, .. } = header;
-        let extra = extra.map(|extra| *extra).unwrap_or_default();
-        let site_source = site.map(|site| Source {
-            causer: Some(site.module.to_owned()),
-            file: Some(site.file.to_owned()),
-            line: Some(site.line),
-        });
-        let level = extra.level.or(site.map(|site| site.level)).unwrap_or(Level::Info);
-        let happened = extra.time.unwrap_or(time);
-        let mut attributes = session.map(|session| session.attributes.clone()).unwrap_or_default();
-        attributes.extend(own);
-        let span = extra.span.or(span);
-        let standalone = session.is_none() && extra.session_id.is_none();
-        let parent_session_id = match &extra.session_id {
-            None => session.and_then(|session| session.parent_session_id.clone()),
-            Some(_) => None,
-        };
-        let session_id = extra.session_id.or_else(|| session.map(|session| session.session_id.clone()));
-        let session_id = session_id.unwrap_or_else(|| self.core.random.session_id(happened));
-        let Resource { service, environment, version } = self.core.resource.clone();
-        let event = Event {
-            id: self.ids.next(happened),
-            name: extra.name.or_else(|| site.map(|site| site.name.to_owned())).unwrap_or_default(),
-            time: happened,
-            level,
-            service,
-            environment,
-            version,
-            session_id: Some(session_id),
-            trace_id: span.map(|span| span.trace_id),
-            span_id: span.map(|span| span.span_id),
-            actor: extra.actor.or_else(|| session?.actor.clone()),
-            scope: extra.scope.or_else(|| session?.scope.clone()),
-            attributes,
-            error: extra.error,
-            source: extra.source.or(site_source),
-        };
-        let sampling_weight = match kept {
-            Kept::ByRule | Kept::Unchecked => 1.0,
-            Kept::ByChance => self.core.sampler.weight(level),
-        };
-        Envelope { event, parent_session_id, standalone, sampling_weight }
+    fn read_spans(&mut self, buffer: &mut Buffer) {
+        let (mut at, mut text) = (0, 0);
+        for finished in &mut buffer.spans {
+            let time = |moment| match moment {
+                Moment::Ticks(ticks) => self.anchor.time(ticks),
+                Moment::Time(time) => time,
+            };
+            let end = time(finished.end);
+            let start = finished.start.map_or(end, time);
+            let said = &mut buffer.said[at..][..finished.attributes as usize];
+            finished.name = finished.name.after(text);
+            for said in &mut *said {
+                said.settle(text, |moment| time(moment).nanos_since(start) as f64 / 1e9);
+            }
+            forget_overruled(said, &buffer.span_text);
+            if let Some(rare) = &mut finished.rare {
+                describe(rare, said, &buffer.span_text);
+                self.redactor.rare(rare);
+            }
+            for said in &mut *said {
+                self.redactor.said(said, &mut buffer.span_text);
+            }
+            // It does not end before it begins.
+            let end = end.max(start);
+            buffer.span_facts.push(SpanFacts { start, end, said: at });
+            self.span_times.push(end);
+            (at, text) = (at + finished.attributes as usize, text + finished.text as usize);
+        }
     }
 }
 
-pub(super) fn value_of(value: Scalar, text: &str) -> Value {
-    match value {
-        // The times are those of spans, which know them.
-        Scalar::Null | Scalar::Since(_) => Value::Null,
-        Scalar::Bool(yes) => Value::Bool(yes),
-        Scalar::Int(number) => number.into(),
-        Scalar::Uint(number) => number.into(),
-        Scalar::Float(number) => attribute::float(number),
-        Scalar::Text(piece) => Value::String(piece.of(text).to_owned()),
-        Scalar::Json(value) => *value,
+/// Beyond so many attributes a key may be among them twice; then the last counts.
+fn forget_overruled(said: &mut [Said], text: &str) {
+    if said.len() > SEARCHED {
+        let mut seen = HashSet::new();
+        for said in said.iter_mut().rev().filter(|said| !seen.insert(said.key.of(text))) {
+            said.value = Scalar::Removed;
+        }
+    }
+}
+
+/// Has the application say what it had no time for before. What it says must not stop the collector.
+fn describe(rare: &mut Rare, said: &mut [Said], text: &str) {
+    if let Some(describe) = rare.describe.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        let mut attributes = Attributes::new();
+        for said in said.iter_mut() {
+            let value = std::mem::replace(&mut said.value, Scalar::Removed);
+            if !matches!(value, Scalar::Removed) {
+                attributes.insert(said.key.of(text).to_owned(), value.to_json(text));
+            }
+        }
+        catch_unwind(AssertUnwindSafe(|| describe(&mut attributes))).ok();
+        rare.described = Some(attributes);
     }
 }

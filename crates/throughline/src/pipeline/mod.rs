@@ -6,12 +6,12 @@
 //!
 //! The caller pays for the first arrow only: no allocation, no lock that another caller takes, no system call.
 
+mod block;
 mod buffer;
 mod collector;
 mod counters;
 mod floor;
 mod queue;
-mod span;
 mod validate;
 
 use std::cell::RefCell;
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use throughline_channel::is_suppressed;
 
+pub(crate) use self::block::Block;
 pub(crate) use self::buffer::{Describe, Entry, Piece, Pushed, Scalar, Shard};
 pub(crate) use self::collector::{Collector, Signal};
 pub use self::counters::{Counters, Report, TransportReport};

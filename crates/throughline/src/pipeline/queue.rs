@@ -12,6 +12,10 @@ use super::{TransportReport, lock};
 use crate::source::Random;
 use crate::transport::{Delivery, Item, SendError, Transport};
 
+/// A few of many are fewer than one of so many, or than one in so many bytes.
+const MANY: usize = 8;
+const MANY_BYTES: usize = 64 << 10;
+
 pub(crate) struct Queue {
     pub(crate) delivery: Delivery,
     state: Mutex<State>,
@@ -40,18 +44,23 @@ impl Queue {
         Self { delivery, state: Mutex::new(State { report, ..State::default() }), changed: Condvar::new() }
     }
 
-    /// Takes those of the items that the transport wants and that there is room for.
-    pub(crate) fn push(&self, items: &[Item]) {
+    /// Takes those of the items that the transport wants and that there is room for. They and what came with them take
+    /// so many bytes.
+    pub(crate) fn push(&self, items: &[Item], bytes: usize) {
+        let all = self.delivery.wants_all();
+        let wanted = || items.iter().filter(|item| all || self.delivery.wants(item));
+        let count = if all { items.len() } else { wanted().count() };
         let mut state = lock(&self.state);
         let before = state.items.len();
-        for item in items.iter().filter(|item| self.delivery.wants(item)) {
-            if state.items.len() < self.delivery.queue {
-                state.items.push_back(item.clone());
-                state.pushed += 1;
-            } else {
-                state.report.dropped += 1;
-            }
+        let taken = count.min(self.delivery.queue - before);
+        // Whoever takes a few of many must not keep all of them in memory.
+        if taken * MANY < items.len() || bytes > taken * MANY_BYTES {
+            state.items.extend(wanted().take(taken).map(Item::detached));
+        } else {
+            state.items.extend(wanted().take(taken).cloned());
         }
+        state.pushed += taken as u64;
+        state.report.dropped += (count - taken) as u64;
         if before == 0 && !state.items.is_empty() {
             state.since = Some(Instant::now());
         }

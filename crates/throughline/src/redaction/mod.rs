@@ -1,5 +1,6 @@
 //! What leaves the process, and in which form.
 
+mod hashing;
 mod keys;
 mod text;
 
@@ -11,8 +12,12 @@ use std::fmt;
 
 use serde_json::Value;
 
+use self::hashing::KeyHashing;
 use self::keys::{Patterns, words};
-use crate::{Attributes, Envelope, Error, Span};
+use crate::event::Extra;
+use crate::observation::{Rare, Said};
+use crate::pipeline::{Piece, Scalar};
+use crate::{Attributes, Callsite, Error, ErrorInfo, SessionState};
 
 /// Removes, hashes and shortens values before anything leaves the process.
 ///
@@ -136,7 +141,10 @@ impl Redaction {
             hasher: hash::Hasher::new(self.hash_key.as_deref()),
             max_text: self.max_text,
             split_words: self.split_words,
-            actions: HashMap::new(),
+            actions: HashMap::default(),
+            sites: Vec::new(),
+            places: HashMap::default(),
+            last_site: 0,
         })
     }
 }
@@ -172,30 +180,74 @@ pub(crate) struct Redactor {
     hasher: hash::Hasher,
     max_text: usize,
     split_words: bool,
-    actions: HashMap<String, Action>,
+    actions: HashMap<String, Action, KeyHashing>,
+    /// What was decided about the keys of places in the code, of which there are only so many.
+    sites: Vec<(&'static Callsite, Box<[Action]>)>,
+    /// Where they are in `sites`, by address.
+    places: HashMap<usize, usize, KeyHashing>,
+    last_site: usize,
 }
 
 impl Redactor {
-    pub(crate) fn envelope(&mut self, envelope: &mut Envelope) {
-        let event = &mut envelope.event;
-        self.attributes(&mut event.attributes);
-        if let Some(actor) = &mut event.actor {
-            self.attributes(&mut actor.tags);
+    /// The values of an `emit!`, whose texts are pieces of `text`.
+    #[inline]
+    pub(crate) fn values(&mut self, site: &'static Callsite, values: &mut [Scalar], text: &mut String) {
+        if !self.sites.get(self.last_site).is_some_and(|(last, _)| std::ptr::eq(*last, site)) {
+            self.last_site = self.place(site);
         }
-        if let Some(scope) = &mut event.scope {
-            self.attributes(&mut scope.tags);
-        }
-        if let Some(error) = &mut event.error {
-            self.free_text(&mut error.message);
-            if let Some(stack) = &mut error.stack {
-                self.free_text(stack);
+        for (at, value) in values.iter_mut().enumerate() {
+            let action = self.sites[self.last_site].1[at];
+            if !self.leaves(action, value) {
+                let key = site.keys.get(at).copied().unwrap_or_default();
+                self.scalar(key, action, value, text);
             }
         }
     }
 
-    pub(crate) fn span(&mut self, span: &mut Span) {
-        self.attributes(&mut span.attributes);
-        for (key, value) in [("input", &mut span.input), ("output", &mut span.output)] {
+    fn place(&mut self, site: &'static Callsite) -> usize {
+        let address = std::ptr::from_ref(site).addr();
+        if let Some(place) = self.places.get(&address) {
+            return *place;
+        }
+        let actions = site.keys.iter().map(|key| self.action(key)).collect();
+        self.sites.push((site, actions));
+        self.places.insert(address, self.sites.len() - 1);
+        self.sites.len() - 1
+    }
+
+    pub(crate) fn extra(&mut self, extra: &mut Extra) {
+        self.attributes(&mut extra.attributes);
+        let actor_tags = extra.actor.as_mut().map(|actor| &mut actor.tags);
+        let scope_tags = extra.scope.as_mut().map(|scope| &mut scope.tags);
+        actor_tags.into_iter().chain(scope_tags).for_each(|tags| self.attributes(tags));
+        if let Some(error) = &mut extra.error {
+            self.error(error);
+        }
+    }
+
+    pub(crate) fn session(&mut self, session: &mut SessionState) {
+        self.attributes(&mut session.attributes);
+        let actor_tags = session.actor.as_mut().map(|actor| &mut actor.tags);
+        let scope_tags = session.scope.as_mut().map(|scope| &mut scope.tags);
+        actor_tags.into_iter().chain(scope_tags).for_each(|tags| self.attributes(tags));
+    }
+
+    /// The attribute of a span; its key and text are pieces of `text`.
+    #[inline]
+    pub(crate) fn said(&mut self, said: &mut Said, text: &mut String) {
+        let action = self.action(said.key.of(text));
+        if !self.leaves(action, &said.value) {
+            let key = said.key.of(text).to_owned();
+            self.scalar(&key, action, &mut said.value, text);
+        }
+    }
+
+    /// What else a span says.
+    pub(crate) fn rare(&mut self, rare: &mut Rare) {
+        if let Some(described) = &mut rare.described {
+            self.attributes(described);
+        }
+        for (key, value) in [("input", &mut rare.input), ("output", &mut rare.output)] {
             match (self.action(key), value) {
                 (Action::Deny, value) => *value = None,
                 (_, Some(Value::String(text))) => self.free_text(text),
@@ -203,17 +255,46 @@ impl Redactor {
                 (_, None) => {}
             }
         }
-        let message = span.status_message.as_mut();
-        let error = span.error.as_mut().map(|error| (&mut error.message, error.stack.as_mut()));
-        let (error_message, stack) = error.unzip();
-        for text in [message, error_message, stack.flatten()].into_iter().flatten() {
-            self.free_text(text);
+        if let Some(message) = &mut rare.status_message {
+            self.free_text(message);
         }
-        if let Some(session) = &mut span.session {
-            self.attributes(&mut session.attributes);
-            let actor_tags = session.actor.as_mut().map(|actor| &mut actor.tags);
-            let scope_tags = session.scope.as_mut().map(|scope| &mut scope.tags);
-            actor_tags.into_iter().chain(scope_tags).for_each(|tags| self.attributes(tags));
+        if let Some(error) = &mut rare.error {
+            self.error(error);
+        }
+    }
+
+    fn error(&self, error: &mut ErrorInfo) {
+        self.free_text(&mut error.message);
+        if let Some(stack) = &mut error.stack {
+            self.free_text(stack);
+        }
+    }
+
+    /// Whether it is clear at once that a value stays as it is.
+    #[inline]
+    fn leaves(&self, action: Action, value: &Scalar) -> bool {
+        let is_short = match value {
+            // A text has at most as many characters as bytes.
+            Scalar::Text(piece) => piece.len() <= self.max_text,
+            Scalar::Json(_) => false,
+            _ => true,
+        };
+        is_short && action == Action::Keep
+    }
+
+    fn scalar(&mut self, key: &str, action: Action, value: &mut Scalar, text: &mut String) {
+        if action == Action::Deny {
+            *value = Scalar::Removed;
+            return;
+        }
+        if let Scalar::Json(value) = value {
+            return self.value(key, action, value);
+        }
+        let mut new = value.to_json(text);
+        self.value(key, action, &mut new);
+        if let Value::String(new) = new {
+            *value = Scalar::Text(Piece::new(text.len(), new.len()));
+            text.push_str(&new);
         }
     }
 

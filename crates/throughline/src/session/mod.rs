@@ -2,9 +2,11 @@
 
 mod builder;
 mod handle;
+mod prepared;
 mod state;
 
 pub use builder::SessionBuilder;
 pub use handle::Session;
+pub(crate) use prepared::Prepared;
 pub use state::SessionState;
 pub(crate) use state::Shared;

@@ -1,10 +1,11 @@
 //! What a session says about its events.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::Serialize;
 
+use super::Prepared;
 use crate::{Actor, Attributes, Error, Scope, SessionId, Timestamp};
 
 /// A session as it is at one moment: what [`Session::state`](crate::Session::state) and
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     version: AtomicU64,
     ended: AtomicBool,
     state: RwLock<Arc<SessionState>>,
+    /// What the collector made of it last.
+    prepared: Mutex<Option<Arc<Prepared>>>,
     /// What chance says about the whole session: derived from the first id, so that it is the same in every process.
     pub(crate) draw: u32,
 }
@@ -58,7 +61,8 @@ impl Shared {
     pub(crate) fn new(state: SessionState) -> Arc<Self> {
         let draw = draw_of(state.session_id.as_str());
         let ended = AtomicBool::new(state.ended);
-        Arc::new(Self { version: AtomicU64::new(0), ended, state: RwLock::new(Arc::new(state)), draw })
+        let (state, prepared) = (RwLock::new(Arc::new(state)), Mutex::default());
+        Arc::new(Self { version: AtomicU64::new(0), ended, state, prepared, draw })
     }
 
     #[inline]
@@ -79,6 +83,20 @@ impl Shared {
 
     pub(crate) fn state(&self) -> Arc<SessionState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// This state of it as the transports of telemetry number `config` may see it.
+    pub(crate) fn prepare(
+        &self,
+        config: u64,
+        state: &Arc<SessionState>,
+        redact: impl FnOnce(&mut SessionState),
+    ) -> Arc<Prepared> {
+        let mut last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(prepared) if prepared.is_of(config, state) => prepared.clone(),
+            _ => last.insert(Arc::new(Prepared::new(config, state.clone(), redact))).clone(),
+        }
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut SessionState)) -> Result<(), Error> {

@@ -10,6 +10,7 @@ mod http;
 mod http_client;
 #[cfg(feature = "http")]
 mod http_date;
+mod item;
 mod memory;
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -20,7 +21,6 @@ mod sentry;
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "chat")]
@@ -29,6 +29,7 @@ pub use self::console::Console;
 pub use self::file::RotatingFile;
 #[cfg(feature = "http")]
 pub use self::http::Http;
+pub use self::item::{EventItem, Item, SpanItem};
 pub use self::memory::Memory;
 #[cfg(feature = "otlp")]
 pub use self::otlp::Otlp;
@@ -37,66 +38,7 @@ pub use self::redis::RedisStream;
 #[cfg(feature = "sentry")]
 pub use self::sentry::Sentry;
 use crate::glob::Glob;
-use crate::{Envelope, Error, Level, Resource, Span};
-
-/// Something finished, on its way out. The same for every transport, and immutable.
-///
-/// ```
-/// use throughline::transport::Item;
-/// fn line(item: &Item) -> String {
-///     match item {
-///         Item::Event(event) => format!("{} {}", event.time, event.name),
-///         Item::Span(span) => format!("{} {} took {} ns", span.start_time, span.name, span.end_time.nanos_since(span.start_time)),
-///         _ => String::new(),
-///     }
-/// }
-/// # let memory = throughline::testing::Memory::new();
-/// # let telemetry = throughline::Telemetry::builder("shop").environment("test").transport(memory.clone()).build()?;
-/// # telemetry.emit("order.shipped");
-/// # telemetry.flush(std::time::Duration::from_secs(1));
-/// assert!(line(&memory.items()[0]).ends_with("Z order.shipped"));
-/// # Ok::<(), throughline::Error>(())
-/// ```
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Item {
-    /// An event.
-    Event(Arc<Envelope>),
-    /// A span of a trace.
-    Span(Arc<Span>),
-}
-
-impl Item {
-    /// The event, if it is one.
-    pub fn event(&self) -> Option<&Envelope> {
-        match self {
-            Self::Event(event) => Some(event),
-            Self::Span(_) => None,
-        }
-    }
-
-    /// The span, if it is one.
-    pub fn span(&self) -> Option<&Span> {
-        match self {
-            Self::Span(span) => Some(span),
-            Self::Event(_) => None,
-        }
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Event(event) => &event.name,
-            Self::Span(span) => &span.name,
-        }
-    }
-
-    fn level(&self) -> Level {
-        match self {
-            Self::Event(event) => event.level,
-            Self::Span(span) => span.level,
-        }
-    }
-}
+use crate::{Error, Level, Resource};
 
 /// Delivers events and spans somewhere. Each transport has a thread and a queue of its own, so it may block.
 ///
@@ -289,6 +231,11 @@ impl Delivery {
         }
         self.globs = Glob::parse_all(&field("names"), &self.names)?;
         Ok(self)
+    }
+
+    /// Whether it wants whatever comes.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.min_level == Level::Debug && self.globs.is_empty()
     }
 
     pub(crate) fn wants(&self, item: &Item) -> bool {

@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -162,11 +161,7 @@ impl Otlp {
 
     /// Whether the events of this batch are there already.
     fn has_events_of(&self, batch: &[Item]) -> bool {
-        match (&self.events_delivered, batch.first()) {
-            (Some(Item::Event(a)), Some(Item::Event(b))) => Arc::ptr_eq(a, b),
-            (Some(Item::Span(a)), Some(Item::Span(b))) => Arc::ptr_eq(a, b),
-            _ => false,
-        }
+        self.events_delivered.as_ref().zip(batch.first()).is_some_and(|(before, first)| before.is(first))
     }
 }
 

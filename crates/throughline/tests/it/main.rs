@@ -9,6 +9,7 @@ mod generations;
 mod hooks;
 mod isolation;
 mod pipeline;
+mod redaction;
 mod redis;
 mod sentry;
 mod server;

@@ -342,3 +342,30 @@ fn the_console_shows_text_and_never_obeys_it() {
     let line: throughline::Envelope = serde_json::from_str(&shown(&json)).unwrap();
     assert_eq!((line.name.as_str(), line.attributes["text"].as_str()), ("odd.input", Some("a\u{202e}b")));
 }
+
+#[test]
+fn who_wants_few_of_many_gets_them_whole() {
+    let (few, all) = (Memory::new(), Memory::new());
+    let severe = Delivery::default().min_level(Level::Error);
+    let telemetry = builder().transport(all.clone()).transport_with(few.clone(), severe).build().unwrap();
+    let session = telemetry.session().id("sess_1").actor("user", "usr_123").attribute("shop", "A").start();
+    for n in 0..1000 {
+        match n % 100 {
+            7 => {
+                emit!(session, error, "n.failed", error: &std::fmt::Error, "n" => n, "text" => format!("{n}"))
+            }
+            _ => emit!(session, "n.emitted", "n" => n),
+        }
+        if n % 250 == 0 {
+            telemetry.trace(format!("t{n}")).attribute("n", n).start().error(&std::fmt::Error);
+        }
+    }
+    telemetry.shutdown(TIMEOUT);
+    let failed = |memory: &Memory| -> Vec<_> {
+        memory.events().into_iter().filter(|event| event.level == Level::Error).collect()
+    };
+    assert_eq!(failed(&few), failed(&all));
+    assert_eq!((few.events().len(), few.spans()), (10, all.spans()));
+    assert_eq!(few.events()[3].attributes["text"], "307");
+    assert_eq!(few.spans()[1].attributes["n"], 250);
+}

@@ -1,0 +1,31 @@
+//! A session as the transports may see it.
+
+use std::sync::Arc;
+
+use super::SessionState;
+
+/// A state of a session, redacted, once for all its events.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The telemetry whose redaction it went through.
+    config: u64,
+    original: Arc<SessionState>,
+    pub(crate) state: SessionState,
+}
+
+impl Prepared {
+    pub(super) fn new(
+        config: u64,
+        original: Arc<SessionState>,
+        redact: impl FnOnce(&mut SessionState),
+    ) -> Self {
+        let mut state = (*original).clone();
+        redact(&mut state);
+        Self { config, original, state }
+    }
+
+    /// Whether it was made of this state for this telemetry.
+    pub(super) fn is_of(&self, config: u64, state: &Arc<SessionState>) -> bool {
+        self.config == config && Arc::ptr_eq(&self.original, state)
+    }
+}
