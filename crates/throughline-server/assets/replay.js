@@ -25,16 +25,27 @@ function number(element, name) {
 }
 
 function read() {
-  frames = [...root.querySelectorAll(".frame")].map((element) => ({
+  const readFrame = (element) => ({
     element,
     from: number(element, "from"),
     to: Math.max(number(element, "to"), number(element, "from")),
     tokens: number(element, "tokens"),
     cost: number(element, "cost"),
     failed: "failed" in element.dataset,
+    tool: "tool" in element.dataset,
+    state: "",
+  });
+  turns = [...root.querySelectorAll("[data-turn]")].map((element) => ({
+    element,
+    from: number(element, "from"),
+    to: Math.max(number(element, "to"), number(element, "from")),
+    tokens: number(element, "tokens"),
+    cost: number(element, "cost"),
+    errors: number(element, "errors"),
+    frames: [...element.querySelectorAll(".frame")].map(readFrame),
     state: "",
   }));
-  turns = [...root.querySelectorAll("[data-turn]")].map((element) => ({ element, from: number(element, "from"), state: "" }));
+  frames = turns.flatMap((turn) => turn.frames);
   length = Math.max(number(root, "length"), ...frames.map((frame) => frame.to), 0);
 }
 
@@ -98,37 +109,57 @@ function stateOf(frame) {
   return position < frame.to ? "forming" : "there";
 }
 
-// Shows what is there at this moment; returns the last frame that has just come.
+// Shows a frame as it is at this moment; returns it if it has just come.
+function showFrame(frame) {
+  const state = stateOf(frame);
+  if (state === "forming") {
+    frame.element.style.setProperty("--done", ((position - frame.from) / (frame.to - frame.from)).toFixed(3));
+  }
+  if (state === frame.state) return null;
+  frame.element.hidden = state === "ahead";
+  frame.element.classList.toggle("forming", state === "forming");
+  frame.state = state;
+  return state === "ahead" ? null : frame;
+}
+
+// Shows what is there at this moment; returns the last frame that has just come. A turn that is over counts as a whole:
+// its frames may tell only a part of it.
 function show() {
   let fresh = null;
-  let tokens = 0;
-  let cost = 0;
+  const sums = { turns: 0, tools: 0, errors: 0, tokens: 0, cost: 0 };
   for (const turn of turns) {
     const state = position < turn.from ? "ahead" : "there";
     if (state !== turn.state) {
       turn.element.hidden = state === "ahead";
       turn.state = state;
     }
+    for (const frame of turn.frames) fresh = showFrame(frame) ?? fresh;
+    if (state === "ahead") continue;
+    const told = turn.frames.filter((frame) => frame.state === "there");
+    const sum = (name) => told.reduce((sum, frame) => sum + Number(frame[name]), 0);
+    const isOver = position >= turn.to;
+    sums.turns += 1;
+    sums.tools += sum("tool");
+    sums.errors += isOver ? turn.errors : Math.min(sum("failed"), turn.errors);
+    sums.tokens += isOver ? turn.tokens : sum("tokens");
+    sums.cost += isOver ? turn.cost : sum("cost");
   }
-  for (const frame of frames) {
-    const state = stateOf(frame);
-    if (state === "there") [tokens, cost] = [tokens + frame.tokens, cost + frame.cost];
-    if (state === "forming") {
-      frame.element.style.setProperty("--done", ((position - frame.from) / (frame.to - frame.from)).toFixed(3));
-    }
-    if (state === frame.state) continue;
-    if (state !== "ahead") fresh = frame;
-    frame.element.hidden = state === "ahead";
-    frame.element.classList.toggle("forming", state === "forming");
-    frame.state = state;
-  }
+  showCounters(sums);
+  return fresh;
+}
+
+function showCounters(sums) {
   shown("time").textContent = `${clock(position)} / ${clock(length)}`;
-  shown("tokens").textContent = tokens.toLocaleString("en-US").replaceAll(",", "\u202f");
-  shown("cost").textContent = cost > 0 ? `$${cost.toFixed(cost < 1 ? 5 : 2)}` : "";
+  for (const name of ["turns", "tools", "errors", "tokens"]) {
+    shown(name).textContent = sums[name].toLocaleString("en-US").replaceAll(",", "\u202f");
+    const noun = root.querySelector(`[data-noun="${name.slice(0, -1)}"]`);
+    if (noun) noun.textContent = sums[name] === 1 ? noun.dataset.noun : name;
+  }
+  root.querySelector(".counters").classList.toggle("troubled", sums.errors > 0);
+  shown("cost").textContent = sums.cost > 0 ? `$${sums.cost.toFixed(sums.cost < 1 ? 5 : 2)}` : "";
   const end = played.at(-1) || 1;
   control("seek").value = String(Math.round((convert(position, real, played) / end) * 1000));
   control("seek").setAttribute("aria-valuetext", `${clock(position)} of ${clock(length)}`);
-  return fresh;
 }
 
 function remember() {

@@ -52,7 +52,8 @@ async function more(link) {
     enhanceTimes(fresh);
     list.append(...fresh.children);
   }
-  const next = page.querySelector("a[data-more]");
+  // A page may have several lists that go on: the one that goes on here.
+  const next = [...page.querySelectorAll("a[data-more]")].find((other) => other.dataset.more === link.dataset.more);
   if (next) {
     link.replaceWith(next);
     watch(next);

@@ -11,12 +11,13 @@ use throughline_model::message::{self, Message as Said, Part};
 use throughline_model::{Observation, ObservationType};
 
 use super::address::Address;
+use super::documents;
 use super::event_list::Failure;
 use super::history::{History, fingerprint};
 use super::message::{Message, Moment, Room, piece};
 use super::notation;
 use super::passage;
-use crate::domain::query::TraceDetail;
+use super::turn_reader::ReadTurn;
 
 /// One entry of a turn's conversation.
 #[derive(Debug, Clone)]
@@ -39,37 +40,32 @@ pub(super) enum Entry {
     },
 }
 
-/// The entries of a turn.
-pub(super) fn turn(detail: &TraceDetail, history: &mut History, room: &mut Room) -> Vec<Entry> {
-    const MOST: usize = 80;
+/// The entries of a turn, as far as it was read.
+pub(super) fn turn(read: &ReadTurn, history: &mut History, room: &mut Room) -> Vec<Entry> {
+    const MOST: usize = 120;
     let mut teller = Teller::new(history, room);
-    let mut steps: Vec<&Observation> = detail
-        .observations
-        .iter()
-        .filter(|step| matches!(step.kind, ObservationType::Generation | ObservationType::Tool))
-        .collect();
-    steps.sort_by_key(|step| step.start_time);
-    for step in steps {
+    for step in read.told() {
         match step.kind {
             ObservationType::Generation => teller.generation(step),
+            ObservationType::Retriever => teller.retrieval(step),
             _ => teller.tool(step),
         }
     }
-    if !teller.told {
-        teller.whole_trace(detail);
+    if !teller.told && read.steps.start == 0 {
+        teller.whole_trace(read);
     }
     let mut entries = teller.entries;
     if entries.len() > MOST {
         let count = entries.len() - MOST;
         entries.truncate(MOST);
-        entries.push(Entry::More { count, href: Address::trace(detail.trace.id).to_string() });
+        entries.push(Entry::More { count, href: Address::trace(read.trace().id).to_string() });
     }
     entries
 }
 
 /// Takes a turn into the history without showing it.
-pub(super) fn remember(detail: &TraceDetail, history: &mut History) {
-    drop(turn(detail, history, &mut Room::new(0, 0)));
+pub(super) fn remember(read: &ReadTurn, history: &mut History) {
+    drop(turn(read, history, &mut Room::new(0, 0)));
 }
 
 /// The messages of one input or output, all of them, for the panel of one record; none if it is only a text or only
@@ -200,16 +196,32 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// What was looked up: the documents found, where the output tells them apart.
+    fn retrieval(&mut self, look_up: &Observation) {
+        let href = observation_href(look_up);
+        self.moment = Moment::given_by(look_up);
+        if let Some(piece) = documents::piece(look_up, self.room) {
+            let mut message = Message::retrieval(piece, notation::duration(look_up.duration), &href);
+            message.moment = Some(self.moment.clone());
+            self.told = true;
+            self.entries.push(Entry::Message(message));
+        }
+        if let Some(failure) = failure(look_up) {
+            self.entries.push(Entry::Failed { failure, href, moment: Moment::at(look_up.end_time) });
+        }
+    }
+
     /// A trace without model calls that say anything: its own input and output.
-    fn whole_trace(&mut self, detail: &TraceDetail) {
-        let href = Address::trace(detail.trace.id).to_string();
-        self.moment = Moment::at(detail.trace.start_time);
-        self.input(&message::conversation(detail.trace.input.as_ref(), None), &href);
-        self.moment = Moment { to: detail.trace.end_time, ..Moment::at(detail.trace.start_time) };
-        for said in message::conversation(None, detail.trace.output.as_ref()) {
+    fn whole_trace(&mut self, read: &ReadTurn) {
+        let trace = read.trace();
+        let href = Address::trace(trace.id).to_string();
+        self.moment = Moment::at(trace.start_time);
+        self.input(&message::conversation(trace.input.as_ref(), None), &href);
+        self.moment = Moment { to: trace.end_time, ..Moment::at(trace.start_time) };
+        for said in message::conversation(None, trace.output.as_ref()) {
             self.message(&said, Vec::new(), &href);
         }
-        let failed = detail.observations.iter().filter(|observation| observation.is_error());
+        let failed = read.observations().iter().filter(|observation| observation.is_error());
         let mut told: Vec<String> = self.entries.iter().filter_map(told_failure).collect();
         for observation in failed {
             if let Some(failure) = failure(observation)
@@ -293,7 +305,13 @@ mod tests {
     use serde_json::json;
 
     use super::super::sample;
+    use super::super::turn_reader::Wanted;
     use super::*;
+    use crate::domain::query::TraceDetail;
+
+    fn whole(detail: TraceDetail) -> ReadTurn {
+        ReadTurn::of(detail, Wanted { first: Some(0), steps: 100, rows: 0 })
+    }
 
     /// A turn with one model call; what is told of it, in short.
     fn told(history: &mut History, input: Value, output: Value) -> Vec<String> {
@@ -302,7 +320,7 @@ mod tests {
         call.kind = ObservationType::Generation;
         (call.input, call.output) = (Some(input), Some(output));
         detail.observations = vec![call];
-        let entries = turn(&detail, history, &mut Room::new(1_000_000, 10_000));
+        let entries = turn(&whole(detail), history, &mut Room::new(1_000_000, 10_000));
         let short = |entry: &Entry| match entry {
             Entry::Earlier { count, .. } => format!("{count} earlier"),
             Entry::Message(message) => {
@@ -364,7 +382,7 @@ mod tests {
                 call
             })
             .into();
-        let entries = turn(&detail, &mut History::default(), &mut Room::new(1_000, 1_000));
+        let entries = turn(&whole(detail), &mut History::default(), &mut Room::new(1_000, 1_000));
         assert_eq!(entries.len(), 2);
     }
 
@@ -377,7 +395,7 @@ mod tests {
             layer.status_message = Some("no such order".to_owned());
             detail.observations.push(layer);
         }
-        let entries = turn(&detail, &mut History::default(), &mut Room::new(1_000, 1_000));
+        let entries = turn(&whole(detail), &mut History::default(), &mut Room::new(1_000, 1_000));
         assert!(
             matches!(&entries[..], [Entry::Failed { failure, .. }] if failure.message == "no such order")
         );

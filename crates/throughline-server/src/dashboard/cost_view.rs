@@ -5,8 +5,8 @@ use throughline_model::{Money, TraceId};
 use super::notation;
 use crate::domain::session_cost::{CallCosts, SessionCost};
 
-/// Turns in the table.
-const TURNS: usize = 200;
+/// Turns in the table at once.
+pub(super) const TURNS: usize = 100;
 
 /// The columns of buckets, with the buckets that each of them sums up.
 pub(super) const COLUMNS: [(&str, &[&str]); 5] = [
@@ -24,6 +24,8 @@ pub(super) struct CostView {
     pub total: CostRow,
     pub models: Vec<CostRow>,
     pub turns: Vec<CostRow>,
+    /// Which turns these are, of how many; empty if all.
+    pub part: String,
     /// What to know about the figures.
     pub notes: Vec<String>,
 }
@@ -45,11 +47,17 @@ pub(super) struct CostRow {
 }
 
 impl CostView {
-    /// `turn` tells the number of a turn and where it is shown.
-    pub(super) fn new(cost: &SessionCost, turn: impl Fn(&TraceId) -> Option<(usize, String)>) -> Self {
-        let mut so_far = Money::ZERO;
+    /// `first` is the place of the first turn in the table; `turn` tells the number of a turn and where it is shown.
+    pub(super) fn new(
+        cost: &SessionCost,
+        first: usize,
+        turn: impl Fn(&TraceId) -> Option<(usize, String)>,
+    ) -> Self {
+        let first = first.min(cost.turns.len());
+        let (before, rest) = cost.turns.split_at(first);
+        let mut so_far: Money = before.iter().filter_map(|(_, costs)| costs.cost).sum();
         let mut turns = Vec::new();
-        for (trace, costs) in cost.turns.iter().take(TURNS) {
+        for (trace, costs) in rest.iter().take(TURNS) {
             so_far += costs.cost.unwrap_or(Money::ZERO);
             let (name, href) = match turn(trace) {
                 Some((number, href)) => (format!("Turn {number}"), href),
@@ -62,7 +70,13 @@ impl CostView {
             let name = if name.is_empty() { "no model named".to_owned() } else { notation::line(name, 80) };
             row(name, costs)
         };
+        let (from, to, all) = (first + 1, first + turns.len(), cost.turns.len());
         Self {
+            part: if turns.len() < all {
+                format!("{from}–{to} of {}", notation::count(all as u64))
+            } else {
+                String::new()
+            },
             columns: COLUMNS.map(|(name, _)| name).into(),
             total: row("All".to_owned(), &cost.total),
             models: cost.models.iter().map(model).collect(),
@@ -112,9 +126,6 @@ fn notes(cost: &SessionCost) -> Vec<String> {
             "{} are not taken apart by bucket: the source gave them, or prices have changed since.",
             notation::money(total.unexplained())
         ));
-    }
-    if cost.turns.len() > TURNS {
-        notes.push(format!("The first {TURNS} turns are shown."));
     }
     notes
 }

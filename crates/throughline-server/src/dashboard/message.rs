@@ -4,6 +4,7 @@ use serde_json::Value;
 use throughline_model::message::{Message as Said, Part};
 use throughline_model::{Money, Observation, Timestamp};
 
+use super::documents::Document;
 use super::notation;
 use super::passage::{self, JsonText, Passage};
 
@@ -52,18 +53,19 @@ impl Moment {
 /// A piece of a message.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
-    /// `prose`, `data`, or one that is folded: `system`, `reasoning`, `call`, `result`.
+    /// `prose`, `data`, or one that is folded: `system`, `reasoning`, `call`, `result`, `documents`.
     pub kind: &'static str,
     pub label: String,
     pub brief: String,
     pub body: Body,
 }
 
-/// Text or JSON.
+/// Text, JSON or documents.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Body {
     pub prose: Option<Passage>,
     pub json: Option<JsonText>,
+    pub documents: Vec<Document>,
 }
 
 impl Message {
@@ -82,6 +84,26 @@ impl Message {
             .map(|name| format!(" {}", notation::line(name, 60)));
         let who = format!("{}{}", notation::line(who, 40), name.unwrap_or_default());
         Self { role, who, figures, href: href.to_owned(), moment: None, pieces }
+    }
+}
+
+impl Message {
+    /// What was looked up.
+    pub(super) fn retrieval(piece: Piece, took: String, href: &str) -> Self {
+        let figures = vec![took];
+        Self {
+            role: "tool",
+            who: String::new(),
+            figures,
+            href: href.to_owned(),
+            moment: None,
+            pieces: vec![piece],
+        }
+    }
+
+    /// Whether it tells that a tool ran.
+    pub(super) fn is_tool(&self) -> bool {
+        self.role == "tool" && self.pieces.iter().any(|piece| piece.kind != "documents")
     }
 }
 
@@ -106,7 +128,7 @@ impl Room {
         given
     }
 
-    fn passage(&mut self, text: &str) -> Passage {
+    pub(super) fn passage(&mut self, text: &str) -> Passage {
         Passage::new(text, self.take(text.len()))
     }
 
@@ -127,8 +149,8 @@ impl Room {
             _ => value,
         };
         match value {
-            Value::String(text) => Body { prose: Some(self.passage(text)), json: None },
-            other => Body { prose: None, json: Some(self.json(other)) },
+            Value::String(text) => Body { prose: Some(self.passage(text)), ..Body::default() },
+            other => Body { json: Some(self.json(other)), ..Body::default() },
         }
     }
 }
@@ -148,7 +170,7 @@ pub(super) fn piece(part: &Part, role: &str, tool: Option<&str>, room: &mut Room
             let body = if kind == "result" {
                 room.body(&Value::String(text.clone()))
             } else {
-                Body { prose: Some(room.passage(text)), json: None }
+                Body { prose: Some(room.passage(text)), ..Body::default() }
             };
             Piece { kind, label: label.to_owned(), brief: notation::line(text, BRIEF), body }
         }
@@ -168,7 +190,7 @@ pub(super) fn piece(part: &Part, role: &str, tool: Option<&str>, room: &mut Room
         Part::Media { kind, mime_type, url } => {
             let details: Vec<&str> = mime_type.as_deref().into_iter().chain(url.as_deref()).collect();
             let text = format!("{kind} {}", details.join(" "));
-            let body = Body { prose: Some(Passage::plain(text.trim(), 400)), json: None };
+            let body = Body { prose: Some(Passage::plain(text.trim(), 400)), ..Body::default() };
             Piece { kind: "data", label: String::new(), brief: String::new(), body }
         }
         Part::Other(value) => {

@@ -10,6 +10,7 @@ mod assets;
 mod column;
 mod conversation;
 mod cost_view;
+mod documents;
 mod error_page;
 mod event_list;
 mod events_page;
@@ -41,6 +42,7 @@ mod trace_page;
 mod traces_page;
 mod tree;
 mod turn;
+mod turn_reader;
 mod waterfall;
 
 use axum::Router;

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State as Extract;
 use axum::response::Html;
 use serde::Deserialize;
-use throughline_model::{ProjectId, Session, SessionId, SessionState, Timestamp, Trace};
+use throughline_model::{Money, ProjectId, Session, SessionId, SessionState, Timestamp, Trace};
 
 use super::address::Address;
 use super::conversation::{self, Entry};
@@ -18,12 +18,15 @@ use super::message::{Moment, Room};
 use super::notation::{self, When};
 use super::passage;
 use super::turn;
+use super::turn_reader::{ReadTurn, Wanted};
 use crate::domain::filter::Field;
 use crate::domain::query::Page;
 use crate::http::{Error, Project, State};
 
 /// Turns that are played in one go; longer sessions are played in parts.
 const TURNS: usize = 100;
+/// Steps of one turn that are played.
+const STEPS: usize = 200;
 /// Bytes of text on the page.
 const TEXT: usize = 2 << 20;
 
@@ -59,9 +62,16 @@ struct PlayedTurn {
     href: String,
     /// Milliseconds after the first frame.
     from: String,
+    to: String,
+    /// What the whole turn took, which its frames may tell in part.
+    tokens: u64,
+    cost: String,
+    errors: u64,
     clock: String,
     idle: String,
     frames: Vec<PlayedFrame>,
+    /// How many steps are not played, and where they are.
+    more: Option<(String, String)>,
 }
 
 struct PlayedFrame {
@@ -71,6 +81,7 @@ struct PlayedFrame {
     /// Dollars.
     cost: String,
     failed: bool,
+    tool: bool,
     entry: Entry,
 }
 
@@ -137,18 +148,27 @@ async fn play(
     let mut room = Room::new(TEXT, passage::SHORT);
     let mut turns = Vec::with_capacity(traces.rows.len());
     for (place, trace) in traces.rows.iter().enumerate() {
+        let wanted = Wanted { first: Some(0), steps: STEPS, rows: 0 };
         // A trace that was deleted meanwhile is simply no longer there.
-        let Some(detail) = state.store.trace(project, &trace.id).await? else { continue };
-        let entries = conversation::turn(&detail, &mut history, &mut room);
+        let Some(read) = ReadTurn::read(state, project, trace, wanted).await? else { continue };
+        let entries = conversation::turn(&read, &mut history, &mut room);
         let started = Moment::at(trace.start_time);
+        let href = Address::trace(trace.id).to_string();
+        let unplayed = (read.all_steps - read.steps.end) as u64;
         turns.push(PlayedTurn {
             number: first + place,
             name: turn::name(trace),
-            href: Address::trace(trace.id).to_string(),
             from: offset(begin, trace.start_time),
+            to: offset(begin, trace.end_time),
+            tokens: trace.total_tokens,
+            cost: trace.total_cost.map(dollars).unwrap_or_default(),
+            errors: trace.error_count,
             clock: When::new(trace.start_time, now).second().to_owned(),
             idle: turn::idle_before(place.checked_sub(1).map(|before| &traces.rows[before]), trace),
             frames: entries.into_iter().map(|entry| PlayedFrame::new(entry, &started, begin)).collect(),
+            more: (unplayed > 0)
+                .then(|| (href.clone(), format!("{} more in the trace", notation::plural(unplayed, "step")))),
+            href,
         });
     }
     Ok(turns)
@@ -166,11 +186,16 @@ impl PlayedFrame {
             from: offset(begin, moment.from),
             to: offset(begin, moment.to),
             tokens: moment.tokens,
-            cost: moment.cost.map(|cost| format!("{:.9}", cost.dollars())).unwrap_or_default(),
+            cost: moment.cost.map(dollars).unwrap_or_default(),
             failed: matches!(entry, Entry::Failed { .. }),
+            tool: matches!(&entry, Entry::Message(message) if message.is_tool()),
             entry,
         }
     }
+}
+
+fn dollars(cost: Money) -> String {
+    format!("{:.9}", cost.dollars())
 }
 
 /// Milliseconds after the beginning.

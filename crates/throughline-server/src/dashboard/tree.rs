@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use throughline_model::{Event, Observation, SpanId, Timestamp};
 
-use crate::domain::query::TraceDetail;
+use crate::domain::query::{SpanOutline, TraceDetail};
 
 /// What a node shows.
 #[derive(Debug, Clone, Copy)]
@@ -43,77 +43,115 @@ pub(super) struct Node<'a> {
 /// Every record of a trace, parents before children, siblings by start. A record whose parent is missing is a root;
 /// a circle of parents is cut where it is first met.
 pub(super) fn flatten(detail: &TraceDetail) -> Vec<Node<'_>> {
-    let known: HashSet<SpanId> = detail.observations.iter().map(|observation| observation.id).collect();
-    let records: Vec<Record<'_>> = detail
-        .observations
-        .iter()
-        .map(Record::Observation)
-        .chain(detail.events.iter().map(Record::Event))
-        .collect();
-    let mut order: Vec<usize> = (0..records.len()).collect();
-    order.sort_by_key(|&i| records[i].start());
+    let observations = detail.observations.iter().map(Record::Observation);
+    let records: Vec<Record<'_>> = observations.chain(detail.events.iter().map(Record::Event)).collect();
+    let branches: Vec<Branch> = records.iter().map(Branch::of).collect();
+    let node = |place: Place| {
+        let Place { index, depth, descendants, troubled } = place;
+        Node { record: records[index], depth, descendants, troubled }
+    };
+    arrange(&branches).into_iter().map(node).collect()
+}
+
+/// What the order of the tree depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Branch {
+    /// `None` for what nothing can be below of.
+    pub id: Option<SpanId>,
+    pub parent: Option<SpanId>,
+    pub start: Timestamp,
+    pub failed: bool,
+}
+
+/// Where a branch stands in the tree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Which of the branches it is.
+    pub index: usize,
+    pub depth: usize,
+    pub descendants: usize,
+    pub troubled: bool,
+}
+
+impl Branch {
+    fn of(record: &Record<'_>) -> Self {
+        let (start, failed) = (record.start(), record.is_error());
+        match record {
+            Record::Observation(observation) => {
+                let parent = observation.parent_id.filter(|parent| *parent != observation.id);
+                Self { id: Some(observation.id), parent, start, failed }
+            }
+            Record::Event(event) => Self { id: None, parent: event.span_id, start, failed },
+        }
+    }
+
+    pub(super) fn of_span(span: &SpanOutline) -> Self {
+        let parent = span.parent_id.filter(|parent| *parent != span.id);
+        Self { id: Some(span.id), parent, start: span.start_time, failed: span.failed }
+    }
+
+    pub(super) fn of_event(event: &Event) -> Self {
+        Self::of(&Record::Event(event))
+    }
+}
+
+/// The branches in the order of the tree.
+pub(super) fn arrange(branches: &[Branch]) -> Vec<Place> {
+    let known: HashSet<SpanId> = branches.iter().filter_map(|branch| branch.id).collect();
+    let mut order: Vec<usize> = (0..branches.len()).collect();
+    order.sort_by_key(|&i| branches[i].start);
     let mut roots = Vec::new();
     let mut children: HashMap<SpanId, Vec<usize>> = HashMap::new();
     for &i in &order {
-        match parent_of(&records[i]).filter(|parent| known.contains(parent)) {
+        match branches[i].parent.filter(|parent| known.contains(parent)) {
             Some(parent) => children.entry(parent).or_default().push(i),
             None => roots.push(i),
         }
     }
-    let mut walk =
-        Walk { records: &records, children, visited: vec![false; records.len()], nodes: Vec::new() };
+    let mut walk = Walk { branches, children, visited: vec![false; branches.len()], places: Vec::new() };
     for root in roots.into_iter().chain(order) {
         walk.visit(root);
     }
-    let mut nodes = walk.nodes;
-    count_descendants(&mut nodes);
-    nodes
+    let mut places = walk.places;
+    count_descendants(&mut places);
+    places
 }
 
-fn parent_of(record: &Record<'_>) -> Option<SpanId> {
-    match record {
-        Record::Observation(observation) => observation.parent_id.filter(|parent| *parent != observation.id),
-        Record::Event(event) => event.span_id,
-    }
-}
-
-struct Walk<'r, 'a> {
-    records: &'r [Record<'a>],
+struct Walk<'a> {
+    branches: &'a [Branch],
     children: HashMap<SpanId, Vec<usize>>,
     visited: Vec<bool>,
-    nodes: Vec<Node<'a>>,
+    places: Vec<Place>,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_> {
     /// Without recursion: traces come in any depth.
     fn visit(&mut self, root: usize) {
         let mut waiting = vec![(root, 0)];
-        while let Some((i, depth)) = waiting.pop() {
-            if std::mem::replace(&mut self.visited[i], true) {
+        while let Some((index, depth)) = waiting.pop() {
+            if std::mem::replace(&mut self.visited[index], true) {
                 continue;
             }
-            let record = self.records[i];
-            self.nodes.push(Node { record, depth, descendants: 0, troubled: record.is_error() });
-            if let Record::Observation(observation) = record
-                && let Some(children) = self.children.get(&observation.id)
-            {
+            let branch = &self.branches[index];
+            self.places.push(Place { index, depth, descendants: 0, troubled: branch.failed });
+            if let Some(children) = branch.id.and_then(|id| self.children.get(&id)) {
                 waiting.extend(children.iter().rev().map(|&child| (child, depth + 1)));
             }
         }
     }
 }
 
-fn count_descendants(nodes: &mut [Node<'_>]) {
+fn count_descendants(places: &mut [Place]) {
     let mut open: Vec<usize> = Vec::new();
-    for i in 0..=nodes.len() {
-        let depth = nodes.get(i).map_or(0, |node| node.depth);
+    for i in 0..=places.len() {
+        let depth = places.get(i).map_or(0, |place| place.depth);
         while let Some(&last) = open.last()
-            && nodes[last].depth >= depth
+            && places[last].depth >= depth
         {
             open.pop();
-            nodes[last].descendants = i - last - 1;
+            places[last].descendants = i - last - 1;
             if let Some(&parent) = open.last() {
-                nodes[parent].troubled |= nodes[last].troubled;
+                places[parent].troubled |= places[last].troubled;
             }
         }
         open.push(i);

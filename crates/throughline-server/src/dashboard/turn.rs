@@ -6,9 +6,8 @@ use super::address::Address;
 use super::conversation::Entry;
 use super::notation::{self, When};
 use super::time_scale::{IDLE_NANOS, TimeScale};
-use super::tree;
+use super::turn_reader::ReadTurn;
 use super::waterfall::{Folding, Plan, Waterfall};
-use crate::domain::query::TraceDetail;
 
 /// A turn in full.
 #[derive(Debug, Clone)]
@@ -23,10 +22,16 @@ pub(super) struct Turn {
     pub cost: Option<String>,
     pub gap: Gap,
     pub entries: Vec<Entry>,
+    /// Where the steps before and after those told are.
+    pub earlier_steps: Option<Link>,
+    pub later_steps: Option<Link>,
     pub waterfall: Waterfall,
     /// What happened in the session after it, outside of any turn.
     pub after: Vec<super::event_list::EventRow>,
 }
+
+/// An address, and what its link says.
+pub(super) type Link = (String, String);
 
 /// What lies between a turn and the one before it.
 #[derive(Debug, Clone, Default)]
@@ -53,13 +58,13 @@ pub(super) struct Stop {
 impl Turn {
     pub(super) fn new(
         number: usize,
-        detail: &TraceDetail,
+        read: &ReadTurn,
         gap: Gap,
         entries: Vec<Entry>,
         plan: &TurnPlan<'_>,
     ) -> Self {
-        let trace = &detail.trace;
-        let nodes = tree::flatten(detail);
+        let trace = read.trace();
+        let (nodes, all_rows) = read.rows();
         let own = TimeScale::new([(trace.start_time, trace.end_time)]);
         let open = Folding::default();
         let drawing = Plan {
@@ -72,6 +77,8 @@ impl Turn {
             limit: plan.rows,
             now: plan.now,
         };
+        let mut waterfall = Waterfall::draw(&nodes, &drawing);
+        waterfall.after = all_rows - waterfall.rows.len();
         Self {
             number,
             name: name(trace),
@@ -87,10 +94,36 @@ impl Turn {
             cost: trace.total_cost.map(notation::money),
             gap,
             entries,
-            waterfall: Waterfall::draw(&nodes, &drawing),
+            earlier_steps: None,
+            later_steps: None,
+            waterfall,
             after: Vec::new(),
         }
     }
+}
+
+/// Where the steps before and after those told are, so many at a time, with what the links say.
+pub(super) fn more_steps(
+    read: &ReadTurn,
+    most: usize,
+    number: usize,
+    address: &Address,
+) -> (Option<Link>, Option<Link>) {
+    let told = &read.steps;
+    let link = |first: usize, says: String| {
+        let step = if first == 0 { String::new() } else { (first + 1).to_string() };
+        (address.clone().with("step", step).at(format!("turn-{number}")).to_string(), says)
+    };
+    let all = notation::count(read.all_steps as u64);
+    let earlier = (told.start > 0).then(|| {
+        let first = told.start.saturating_sub(most);
+        link(first, format!("Earlier: steps {}–{} of {all}", first + 1, told.start))
+    });
+    let later = (told.end < read.all_steps).then(|| {
+        let last = read.all_steps.min(told.end + most);
+        link(told.end, format!("Next: steps {}–{last} of {all}", told.end + 1))
+    });
+    (earlier, later)
 }
 
 /// How turns are drawn.

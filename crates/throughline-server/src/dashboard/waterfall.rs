@@ -159,12 +159,17 @@ pub(super) fn id_of(record: &Record<'_>) -> String {
     }
 }
 
+/// What is below the first of these nodes, as far as it has been read.
+fn below<'n, 'a>(nodes: &'n [Node<'a>]) -> &'n [Node<'a>] {
+    &nodes[1..nodes.len().min(nodes[0].descendants + 1)]
+}
+
 /// Draws the first of these nodes; those below it come after it.
 fn draw_row(nodes: &[Node<'_>], plan: &Plan<'_>) -> Row {
     let node = &nodes[0];
     let id = id_of(&node.record);
     let mut row = match node.record {
-        Record::Observation(observation) => observation_row(observation, &nodes[1..=node.descendants], plan),
+        Record::Observation(observation) => observation_row(observation, below(nodes), plan),
         Record::Event(event) => event_row(event, plan),
     };
     row.indent = node.depth.min(MAX_INDENT);

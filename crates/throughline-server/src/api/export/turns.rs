@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use throughline_model::message::{Message, Part, conversation};
-use throughline_model::{Money, Observation, ObservationType, Timestamp, Trace};
+use throughline_model::{Observation, ObservationType, Timestamp, Trace};
 
 /// Different errors told of one turn at most.
 const ERRORS: usize = 200;
@@ -35,9 +35,6 @@ pub(super) struct Line {
     /// From when to when it was said.
     #[serde(skip)]
     pub(super) times: (Timestamp, Timestamp),
-    /// What the turn took, told with its answer.
-    #[serde(skip)]
-    pub(super) took: Option<(u64, Option<Money>)>,
 }
 
 /// A tool asked for, or called.
@@ -96,11 +93,7 @@ impl<'a> Turn<'a> {
         let answered = said(trace.output.as_ref(), "assistant", |output| conversation(None, output));
         let begins = self.last_call.map_or(trace.start_time, |(_, begins)| begins);
         let times = (begins, trace.end_time);
-        let mut lines: Vec<Line> = answered.iter().filter_map(|message| Line::of(message, times)).collect();
-        if let Some(answer) = lines.last_mut() {
-            answer.took = Some((trace.total_tokens, trace.total_cost));
-        }
-        lines
+        answered.iter().filter_map(|message| Line::of(message, times)).collect()
     }
 }
 
@@ -152,7 +145,6 @@ impl Line {
             reasoning,
             tool_calls,
             times,
-            took: None,
         })
     }
 
@@ -169,7 +161,6 @@ impl Line {
             tool_calls: vec![Call { name: name.clone(), arguments }],
             name: Some(name),
             times: (step.start_time, step.end_time),
-            took: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod analytics;
 mod boundaries;
+pub(crate) mod large;
 mod layers;
 pub(crate) mod shelf;
 pub(crate) mod story;

@@ -298,8 +298,21 @@ impl Store for Shelf {
         Ok(Vec::new())
     }
 
-    async fn session_calls(&self, _: &ProjectId, _: &SessionId) -> Result<Vec<Call>, ReadError> {
-        Ok(Vec::new())
+    async fn session_calls(&self, _: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError> {
+        let observations = self.of_session(id.as_str()).flat_map(|detail| &detail.observations);
+        let call = |observation: &Observation| {
+            Some(Call {
+                trace: observation.trace_id,
+                start: observation.start_time,
+                provider: observation.provider.clone(),
+                model: observation.model.clone(),
+                service_tier: None,
+                usage: observation.usage?,
+                computed: observation.cost,
+                given: observation.given_cost,
+            })
+        };
+        Ok(observations.filter_map(call).collect())
     }
 
     async fn repricing(&self, _: &ProjectId, _: CallRange) -> Result<Repricing, ReadError> {

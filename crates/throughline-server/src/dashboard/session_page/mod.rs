@@ -1,37 +1,35 @@
 //! `/sessions/{id}`: one session as a conversation, a waterfall, a list of events, or JSON.
 
+mod overview;
+mod reader;
+
 use askama::Template;
 use axum::extract::State as Extract;
 use axum::response::Html;
 use serde::Deserialize;
 use throughline_model::{ProjectId, Session, SessionId, Timestamp, Trace};
 
+use self::overview::Overview;
+use self::reader::Reader;
 use super::address::Address;
-use super::conversation;
 use super::cost_view::CostView;
 use super::event_list::EventRow;
-use super::finder::exactly;
 use super::frame::{Asked, Frame, Named, Section, Visit, html};
-use super::history::History;
-use super::list_place;
-use super::message::Room;
 use super::notation;
 use super::passage::{self, JsonText};
 use super::session_header::SessionHeader;
 use super::session_parts;
 use super::session_scores::SessionScores;
-use super::time_scale::TimeScale;
 use super::token_chart::TokenChart;
-use super::turn::{self, Gap, Stop, Turn, TurnPlan};
-use crate::domain::filter::Field;
-use crate::domain::query::{Cursor, ListQuery, Page, Sort, SortField, TraceDetail};
-use crate::domain::session_cost::SessionCost;
+use super::turn::{self, Gap, Stop, Turn};
 use crate::http::{Error, Project, State};
 
 /// Turns in the rail and the chart.
 const OVERVIEW: usize = 200;
 /// Turns in full on one page.
 const TURNS: usize = 10;
+/// Steps of one turn that are told at once: a turn may have thousands.
+const STEPS: usize = 40;
 /// Waterfall rows of one turn, beside its conversation and alone.
 const ROWS_BESIDE: usize = 40;
 const ROWS_ALONE: usize = 60;
@@ -46,11 +44,17 @@ pub(super) struct Parameters {
     view: String,
     /// The number of the first turn in full.
     turn: String,
+    /// The number of the first of its steps that is told; beyond the first, the page tells nothing else.
+    step: String,
     /// Where the overview begins: a cursor and the number of the turn after it.
     after: String,
     first: String,
+    /// What the turns before the overview cost, in picodollars.
+    spent: String,
     /// Where the list of events goes on.
     events_after: String,
+    /// How many turns of the table of costs come before those shown.
+    costs_after: String,
 }
 
 /// How the session is looked at.
@@ -105,6 +109,8 @@ struct SessionPage {
     events: Vec<EventRow>,
     next_events: Option<String>,
     cost: CostView,
+    earlier_costs: Option<String>,
+    later_costs: Option<String>,
     json: JsonText,
     json_href: String,
     replay_href: String,
@@ -136,7 +142,7 @@ pub(super) async fn session(
     match page.view {
         View::Conversation | View::Waterfall => reader.turns(&mut page, &overview).await?,
         View::Events => reader.events(&mut page, &parameters).await?,
-        View::Cost => page.cost = reader.cost(&overview).await?,
+        View::Cost => reader.cost(&mut page, &parameters).await?,
         View::Json => page.json = JsonText::of(&whole(&session, &overview), passage::SHORT * 16),
     }
     html(&page)
@@ -159,46 +165,6 @@ fn whole(session: &Session, overview: &Overview) -> serde_json::Value {
     let mut whole = serde_json::to_value(session).unwrap_or_default();
     whole["traces"] = serde_json::to_value(&overview.traces.rows).unwrap_or_default();
     whole
-}
-
-/// The turns that the rail and the chart show, and which of them are shown in full.
-struct Overview {
-    traces: Page<Trace>,
-    after: String,
-    /// The number of the first one.
-    first: usize,
-    /// The place among them of the first turn in full.
-    window: usize,
-    length: usize,
-}
-
-impl Overview {
-    async fn read(reader: &Reader<'_>, parameters: &Parameters) -> Result<Self, Error> {
-        let cursor = list_place::read_cursor(&parameters.after);
-        let first = parameters.first.parse().ok().filter(|_| cursor.is_some()).unwrap_or(1_usize).max(1);
-        let traces = reader.session_traces(cursor.as_ref()).await?;
-        let wanted = parameters.turn.parse().unwrap_or(first);
-        let window = wanted.saturating_sub(first).min(traces.rows.len().saturating_sub(1));
-        let length = TURNS.min(traces.rows.len() - window);
-        let after = if cursor.is_some() { parameters.after.clone() } else { String::new() };
-        Ok(Self { traces, after, first, window, length })
-    }
-
-    /// The page with the same part of the session in the rail.
-    fn address(&self, session: &SessionId) -> Address {
-        let first = if self.after.is_empty() { String::new() } else { self.first.to_string() };
-        Address::session(session.as_str()).with("after", &self.after).with("first", first)
-    }
-
-    fn address_of_turn(&self, session: &SessionId, view: View, number: usize) -> Address {
-        let page = number - (number - self.first) % TURNS;
-        let page = if page == self.first { String::new() } else { page.to_string() };
-        with_view(self.address(session), view).with("turn", page)
-    }
-
-    fn shown(&self) -> std::ops::Range<usize> {
-        self.window..self.window + self.length
-    }
 }
 
 fn with_view(address: Address, view: View) -> Address {
@@ -226,7 +192,7 @@ impl SessionPage {
             frame: visit.frame(Section::Sessions, header.title.clone()),
             header,
             scores: SessionScores::default(),
-            chart: TokenChart::draw(&overview.traces.rows, overview.first, href),
+            chart: TokenChart::draw(&overview.traces.rows, overview.first, overview.spent, href),
             tabs: tabs(session, overview, view),
             view,
             stops: stops(session, overview, view),
@@ -237,17 +203,14 @@ impl SessionPage {
             }),
             later: (overview.shown().end < overview.traces.rows.len())
                 .then(|| turn_page(session, overview, view, overview.shown().end, "Next")),
-            rail_later: overview.traces.next.as_ref().map(|next| {
-                with_view(Address::session(session.id.as_str()), view)
-                    .with("after", list_place::write_cursor(next))
-                    .with("first", (overview.first + overview.traces.rows.len()).to_string())
-                    .to_string()
-            }),
+            rail_later: overview.next_part(&session.id).map(|part| with_view(part, view).to_string()),
             rail_first: (!overview.after.is_empty())
                 .then(|| with_view(Address::session(session.id.as_str()), view).to_string()),
             events: Vec::new(),
             next_events: None,
             cost: CostView::default(),
+            earlier_costs: None,
+            later_costs: None,
             json: JsonText::default(),
             replay_href: Address::of_part(&Address::session(session.id.as_str()), "replay").to_string(),
             json_href: Address::of("/api/v1/sessions", session.id.as_str()).to_string(),
@@ -340,104 +303,7 @@ fn turn_page(
     let number = overview.first + place;
     let last = (number + TURNS - 1).min(overview.first + overview.traces.rows.len() - 1);
     let says = format!("{says}: turns {number}–{last}");
-    (overview.address_of_turn(&session.id, view, number).to_string(), says)
-}
-
-/// Reads what the page needs from the store.
-struct Reader<'a> {
-    state: &'a State,
-    project: &'a ProjectId,
-    session: &'a Session,
-    now: Timestamp,
-}
-
-impl Reader<'_> {
-    async fn session_traces(&self, after: Option<&Cursor>) -> Result<Page<Trace>, Error> {
-        Ok(self.state.store.session_traces(self.project, &self.session.id, after, OVERVIEW).await?)
-    }
-
-    async fn detail(&self, trace: &Trace) -> Result<Option<TraceDetail>, Error> {
-        Ok(self.state.store.trace(self.project, &trace.id).await?)
-    }
-
-    async fn turns(&self, page: &mut SessionPage, overview: &Overview) -> Result<(), Error> {
-        let alone = page.view == View::Waterfall;
-        let traces = &overview.traces.rows;
-        let shown = overview.shown();
-        let stretches: Vec<_> =
-            traces[shown.clone()].iter().map(|trace| (trace.start_time, trace.end_time)).collect();
-        let scale = TimeScale::of_several(&stretches);
-        let rows = if alone { ROWS_ALONE } else { ROWS_BESIDE };
-        let plan = TurnPlan { scale: alone.then_some(&scale), rows, now: self.now };
-        let mut history = History::default();
-        let mut room = Room::new(TEXT, passage::SHORT);
-        if let Some(before) = shown.start.checked_sub(1)
-            && let Some(detail) = self.detail(&traces[before]).await?
-        {
-            conversation::remember(&detail, &mut history);
-        }
-        for place in shown.clone() {
-            // A trace that was deleted meanwhile is simply no longer there.
-            let Some(detail) = self.detail(&traces[place]).await? else { continue };
-            let gap = gap(self.session, traces, place);
-            let entries =
-                if alone { Vec::new() } else { conversation::turn(&detail, &mut history, &mut room) };
-            page.turns.push(Turn::new(overview.first + place, &detail, gap, entries, &plan));
-        }
-        if self.session.event_count > 0 && !alone {
-            self.happenings(page, overview).await?;
-        }
-        Ok(())
-    }
-
-    /// Puts the events that belong to no turn between the turns.
-    async fn happenings(&self, page: &mut SessionPage, overview: &Overview) -> Result<(), Error> {
-        let traces = &overview.traces.rows;
-        let shown = overview.shown();
-        let is_first = shown.start == 0 && overview.after.is_empty();
-        let from = traces.get(shown.start).filter(|_| !is_first).map(|trace| trace.start_time);
-        let to = traces.get(shown.end).map(|trace| trace.start_time);
-        let outside = self.list_events(from, to, None).await?;
-        for event in outside.rows.iter().filter(|event| event.trace_id.is_none()) {
-            let row = EventRow::new(event, self.now);
-            let before = traces[shown.clone()].iter().rposition(|trace| trace.start_time <= event.time);
-            match before.and_then(|place| page.turns.get_mut(place)) {
-                Some(turn) => turn.after.push(row),
-                None => page.opening.push(row),
-            }
-        }
-        Ok(())
-    }
-
-    async fn events(&self, page: &mut SessionPage, parameters: &Parameters) -> Result<(), Error> {
-        let after = list_place::read_cursor(&parameters.events_after);
-        let events = self.list_events(None, None, after).await?;
-        page.events = events.rows.iter().map(|event| EventRow::new(event, self.now)).collect();
-        let address = with_view(Address::session(self.session.id.as_str()), View::Events);
-        page.next_events =
-            events.next.map(|next| address.with("events_after", list_place::write_cursor(&next)).to_string());
-        Ok(())
-    }
-
-    async fn cost(&self, overview: &Overview) -> Result<CostView, Error> {
-        let calls = self.state.store.session_calls(self.project, &self.session.id).await?;
-        let traces = &overview.traces.rows;
-        Ok(CostView::new(&SessionCost::of(calls, &self.state.prices), |id| {
-            let number = overview.first + traces.iter().position(|trace| trace.id == *id)?;
-            let page = overview.address_of_turn(&self.session.id, View::Conversation, number);
-            Some((number, page.at(format!("turn-{number}")).to_string()))
-        }))
-    }
-
-    async fn list_events(
-        &self,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-        after: Option<Cursor>,
-    ) -> Result<Page<throughline_model::Event>, Error> {
-        let filter = exactly(Field::Session, self.session.id.as_str());
-        let sort = Sort { by: SortField::StartTime, descending: false };
-        let query = ListQuery { filter, from, to, sort, limit: EVENTS, after, now: self.now };
-        Ok(self.state.store.events(self.project, &query).await?)
-    }
+    // Exactly there, also if the page before began between two others.
+    let begin = if number == overview.first { String::new() } else { number.to_string() };
+    (with_view(overview.address(&session.id), view).with("turn", begin).to_string(), says)
 }
