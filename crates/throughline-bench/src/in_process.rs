@@ -43,17 +43,25 @@ pub(crate) struct StoreArgs {
     /// Where to work; emptied afterwards.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
+    /// Keep the data here. If an earlier run with the same numbers left some, only the questions are asked.
+    #[arg(long)]
+    data: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<()> {
     let work = tempfile::Builder::new().prefix("throughline-bench-").tempdir_in(&args.directory)?;
     let load = Arc::new(Load::generate(args.bodies, 7));
-    let mut config = EmbeddedConfig::new(work.path());
+    let mut config = EmbeddedConfig::new(args.data.as_deref().unwrap_or(work.path()));
     config.index_threads = args.threads.unwrap_or(config.index_threads);
     let store = Arc::new(EmbeddedStore::open(&config, Prices::builtin())?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let requests = args.spans / SPANS_PER_REQUEST;
+        if store.status().await.spans_stored > 0 {
+            ask(args, &load, &store, requests).await?;
+            store.shutdown().await;
+            return Ok(());
+        }
         let flat_out = requests.saturating_sub(args.paced / SPANS_PER_REQUEST).max(1);
         let mut floor = floor::append_and_sync(&load, 300, work.path())?;
         println!(
