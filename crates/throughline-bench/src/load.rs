@@ -10,6 +10,7 @@ use prost::Message;
 pub(crate) const SPANS_PER_REQUEST: usize = 500;
 pub(crate) const SPANS_PER_TRACE: usize = 5;
 pub(crate) const TRACES_PER_SESSION: usize = 5;
+const TRACES_PER_REQUEST: usize = SPANS_PER_REQUEST / SPANS_PER_TRACE;
 /// The first span's start: fixed, so that a run can be repeated.
 pub(crate) const EPOCH_NANOS: u64 = 1_790_000_000_000_000_000;
 /// Time from one trace's start to the next.
@@ -24,11 +25,12 @@ pub(crate) struct Load {
     pub(crate) words: Words,
 }
 
-/// An encoded request, and where in it the ids are that make a copy a different request.
+/// An encoded request, and where in it the ids and times are that make a copy a different, later request.
 struct Body {
     bytes: Vec<u8>,
     traces: Vec<usize>,
     sessions: Vec<usize>,
+    times: Vec<usize>,
 }
 
 impl Load {
@@ -44,7 +46,8 @@ impl Load {
         self.bodies.iter().map(|body| body.bytes.len()).sum()
     }
 
-    /// Copies request `number` into `out`. Past the last one it begins again, with new trace and session ids.
+    /// Copies request `number` into `out`. Past the last one it begins again, with new trace and session ids, and
+    /// with times that go on from the last one.
     pub(crate) fn request(&self, number: usize, out: &mut Vec<u8>) {
         let body = &self.bodies[number % self.bodies.len()];
         let round = u16::try_from(number / self.bodies.len()).unwrap_or(u16::MAX);
@@ -56,6 +59,12 @@ impl Load {
         }
         for &at in &body.sessions {
             out[at..at + 2].copy_from_slice(&mark);
+        }
+        let later =
+            u64::from(round) * self.bodies.len() as u64 * TRACES_PER_REQUEST as u64 * BETWEEN_TRACES_NANOS;
+        for &at in &body.times {
+            let time = fixed64(&out[at..]) + later;
+            out[at..at + 8].copy_from_slice(&time.to_le_bytes());
         }
     }
 
@@ -73,8 +82,25 @@ impl Body {
             let hits = bytes.windows(mark.len()).enumerate().filter(|(_, window)| *window == mark);
             hits.map(|(at, _)| at + mark.len()).collect()
         };
-        Self { traces: find(TRACE_MARK), sessions: find(b"chat-"), bytes }
+        Self { traces: find(TRACE_MARK), sessions: find(b"chat-"), times: times(&bytes), bytes }
     }
+}
+
+/// Where the start and end times of spans stand: fields 7 and 8, one after the other, of eight bytes each.
+fn times(bytes: &[u8]) -> Vec<usize> {
+    const START: u8 = 7 << 3 | 1;
+    const END: u8 = 8 << 3 | 1;
+    let of_the_load = EPOCH_NANOS..EPOCH_NANOS + 1_000_000_000_000_000;
+    let is_time = |tag: u8, bytes: &[u8]| bytes[0] == tag && of_the_load.contains(&fixed64(&bytes[1..]));
+    let pairs = bytes.windows(18).enumerate();
+    pairs
+        .filter(|(_, pair)| is_time(START, pair) && is_time(END, &pair[9..]))
+        .flat_map(|(at, _)| [at + 1, at + 10])
+        .collect()
+}
+
+fn fixed64(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight))
 }
 
 /// The first bytes of every trace id.
@@ -87,8 +113,7 @@ fn session_number(trace: usize) -> usize {
 }
 
 fn request(number: usize, words: &Words, rng: &mut fastrand::Rng) -> ExportTraceServiceRequest {
-    let per_request = SPANS_PER_REQUEST / SPANS_PER_TRACE;
-    let spans = (number * per_request..(number + 1) * per_request)
+    let spans = (number * TRACES_PER_REQUEST..(number + 1) * TRACES_PER_REQUEST)
         .flat_map(|trace| trace_spans(trace, words, rng))
         .collect();
     let resource = Resource {
@@ -234,5 +259,31 @@ impl Words {
     /// The word of this rank, 0 the commonest.
     pub(crate) fn word(&self, rank: usize) -> &str {
         &self.words[rank.min(self.words.len() - 1)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_ids_of_its_own_and_goes_on_in_time() {
+        let load = Load::generate(2, 7);
+        let mut bytes = Vec::new();
+        let mut spans = |number| {
+            load.request(number, &mut bytes);
+            let mut request = ExportTraceServiceRequest::decode(&bytes[..]).expect("whole");
+            request.resource_spans.remove(0).scope_spans.remove(0).spans
+        };
+        let (first, last, again) = (spans(0), spans(1), spans(2));
+        let begin = |spans: &[Span]| spans.iter().map(|span| span.start_time_unix_nano).min();
+        let distance = |a, b| begin(b).zip(begin(a)).map(|(b, a)| b - a);
+        assert_eq!(distance(&last, &again), distance(&first, &last));
+        for (span, copy) in first.iter().zip(&again) {
+            assert_ne!(span.trace_id, copy.trace_id);
+            assert_ne!(span.attributes[0], copy.attributes[0], "the session");
+            let duration = |span: &Span| span.end_time_unix_nano - span.start_time_unix_nano;
+            assert_eq!(duration(span), duration(copy));
+        }
     }
 }

@@ -1,8 +1,8 @@
 use std::fmt::Debug;
 
-use throughline_model::ProjectId;
+use throughline_model::{Event, ProjectId};
 use throughline_server::domain::filter::Target;
-use throughline_server::domain::query::{ListQuery, SortField, UsageGroup, UsageQuery};
+use throughline_server::domain::query::{ListQuery, Page, SortField, UsageGroup, UsageQuery};
 
 use super::requests::{at, event, event_in, generation, span, trace_id};
 use super::{
@@ -112,6 +112,47 @@ pub(crate) async fn events_are_sorted_and_paged_without_gaps(store: &TestStore) 
     let read = async |query: ListQuery| store.events(&project(), &query).await.unwrap();
     let id = |event: &throughline_model::Event| event.id.to_string();
     check_paging("events", id, |query, row| query.sort.place_of_event(row).value, read, 10).await;
+}
+
+/// Pages of what records say are the whole list cut up, also where an engine reads no more than a page takes.
+pub(crate) async fn pages_of_a_search_leave_nothing_out(store: &TestStore) {
+    // The word is said in an event long before the trace it is in; sessions are old and new in one.
+    let early = Event { name: "refund.asked".to_owned(), ..event_in("early", 1, None, Some(47)) };
+    put_events(store, &[early]).await;
+    for numbers in [1..=16_u64, 33..=48, 17..=32] {
+        let turn = |n: u64| {
+            let said = if n.is_multiple_of(3) { "refund" } else { "order" };
+            let turn = span(n, n * 10).during(n as i64 * 100, n as i64 * 100 + 150).saying(said, "done");
+            let call = generation(n, n * 10 + 1, 1, 1).during(n as i64 * 100 + 20, n as i64 * 100 + 30);
+            let turn = turn.in_session(&format!("s{}", n % 20));
+            if n.is_multiple_of(2) { vec![turn] } else { vec![turn, call.below(n * 10)] }
+        };
+        put(store, &numbers.flat_map(turn).collect::<Vec<_>>()).await;
+    }
+    for filter in ["refund", "NOT refund", "refund model:gpt-4o", "refund OR model:gpt-4o"] {
+        for field in [SortField::StartTime, SortField::EndTime] {
+            let query = |target| ListQuery { sort: by(field, true).sort, ..matching(filter, target) };
+            let traces = async |query: ListQuery| {
+                let page = store.traces(&project(), &query).await.unwrap();
+                Page { rows: page.rows.iter().map(|trace| number(trace.id)).collect(), next: page.next }
+            };
+            let sessions = async |query: ListQuery| {
+                let page = store.sessions(&project(), &query).await.unwrap();
+                Page { rows: page.rows.into_iter().map(|session| session.id).collect(), next: page.next }
+            };
+            let whole_traces = traces(query(Target::Trace)).await.rows;
+            let whole_sessions = sessions(query(Target::Session)).await.rows;
+            assert!(!whole_traces.is_empty() && !whole_sessions.is_empty(), "{filter}");
+            assert_eq!(whole_traces.contains(&47), !filter.contains("NOT"), "{filter}");
+            for limit in [1, 2, 7] {
+                let page = |after, target| ListQuery { limit, after, ..query(target) };
+                let paged = all_pages(async |after| traces(page(after, Target::Trace)).await).await;
+                assert_eq!(paged, whole_traces, "{filter:?} by {field:?}, {limit} at a time");
+                let paged = all_pages(async |after| sessions(page(after, Target::Session)).await).await;
+                assert_eq!(paged, whole_sessions, "{filter:?} by {field:?}, {limit} at a time");
+            }
+        }
+    }
 }
 
 pub(crate) async fn a_range_takes_what_was_going_on_in_it(store: &TestStore) {

@@ -68,6 +68,7 @@ macro_rules! conformance {
             lists::sessions_are_sorted_and_paged_without_gaps,
             lists::traces_are_sorted_and_paged_without_gaps,
             lists::events_are_sorted_and_paged_without_gaps,
+            lists::pages_of_a_search_leave_nothing_out,
             lists::a_range_takes_what_was_going_on_in_it,
             lists::users_are_summed_over_their_sessions,
             records::what_is_appended_is_found,

@@ -14,6 +14,7 @@ use tantivy::schema::{Field as IndexField, IndexRecordOption};
 use tantivy::{Executor, Term};
 use throughline_model::{Level, ProjectId, SessionState, Timestamp, TraceId};
 
+use super::newest::BySegment;
 use super::references::{ReferenceSet, References};
 use super::scan::Scan;
 use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern, Target};
@@ -25,7 +26,7 @@ use crate::store::embedded::span_index::{mark, money_column};
 use crate::store::embedded::terms;
 
 /// Up to so many sessions or traces are looked up one by one rather than by going through all.
-const FEW: usize = 1000;
+pub(super) const FEW: usize = 1000;
 
 type Found = Result<Box<dyn Query>, IndexError>;
 
@@ -42,6 +43,8 @@ pub(super) struct Translator<'a> {
 /// Where to look for records: what the rest of a filter leaves.
 #[derive(Default)]
 struct Within {
+    /// Whatever can still be found began no earlier, and so did the spans in it.
+    since: Option<i64>,
     /// The records of the only sessions or traces that are left, if they are few.
     records: Option<TermSetQuery>,
     /// The only sessions or traces that are left, once some of the filter has been looked up.
@@ -117,8 +120,9 @@ impl Translator<'_> {
         }
     }
 
-    /// What the list shows: all that matches the filter and these further conditions.
-    pub(super) fn list(&self, filter: &Filter, conditions: Vec<Box<dyn Query>>) -> Found {
+    /// What the list shows: all that matches the filter and these further conditions. What began before `since` may
+    /// be left out.
+    pub(super) fn list(&self, filter: &Filter, conditions: Vec<Box<dyn Query>>, since: Option<i64>) -> Found {
         let mut queries = vec![self.base()];
         queries.extend(conditions);
         let members = match filter {
@@ -135,16 +139,22 @@ impl Translator<'_> {
         }
         let is_narrowed = queries.len() > 1;
         let found = all_of(queries);
-        let records = if is_narrowed { self.few(&*found)? } else { None };
-        let mut within = Within { records, references: None };
-        let mut queries = vec![found];
+        let mut within = Within { since, ..Within::default() };
+        if is_narrowed {
+            self.narrow(&mut within, &*found)?;
+        }
         let (mut of_any_record, others): (Vec<_>, Vec<_>) =
             by_records.into_iter().partition(|member| self.of_any_record(member).is_some());
         // The rarest first: what it leaves need not be looked for among the others.
         of_any_record.sort_by_cached_key(|member| self.at_most(member));
         for query in of_any_record.into_iter().filter_map(|member| self.of_any_record(member)) {
-            within.references = Some(Arc::new(self.references(&self.snapshot.spans, query, &within)?));
+            let references = Arc::new(self.references(&self.snapshot.spans, query, &within)?);
+            within.references = Some(Arc::clone(&references));
+            if within.records.is_none() && references.len() <= FEW {
+                self.narrow(&mut within, &*all_of(vec![found.box_clone(), self.referred(references)]))?;
+            }
         }
+        let mut queries = vec![found];
         for member in others {
             queries.push(self.filter(member, &within)?);
         }
@@ -194,17 +204,19 @@ impl Translator<'_> {
         all_of(words.split(' ').map(|word| term(text, word)).collect())
     }
 
-    /// If only few sessions or traces are left: the query for the records in them.
-    fn few(&self, found: &dyn Query) -> Result<Option<TermSetQuery>, IndexError> {
+    /// If only few sessions or traces are left: looks only among their records from now on.
+    fn narrow(&self, within: &mut Within, found: &dyn Query) -> Result<(), IndexError> {
         let fields = &self.snapshot.fields;
         let searcher = &self.snapshot.derived;
         if searcher.search(found, &Count)? > FEW {
-            return Ok(None);
+            return Ok(());
         }
         let mut terms = Vec::new();
+        let mut since = i64::MAX;
         for address in searcher.search(found, &tantivy::collector::DocSetCollector)? {
-            let ids = searcher.segment_reader(address.segment_ord).fast_fields().str("id")?;
-            let Some(ids) = ids else { continue };
+            let columns = searcher.segment_reader(address.segment_ord).fast_fields();
+            since = since.min(columns.i64("start")?.first(address.doc_id).unwrap_or(i64::MIN));
+            let Some(ids) = columns.str("id")? else { continue };
             let mut id = String::new();
             for ord in ids.term_ords(address.doc_id) {
                 ids.ord_to_str(ord, &mut id)?;
@@ -217,11 +229,13 @@ impl Translator<'_> {
                 _ => Term::from_field_text(fields.span.session, &text_key(self.project, &id)),
             });
         }
-        Ok(Some(TermSetQuery::new(terms)))
+        within.records = Some(TermSetQuery::new(terms));
+        within.since = within.since.max(Some(since));
+        Ok(())
     }
 
     /// Whether records have to be looked at for it, the target being sessions or traces.
-    fn is_by_records(&self, filter: &Filter) -> bool {
+    pub(super) fn is_by_records(&self, filter: &Filter) -> bool {
         match filter {
             Filter::All => false,
             Filter::And(members) | Filter::Or(members) => {
@@ -287,10 +301,21 @@ impl Translator<'_> {
             Some(records) => all_of(vec![Box::new(records.clone()), query]),
             None => query,
         };
+        let query = match within.since {
+            Some(since) => self.since(since, query),
+            None => query,
+        };
         let among = within.references.clone();
         let references = References { column: self.reference_column().0, among };
         let scoring = EnableScoring::disabled_from_searcher(searcher);
         Ok(searcher.search_with_executor(&*query, &references, self.executor, scoring)?)
+    }
+
+    /// Only what is found among spans of that time or later. Events may be older than the trace they are in.
+    fn since(&self, since: i64, newer: Box<dyn Query>) -> Box<dyn Query> {
+        let events = term(self.snapshot.fields.span.mark, &text_key(self.project, mark::EVENT));
+        let older = Arc::from(all_of(vec![events, newer.box_clone()]));
+        Box::new(BySegment { column: "start", since, newer: Arc::from(newer), older })
     }
 
     /// The column that names a session (or trace), and the field that it can be found by.

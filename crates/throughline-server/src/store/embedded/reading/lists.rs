@@ -1,11 +1,13 @@
 //! Lists of sessions, traces, events and users.
 
 use rustc_hash::FxHashMap;
+use tantivy::Term;
 use tantivy::query::Query;
 use tantivy::schema::Field as IndexField;
 use throughline_model::{Event, Money, Session, SessionId, Timestamp, Trace};
 
-use super::filter::{Translator, all_of, between, term};
+use super::filter::{FEW, Translator, all_of, between, term};
+use super::newest::newest;
 use super::top::{Order, Row};
 use super::{Reading, Times, documents};
 use crate::domain::filter::{Filter, Target};
@@ -24,15 +26,15 @@ impl Reading {
     }
 
     pub(crate) fn sessions(&self, query: &ListQuery) -> Result<Page<Session>, IndexError> {
-        let found = self.listed(Target::Session, query)?;
-        self.derived_page(query, &*found, |stored| {
+        self.derived_page(Target::Session, query, |stored| {
             Ok(serde_json::from_slice::<SessionSummary>(stored)?.session(query.now, self.boundary))
         })
     }
 
     pub(crate) fn traces(&self, query: &ListQuery) -> Result<Page<Trace>, IndexError> {
-        let found = self.listed(Target::Trace, query)?;
-        self.derived_page(query, &*found, |stored| Ok(serde_json::from_slice::<TraceSummary>(stored)?.trace))
+        self.derived_page(Target::Trace, query, |stored| {
+            Ok(serde_json::from_slice::<TraceSummary>(stored)?.trace)
+        })
     }
 
     pub(crate) fn session(&self, id: &SessionId, now: Timestamp) -> Result<Option<Session>, IndexError> {
@@ -62,10 +64,6 @@ impl Reading {
         ])
     }
 
-    fn listed(&self, target: Target, query: &ListQuery) -> Result<Box<dyn Query>, IndexError> {
-        self.derived(target, &query.filter, (query.from, query.to), query.now)
-    }
-
     /// The sessions or traces that match.
     pub(super) fn derived(
         &self,
@@ -74,15 +72,19 @@ impl Reading {
         times: Times,
         now: Timestamp,
     ) -> Result<Box<dyn Query>, IndexError> {
+        self.translator(target, now).list(filter, self.in_range(times), None)
+    }
+
+    /// What was going on in the time asked for.
+    fn in_range(&self, times: Times) -> Vec<Box<dyn Query>> {
         let fields = &self.snapshot.fields.derived;
-        let conditions = in_range(times, fields.start, |from| between(fields.end, (from, i64::MAX)));
-        self.translator(target, now).list(filter, conditions)
+        in_range(times, fields.start, |from| between(fields.end, (from, i64::MAX)))
     }
 
     fn derived_page<T>(
         &self,
+        target: Target,
         query: &ListQuery,
-        found: &dyn Query,
         read: impl Fn(&[u8]) -> Result<T, IndexError>,
     ) -> Result<Page<T>, IndexError> {
         let order = Order {
@@ -92,7 +94,49 @@ impl Reading {
             after: place(query.after.as_ref()),
             limit: query.limit + 1,
         };
-        self.page(order.search(&self.snapshot.derived, found)?, query.limit, read)
+        let found = |since| {
+            let mut conditions = self.in_range((query.from, query.to));
+            let fields = &self.snapshot.fields.derived;
+            let (column, began) = match query.sort.by {
+                SortField::StartTime => (fields.start, since),
+                _ => (fields.end, None),
+            };
+            conditions.extend(since.map(|since| between(column, (since, i64::MAX))));
+            self.translator(target, query.now).list(&query.filter, conditions, began)
+        };
+        for since in self.newest(target, query)? {
+            let rows = order.search(&self.snapshot.derived, &*found(Some(since))?)?;
+            if rows.len() == order.limit {
+                return self.page(rows, query.limit, read);
+            }
+        }
+        self.page(order.search(&self.snapshot.derived, &*found(None)?)?, query.limit, read)
+    }
+
+    /// Where it pays to look among the newest sessions or traces first: from when on, in turn.
+    fn newest(&self, target: Target, query: &ListQuery) -> Result<Vec<i64>, IndexError> {
+        let is_by_time = matches!(query.sort.by, SortField::StartTime | SortField::EndTime);
+        if !is_by_time
+            || !query.sort.descending
+            || !self.translator(target, query.now).is_by_records(&query.filter)
+        {
+            return Ok(Vec::new());
+        }
+        let searcher = &self.snapshot.derived;
+        let kind = text_key(&self.project, if target == Target::Trace { kind::TRACE } else { kind::SESSION });
+        let all = searcher.doc_freq(&Term::from_field_text(self.snapshot.fields.derived.kind, &kind))? as f64;
+        let until = query.after.as_ref().map(|after| after.value);
+        // What began lately has only late records. What ended lately is looked up one by one, while it is few.
+        let counts = match query.sort.by {
+            SortField::StartTime => vec![all / 64.0, all / 8.0],
+            _ => vec![(all / 8.0).min(FEW as f64 / 2.0)],
+        };
+        let mut places = Vec::new();
+        for count in counts {
+            let documents = count * searcher.num_docs() as f64 / all.max(1.0);
+            places.extend(newest(searcher, column(query.sort.by), documents, until)?);
+        }
+        Ok(places)
     }
 
     fn page<T>(
@@ -110,7 +154,7 @@ impl Reading {
         let fields = &self.snapshot.fields.span;
         let times = (query.from, query.to);
         let conditions = in_range(times, fields.start, |from| between(fields.start, (from, i64::MAX)));
-        let found = self.translator(Target::Event, query.now).list(&query.filter, conditions)?;
+        let found = self.translator(Target::Event, query.now).list(&query.filter, conditions, None)?;
         let after = query.after.as_ref().map(|after| (after.value, text_key(&self.project, &after.id)));
         let order = Order {
             value: "start",
@@ -136,7 +180,7 @@ impl Reading {
 
     /// Users with what their sessions say, among the sessions that match.
     pub(crate) fn users(&self, query: &ListQuery) -> Result<Page<User>, IndexError> {
-        let found = self.listed(Target::Session, query)?;
+        let found = self.derived(Target::Session, &query.filter, (query.from, query.to), query.now)?;
         let mut users: Vec<(Cursor, User)> = self
             .sum_users(&*found)?
             .into_values()

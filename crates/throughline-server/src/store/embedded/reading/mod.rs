@@ -3,6 +3,7 @@
 mod analytics;
 mod filter;
 mod lists;
+mod newest;
 mod outline;
 mod records;
 mod references;

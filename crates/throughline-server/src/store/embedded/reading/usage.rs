@@ -38,7 +38,7 @@ impl Reading {
         if let Some(sessions) = self.session_references(&asked.sessions, asked.now)? {
             conditions.push(Scan::one_of("session_ref", sessions));
         }
-        let query = self.translator(target, asked.now).list(&asked.filter, conditions)?;
+        let query = self.translator(target, asked.now).list(&asked.filter, conditions, None)?;
         let summing = Summing {
             times: (asked.from, asked.to),
             column: column(asked.group),
