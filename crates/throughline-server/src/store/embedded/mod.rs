@@ -5,6 +5,7 @@ mod derived_index;
 mod directory;
 mod entry;
 mod health;
+mod index_directory;
 mod key;
 mod log;
 mod priority;

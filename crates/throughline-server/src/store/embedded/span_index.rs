@@ -13,6 +13,7 @@ use throughline_model::message::searchable_text;
 use throughline_model::otlp::{RawSpan, SpanFacts};
 use throughline_model::{Event, Money, ProjectId, Usage};
 
+use super::index_directory::IndexDirectory;
 use super::key::{reference, text_key, trace_key};
 use super::terms::TermWriter;
 use super::tokenizer;
@@ -155,7 +156,7 @@ pub(super) fn open_index(dir: &Path, schema: Schema) -> tantivy::Result<Index> {
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
-    let directory = tantivy::directory::MmapDirectory::open(dir)?;
+    let directory = IndexDirectory::open(dir)?;
     Index::builder().schema(schema).settings(settings).open_or_create(directory)
 }
 

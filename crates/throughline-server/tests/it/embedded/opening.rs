@@ -59,6 +59,34 @@ async fn what_was_closed_is_there_again_without_the_log() {
 }
 
 #[tokio::test]
+async fn what_an_unfinished_commit_left_is_cleared_away() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    store.append(traces(&[span(1, 1).in_session("s1")])).await.unwrap();
+    store.shutdown().await;
+    drop(store);
+    let leftovers =
+        ["spans", "derived"].map(|index| dir.path().join(index).join(format!("{:032x}.store", 7)));
+    for leftover in &leftovers {
+        fs::write(leftover, "half a segment").unwrap();
+    }
+    let store = open(dir.path());
+    store.append(traces(&[span(2, 2).in_session("s2")])).await.unwrap();
+    store.settle().await.unwrap();
+    assert_eq!(store.sessions(&project(), &everything()).await.unwrap().rows.len(), 2);
+    assert!(leftovers.iter().all(|leftover| !leftover.exists()));
+    // Every file of an index is one that a commit names or that is no segment's.
+    store.shutdown().await;
+    for index in ["spans", "derived"] {
+        let managed = fs::read_to_string(dir.path().join(index).join(".managed.json")).unwrap();
+        for entry in fs::read_dir(dir.path().join(index)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(name.starts_with('.') || managed.contains(&name), "{name} is in no list");
+        }
+    }
+}
+
+#[tokio::test]
 async fn thousands_of_distinct_attributes_are_found_each() {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path());

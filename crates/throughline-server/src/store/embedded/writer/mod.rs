@@ -23,6 +23,7 @@ use self::cache::{Cache, Projects, SessionKey, SessionState, TraceKey, TraceStat
 use super::EmbeddedConfig;
 use super::entry::Entry;
 use super::health::Health;
+use super::index_directory::remove_leftovers;
 use super::log::Payload;
 use super::queue::{DocumentQueue, QueuedDocument};
 use super::snapshot::{Fields, IndexError, Snapshot, Snapshots};
@@ -140,6 +141,8 @@ impl Writer {
     /// Opens both indexes for writing, where their last commits stand.
     pub(super) fn open(parts: Parts) -> Result<Self, IndexError> {
         let Parts { config, prices, fields, spans, derived, snapshots, health, live } = parts;
+        remove_leftovers(&spans, &config.data_dir.join("spans"))?;
+        remove_leftovers(&derived, &config.data_dir.join("derived"))?;
         let position = position_of(&spans)?;
         Ok(Self {
             spans: index_writer(&spans, config.index_threads, config.index_heap_bytes)?,
