@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use crate::registry::{Described, Endpoint, Observer, register};
-use crate::subscribers::{Subscribers, isolated, next_id};
+use crate::subscribers::{Subscribers, next_id};
 use crate::trace::Bind;
 use crate::{Context, EventKind, EventView, Message, Store, Subscription, is_suppressed};
 
@@ -32,31 +32,30 @@ enum Handler<M> {
 /// assert_eq!(sent.iter().collect::<Vec<_>>(), ["alice@example.com"]);
 /// ```
 pub struct Channel<M: 'static> {
-    name: &'static str,
     subscribers: Subscribers<Handler<M>>,
 }
 
 impl<M: Message> Channel<M> {
     /// A channel with this name.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, subscribers: Subscribers::new() }
+        Self { subscribers: Subscribers::new(name) }
     }
 
     /// Its name.
     pub const fn name(&self) -> &'static str {
-        self.name
+        self.subscribers.isolation.channel
     }
 
     /// Whether anybody listens or has bound a store.
     #[inline]
     pub fn has_subscribers(&'static self) -> bool {
-        self.subscribers.any(|| register(self.name, self))
+        self.subscribers.any(|| register(self.name(), self))
     }
 
     /// Publishes a message to every subscriber, in the order they subscribed.
     #[inline]
     pub fn publish(&'static self, message: &M) {
-        if self.has_subscribers() {
+        if self.has_subscribers() && !is_suppressed() {
             self.deliver(message);
         }
     }
@@ -69,16 +68,11 @@ impl<M: Message> Channel<M> {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn deliver(&'static self, message: &M) {
-        if is_suppressed() {
-            return;
-        }
-        self.subscribers.each(|subscriber| {
-            if let Handler::Subscriber(handler) = &*subscriber.handler
-                && subscriber.is_active()
-            {
-                isolated(self.name, &self.subscribers.counters, || handler(message));
+        self.subscribers.each(move |handler| {
+            if let Handler::Subscriber(handler) = handler {
+                handler(message);
             }
         });
     }
@@ -118,8 +112,8 @@ impl<M: Message> Channel<M> {
         }
         let mut context = Context::current();
         for subscriber in self.subscribers.snapshot().iter().flat_map(|list| list.iter()) {
-            if let Handler::Binding(bind) = &*subscriber.handler {
-                let bound = isolated(self.name, &self.subscribers.counters, || bind(message, &context));
+            if let Handler::Binding(bind) = &subscriber.handler {
+                let bound = self.subscribers.isolation.call(|| bind(message, &context));
                 context = bound.unwrap_or(context);
             }
         }
@@ -130,10 +124,10 @@ impl<M: Message> Channel<M> {
     }
 
     fn add(&'static self, handler: Handler<M>) -> Subscription {
-        register(self.name, self);
+        register(self.name(), self);
         let id = next_id();
-        self.subscribers.add(id, Box::new(handler));
-        Subscription::new(move |fate| self.subscribers.settle(id, fate))
+        self.subscribers.add(id, handler);
+        Subscription::new(move || self.subscribers.remove(id))
     }
 }
 
@@ -148,10 +142,10 @@ impl<M: Message> Endpoint for Channel<M> {
 
     fn add_observer(&'static self, id: u64, observer: Observer) {
         let see = move |message: &M| {
-            let (channel, kind) = (self.name, EventKind::Message);
+            let (channel, kind) = (self.name(), EventKind::Message);
             observer(&EventView { channel, kind, id: 0, parent: None, message, error: None, outcome: None });
         };
-        self.subscribers.add(id, Box::new(Handler::Subscriber(Box::new(see))));
+        self.subscribers.add(id, Handler::Subscriber(Box::new(see)));
     }
 
     fn remove_observer(&self, id: u64) {
@@ -162,14 +156,14 @@ impl<M: Message> Endpoint for Channel<M> {
         Described {
             message_type: std::any::type_name::<M>(),
             subscribers: self.subscribers.len(),
-            panics: self.subscribers.counters.panics.load(Ordering::Relaxed),
-            dropped: self.subscribers.counters.dropped.load(Ordering::Relaxed),
+            panics: self.subscribers.isolation.panics.load(Ordering::Relaxed),
+            dropped: self.subscribers.isolation.dropped.load(Ordering::Relaxed),
         }
     }
 }
 
 impl<M> fmt::Debug for Channel<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Channel").field("name", &self.subscribers.isolation.channel).finish_non_exhaustive()
     }
 }

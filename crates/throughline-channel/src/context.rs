@@ -265,5 +265,5 @@ pub fn suppress<R>(f: impl FnOnce() -> R) -> R {
 /// Whether channels are silent here. See [`suppress`].
 #[inline]
 pub fn is_suppressed() -> bool {
-    slot::with_current(Context::is_suppressed)
+    slot::with_entered(|context| context.is_some_and(Context::is_suppressed))
 }

@@ -76,17 +76,26 @@ mod callback;
 mod channel;
 mod context;
 mod error_record;
+mod fence;
 mod in_context;
-mod lasting;
 mod message;
 mod open_trace;
 mod pinned;
+mod quiet;
+mod reader;
 mod registry;
+mod shared;
 mod slot;
 mod subscribers;
 mod trace;
 mod traced;
 mod tracing_channel;
+
+/// What [`reader`] is made of.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+    pub(crate) use std::sync::{Arc, Mutex};
+}
 
 pub use callback::TracedCallback;
 pub use channel::Channel;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::subscribers::{Fate, next_id};
+use crate::subscribers::next_id;
 use crate::{EventKind, EventView, Subscription};
 
 pub(crate) type Observer = Arc<dyn Fn(&EventView<'_>) + Send + Sync>;
@@ -102,10 +102,7 @@ fn observe_channel(name: &str, observer: impl Fn(&EventView<'_>) + Send + Sync +
     }
     drop(registry);
     let name = name.to_owned();
-    Subscription::new(move |fate| match fate {
-        Fate::Removed => forget_observer(&name, id),
-        Fate::Lasting => {}
-    })
+    Subscription::new(move || forget_observer(&name, id))
 }
 
 fn forget_observer(name: &str, id: u64) {

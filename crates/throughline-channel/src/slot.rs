@@ -40,14 +40,19 @@ pub(crate) fn enter<R>(context: &Context, f: impl FnOnce() -> R) -> R {
 /// Runs `f` with a look at the current context.
 #[inline]
 pub(crate) fn with_current<R>(f: impl FnOnce(&Context) -> R) -> R {
+    with_entered(|current| f(current.unwrap_or(&EMPTY)))
+}
+
+/// The same; `None` where none was entered, so that there is nothing to look into.
+#[inline]
+pub(crate) fn with_entered<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
     let current = CURRENT.get();
     // SAFETY: `CURRENT` is written by `enter`, which holds a borrow of the context for as long as the pointer stays
     // there (`Restore` takes it out, on unwinding too, and cannot be forgotten: it is a local of `enter`), and by
     // `Entered`, which owns the context and whose maker promised not to drop it within `f`. So what is found here
     // outlives the call of `f`, and `f` cannot keep the reference longer than its own call, since it must accept any
     // lifetime.
-    let current = unsafe { current.as_ref() };
-    f(current.unwrap_or(&EMPTY))
+    f(unsafe { current.as_ref() })
 }
 
 /// A context that is current between two calls that a scheduler makes, before and after it polls a task, and not for

@@ -1,13 +1,14 @@
 //! Who listens: a list that is read at every event and seldom changed.
 
-use std::cell::Cell;
+use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error_record::panic_text;
-use crate::lasting::Lasting;
+use crate::quiet::drop_quietly;
+use crate::shared::{Shared, reader};
 use crate::{Channel, Message, Value};
 
 /// Nobody asked yet, so the registry does not know the channel.
@@ -22,30 +23,24 @@ const MAX_DEPTH: u8 = 16;
 pub(crate) struct Subscriber<T> {
     pub(crate) id: u64,
     active: AtomicBool,
-    /// It is never removed.
-    lasts: AtomicBool,
-    pub(crate) handler: Box<T>,
+    pub(crate) handler: T,
 }
 
-/// The list as it was at one moment.
-pub(crate) type Snapshot<T> = Arc<[Arc<Subscriber<T>>]>;
+/// Those who listen at one moment, in the order they came: as a rule, one.
+pub(crate) struct List<T> {
+    first: Arc<Subscriber<T>>,
+    rest: Box<[Arc<Subscriber<T>>]>,
+}
 
 pub(crate) struct Subscribers<T: 'static> {
     state: AtomicU8,
-    list: RwLock<List<T>>,
-    /// The list, while all that are on it last.
-    lasting: Lasting<Snapshot<T>>,
-    pub(crate) counters: Counters,
+    list: Shared<List<T>>,
+    pub(crate) isolation: Isolation,
 }
 
-struct List<T: 'static> {
-    now: Option<Snapshot<T>>,
-    /// Those that were leaked: one is shown again when only its own are left, so that what comes and goes leaks nothing.
-    leaked: Vec<&'static Snapshot<T>>,
-}
-
-/// What went wrong in subscribers.
-pub(crate) struct Counters {
+/// Calls the subscribers of a channel so that nothing they do reaches the publisher, and counts what went wrong.
+pub(crate) struct Isolation {
+    pub(crate) channel: &'static str,
     pub(crate) panics: AtomicU64,
     pub(crate) dropped: AtomicU64,
 }
@@ -56,14 +51,22 @@ pub(crate) fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+impl<T> List<T> {
+    fn new(subscribers: Vec<Arc<Subscriber<T>>>) -> Option<Self> {
+        let mut subscribers = subscribers.into_iter();
+        Some(Self { first: subscribers.next()?, rest: subscribers.collect() })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Subscriber<T>>> {
+        [&self.first].into_iter().chain(&self.rest)
+    }
+}
+
 impl<T: Send + Sync + 'static> Subscribers<T> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            state: AtomicU8::new(UNREGISTERED),
-            list: RwLock::new(List { now: None, leaked: Vec::new() }),
-            lasting: Lasting::new(),
-            counters: Counters { panics: AtomicU64::new(0), dropped: AtomicU64::new(0) },
-        }
+    /// Of the channel of this name.
+    pub(crate) const fn new(channel: &'static str) -> Self {
+        let isolation = Isolation { channel, panics: AtomicU64::new(0), dropped: AtomicU64::new(0) };
+        Self { state: AtomicU8::new(UNREGISTERED), list: Shared::new(), isolation }
     }
 
     /// The fast path: one relaxed load. Nothing is read on its strength, so no order is needed.
@@ -71,11 +74,13 @@ impl<T: Send + Sync + 'static> Subscribers<T> {
     pub(crate) fn any(&self, register: impl FnOnce()) -> bool {
         match self.state.load(Ordering::Relaxed) {
             IDLE => false,
-            state => state == ACTIVE || self.first_touch(register),
+            ACTIVE => true,
+            _ => self.first_touch(register),
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn first_touch(&self, register: impl FnOnce()) -> bool {
         register();
         self.state.load(Ordering::Relaxed) == ACTIVE
@@ -90,121 +95,121 @@ impl<T: Send + Sync + 'static> Subscribers<T> {
         self.state.load(Ordering::Relaxed) == UNREGISTERED
     }
 
-    pub(crate) fn snapshot(&self) -> Option<Snapshot<T>> {
-        self.list.read().unwrap_or_else(PoisonError::into_inner).now.clone()
+    pub(crate) fn snapshot(&self) -> Option<Arc<List<T>>> {
+        self.list.snapshot()
     }
 
-    /// Calls `f` with each of them, as they are now.
+    /// Calls `call` with each of them, as they are now, in isolation.
     #[inline]
-    pub(crate) fn each(&self, f: impl FnMut(&Subscriber<T>)) {
-        if let Some(list) = self.lasting.get() {
-            list.iter().map(|subscriber| &**subscriber).for_each(f);
-        } else if let Some(list) = self.snapshot() {
-            list.iter().map(|subscriber| &**subscriber).for_each(f);
+    pub(crate) fn each(&self, call: impl Fn(&T) + Copy) {
+        reader().reading(move |reading| {
+            if self.isolation.is_too_deep(reading.depth()) {
+                return;
+            }
+            let Some(list) = self.list.look(reading) else { return self.each_of_snapshot(call) };
+            if list.rest.is_empty() {
+                self.call_one(&list.first, call);
+            } else {
+                self.call_several(list, call);
+            }
+        });
+    }
+
+    #[inline]
+    fn call_one(&self, subscriber: &Subscriber<T>, call: impl Fn(&T)) {
+        if subscriber.is_active() {
+            self.isolation.catch(|| call(&subscriber.handler));
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.snapshot().map_or(0, |list| list.len())
+    #[cold]
+    fn each_of_snapshot(&self, call: impl Fn(&T) + Copy) {
+        if let Some(list) = self.snapshot() {
+            self.call_several(&list, call);
+        }
     }
 
-    pub(crate) fn add(&self, id: u64, handler: Box<T>) {
-        let (active, lasts) = (AtomicBool::new(true), AtomicBool::new(false));
-        let subscriber = Arc::new(Subscriber { id, active, lasts, handler });
-        self.replace(|list| list.iter().cloned().chain([subscriber]).collect());
+    #[cold]
+    fn call_several(&self, list: &List<T>, call: impl Fn(&T) + Copy) {
+        list.iter().for_each(|subscriber| self.call_one(subscriber, call));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.snapshot().map_or(0, |list| list.iter().count())
+    }
+
+    pub(crate) fn add(&self, id: u64, handler: T) {
+        let subscriber = Arc::new(Subscriber { id, active: AtomicBool::new(true), handler });
+        self.replace(|mut list| {
+            list.push(subscriber);
+            list
+        });
     }
 
     pub(crate) fn remove(&self, id: u64) {
         self.replace(|list| {
-            let (gone, kept): (Vec<_>, Vec<_>) = list.iter().cloned().partition(|entry| entry.id == id);
+            let (gone, kept): (Vec<_>, Vec<_>) = list.into_iter().partition(|entry| entry.id == id);
             gone.iter().for_each(|entry| entry.active.store(false, Ordering::Relaxed));
             kept
         });
     }
 
-    /// What becomes of this one now that its subscription is given up.
-    pub(crate) fn settle(&self, id: u64, fate: Fate) {
-        match fate {
-            Fate::Removed => self.remove(id),
-            Fate::Lasting => {
-                let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
-                let all = list.now.iter().flat_map(|now| now.iter());
-                all.filter(|entry| entry.id == id)
-                    .for_each(|entry| entry.lasts.store(true, Ordering::Relaxed));
-                self.show(&mut list);
-            }
-        }
-    }
-
-    fn replace(&self, change: impl FnOnce(&[Arc<Subscriber<T>>]) -> Vec<Arc<Subscriber<T>>>) {
-        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(list.now.as_deref().unwrap_or_default());
-        let state = if changed.is_empty() { IDLE } else { ACTIVE };
-        let old = std::mem::replace(&mut list.now, (!changed.is_empty()).then(|| changed.into()));
-        self.show(&mut list);
-        self.state.store(state, Ordering::Relaxed);
-        drop(list);
-        // A subscriber dropped here may own another subscription, so not under the lock.
-        drop(old);
-    }
-
-    /// Shows the list to publishers if it can be leaked.
-    fn show(&self, list: &mut List<T>) {
-        let lasts = |entry: &Arc<Subscriber<T>>| entry.lasts.load(Ordering::Relaxed);
-        let Some(now) = list.now.as_ref().filter(|now| now.iter().all(lasts)) else {
-            return self.lasting.show(None);
+    fn replace(&self, change: impl FnOnce(Vec<Arc<Subscriber<T>>>) -> Vec<Arc<Subscriber<T>>>) {
+        let change = |now: Option<&List<T>>| {
+            List::new(change(now.into_iter().flat_map(List::iter).cloned().collect()))
         };
-        let is_now = |known: &&Snapshot<T>| {
-            known.len() == now.len() && known.iter().zip(now.iter()).all(|(a, b)| Arc::ptr_eq(a, b))
+        let note = |now: Option<&List<T>>| {
+            self.state.store(if now.is_some() { ACTIVE } else { IDLE }, Ordering::Relaxed);
         };
-        let known = list.leaked.iter().copied().find(is_now);
-        let lasting = known.unwrap_or_else(|| {
-            let leaked: &'static _ = Box::leak(Box::new(now.clone()));
-            list.leaked.push(leaked);
-            leaked
-        });
-        self.lasting.show(Some(lasting));
+        self.list.replace(change, note);
     }
 }
 
 impl<T> Subscriber<T> {
+    #[inline]
     pub(crate) fn is_active(&self) -> bool {
         self.active.load(Ordering::Relaxed)
     }
 }
 
-thread_local! {
-    static DEPTH: Cell<u8> = const { Cell::new(0) };
-}
-
-/// Calls a subscriber so that nothing it does reaches the publisher: `None` if it panicked or is nested too deep.
-pub(crate) fn isolated<R>(channel: &'static str, counters: &Counters, call: impl FnOnce() -> R) -> Option<R> {
-    let depth = DEPTH.get();
-    if depth >= MAX_DEPTH {
-        counters.dropped.fetch_add(1, Ordering::Relaxed);
-        return None;
+impl Isolation {
+    /// `None` if it panicked or is nested too deep.
+    pub(crate) fn call<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
+        reader().reading(|reading| match self.is_too_deep(reading.depth()) {
+            true => None,
+            false => self.catch(call),
+        })
     }
-    DEPTH.set(depth + 1);
-    let called = match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(value) => Some(value),
-        Err(payload) => {
-            counters.panics.fetch_add(1, Ordering::Relaxed);
-            let message = panic_text(&*payload);
-            // The payload's own destructor may panic as well.
-            catch_unwind(AssertUnwindSafe(move || drop(payload))).ok();
-            tell_of_panic(channel, message);
-            None
-        }
-    };
-    // Not what it is now less one: reading what was just written takes as long as a subscriber.
-    DEPTH.set(depth);
-    called
-}
 
-#[cold]
-fn tell_of_panic(channel: &'static str, message: String) {
-    if channel != SUBSCRIBER_PANICS.name() {
-        SUBSCRIBER_PANICS.publish(&SubscriberPanic { channel, message });
+    /// Whether a subscriber within so many others is not to be called. Then that is counted.
+    #[inline]
+    fn is_too_deep(&self, depth: u8) -> bool {
+        let too_deep = depth >= MAX_DEPTH;
+        if too_deep {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        too_deep
+    }
+
+    #[inline]
+    fn catch<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(value) => Some(value),
+            Err(payload) => {
+                self.panicked(payload);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn panicked(&self, payload: Box<dyn Any + Send>) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+        let (channel, message) = (self.channel, panic_text(&*payload));
+        drop_quietly(payload);
+        if channel != SUBSCRIBER_PANICS.name() {
+            SUBSCRIBER_PANICS.publish(&SubscriberPanic { channel, message });
+        }
     }
 }
 
@@ -252,33 +257,30 @@ impl Message for SubscriberPanic {
 /// assert!(!SENT.has_subscribers());
 /// ```
 #[must_use = "listens only until it is dropped: keep it, or call `forget` to listen for ever"]
-pub struct Subscription(Option<Box<dyn FnOnce(Fate) + Send + Sync>>);
-
-/// What becomes of a subscriber whose subscription is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Removed,
-    Lasting,
-}
+pub struct Subscription(Option<Box<dyn FnOnce() + Send + Sync>>);
 
 impl Subscription {
-    pub(crate) fn new(settle: impl FnOnce(Fate) + Send + Sync + 'static) -> Self {
-        Self(Some(Box::new(settle)))
+    pub(crate) fn new(remove: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(remove)))
     }
 
-    /// Listens for as long as the process runs. A [`Channel`] whose subscribers all do publishes in a fraction of the
-    /// time.
+    /// Listens for as long as the process runs.
+    ///
+    /// ```
+    /// # use throughline_channel::Channel;
+    /// static SENT: Channel<u32> = Channel::new("shop.sent");
+    /// SENT.subscribe(|number| println!("{number}")).forget();
+    /// assert!(SENT.has_subscribers());
+    /// ```
     pub fn forget(mut self) {
-        if let Some(settle) = self.0.take() {
-            settle(Fate::Lasting);
-        }
+        self.0 = None;
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(settle) = self.0.take() {
-            settle(Fate::Removed);
+        if let Some(remove) = self.0.take() {
+            remove();
         }
     }
 }

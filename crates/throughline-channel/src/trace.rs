@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::message::AnyMessage;
 use crate::registry::Observer;
-use crate::subscribers::{Snapshot, isolated, next_id};
+use crate::subscribers::{List, next_id};
 use crate::{
     Context, ErrorKind, ErrorRecord, EventKind, EventView, HandledBy, Message, Store, TracingChannel,
 };
@@ -270,7 +270,7 @@ pub(crate) struct Active<C: 'static> {
     depth: u32,
     started: Instant,
     /// Whoever subscribes later sees nothing of this work.
-    subscribers: Snapshot<Handler<C>>,
+    subscribers: Arc<List<Handler<C>>>,
     /// Locked for the length of each event, which gives the events of one piece of work their order.
     progress: Mutex<Progress>,
     /// Errors that began in this work or inside it and are neither handled nor passed on yet.
@@ -305,7 +305,7 @@ impl<C: Message + Send + Sync> Active<C> {
     pub(crate) fn new(
         channel: &'static TracingChannel<C>,
         message: C,
-        subscribers: Snapshot<Handler<C>>,
+        subscribers: Arc<List<Handler<C>>>,
     ) -> Arc<Self> {
         let parent = CURRENT.get();
         Arc::new(Self {
@@ -326,7 +326,7 @@ impl<C: Message + Send + Sync> Active<C> {
     pub(crate) fn start(self: &Arc<Self>) -> Context {
         let mut context = Context::current();
         for subscriber in self.subscribers.iter().filter(|subscriber| subscriber.is_active()) {
-            if let Handler::Binding(bind) = &*subscriber.handler {
+            if let Handler::Binding(bind) = &subscriber.handler {
                 context = self.isolated(|| bind(&self.message, &context)).unwrap_or(context);
             }
         }
@@ -335,7 +335,7 @@ impl<C: Message + Send + Sync> Active<C> {
         context.run(|| {
             self.progress(|progress| {
                 let trace = self.view(progress, false);
-                let states = self.subscribers.iter().map(|subscriber| match &*subscriber.handler {
+                let states = self.subscribers.iter().map(|subscriber| match &subscriber.handler {
                     Handler::Subscriber(listener) if subscriber.is_active() => {
                         self.isolated(|| listener.start(&trace))
                     }
@@ -484,7 +484,7 @@ impl<C: Message + Send + Sync> Active<C> {
         let mut states = std::mem::take(&mut progress.states);
         let trace = self.view(progress, last);
         for (subscriber, state) in self.subscribers.iter().zip(&mut states) {
-            if let (Handler::Subscriber(listener), Some(state)) = (&*subscriber.handler, state)
+            if let (Handler::Subscriber(listener), Some(state)) = (&subscriber.handler, state)
                 && subscriber.is_active()
             {
                 self.isolated(|| listener.event(kind, &trace, state, error));
@@ -501,7 +501,7 @@ impl<C: Message + Send + Sync> Active<C> {
         let trace = self.view(progress, false);
         for (subscriber, state) in self.subscribers.iter().zip(states) {
             if let (Handler::Subscriber(listener), Some(state), Some(outcome)) =
-                (&*subscriber.handler, state, trace.outcome)
+                (&subscriber.handler, state, trace.outcome)
             {
                 // A removed subscriber's state is dropped here, also in isolation.
                 self.isolated(|| match subscriber.is_active() {
@@ -518,7 +518,7 @@ impl<C: Message + Send + Sync> Active<C> {
     }
 
     fn isolated<R>(&self, call: impl FnOnce() -> R) -> Option<R> {
-        isolated(self.channel.name(), self.channel.counters(), call)
+        self.channel.isolation().call(call)
     }
 
     /// Runs `f` on the progress, then publishes what was reported meanwhile. Whoever reports an error and finds the

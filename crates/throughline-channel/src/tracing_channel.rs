@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::registry::{Described, Endpoint, Observer, register};
-use crate::subscribers::{Counters, Subscribers, next_id};
+use crate::subscribers::{Isolation, Subscribers, next_id};
 use crate::trace::{Active, CancelReason, Handler, Observed, TraceSubscriber, Typed};
 use crate::{
     Context, ErrorRecord, Message, OpenTrace, Store, Subscription, Traced, TracedCallback, is_suppressed,
@@ -32,25 +32,24 @@ use crate::{
 /// # Ok(()) }
 /// ```
 pub struct TracingChannel<C: 'static> {
-    name: &'static str,
     subscribers: Subscribers<Handler<C>>,
 }
 
 impl<C: Message + Send + Sync> TracingChannel<C> {
     /// A tracing channel with this name.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, subscribers: Subscribers::new() }
+        Self { subscribers: Subscribers::new(name) }
     }
 
     /// Its name.
     pub const fn name(&self) -> &'static str {
-        self.name
+        self.subscribers.isolation.channel
     }
 
     /// Whether anybody listens or has bound a store.
     #[inline]
     pub fn has_subscribers(&'static self) -> bool {
-        self.subscribers.any(|| register(self.name, self))
+        self.subscribers.any(|| register(self.name(), self))
     }
 
     /// Traces a call that cannot fail, other than by a panic.
@@ -317,10 +316,10 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
     }
 
     fn add(&'static self, handler: Handler<C>) -> Subscription {
-        register(self.name, self);
+        register(self.name(), self);
         let id = next_id();
-        self.subscribers.add(id, Box::new(handler));
-        Subscription::new(move |fate| self.subscribers.settle(id, fate))
+        self.subscribers.add(id, handler);
+        Subscription::new(move || self.subscribers.remove(id))
     }
 
     #[inline]
@@ -337,8 +336,8 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
         Some(Active::new(self, message()?, subscribers))
     }
 
-    pub(crate) const fn counters(&self) -> &Counters {
-        &self.subscribers.counters
+    pub(crate) const fn isolation(&self) -> &Isolation {
+        &self.subscribers.isolation
     }
 }
 
@@ -394,7 +393,7 @@ impl<C: Message + Send + Sync> Endpoint for TracingChannel<C> {
     }
 
     fn add_observer(&'static self, id: u64, observer: Observer) {
-        self.subscribers.add(id, Box::new(Handler::Subscriber(Box::new(Observed(observer)))));
+        self.subscribers.add(id, Handler::Subscriber(Box::new(Observed(observer))));
     }
 
     fn remove_observer(&self, id: u64) {
@@ -405,14 +404,16 @@ impl<C: Message + Send + Sync> Endpoint for TracingChannel<C> {
         Described {
             message_type: std::any::type_name::<C>(),
             subscribers: self.subscribers.len(),
-            panics: self.subscribers.counters.panics.load(Ordering::Relaxed),
-            dropped: self.subscribers.counters.dropped.load(Ordering::Relaxed),
+            panics: self.subscribers.isolation.panics.load(Ordering::Relaxed),
+            dropped: self.subscribers.isolation.dropped.load(Ordering::Relaxed),
         }
     }
 }
 
 impl<C> fmt::Debug for TracingChannel<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TracingChannel").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("TracingChannel")
+            .field("name", &self.subscribers.isolation.channel)
+            .finish_non_exhaustive()
     }
 }

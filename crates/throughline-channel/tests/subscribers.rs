@@ -1,7 +1,7 @@
 //! What subscribers may do to each other and to the publisher: nothing.
 #![allow(clippy::unwrap_used, clippy::let_underscore_must_use, reason = "tests")]
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use throughline_channel::{
@@ -221,28 +221,66 @@ fn one_event_of_a_tracing_channel_has_a_name_of_its_own() {
 }
 
 #[test]
-fn subscribers_that_last_are_called_like_any_beside_others_that_come_and_go() {
-    let channel = channel!(u32);
-    let lasting: Vec<_> = (0..2)
-        .map(|_| count(channel))
-        .map(|(subscription, calls)| {
-            subscription.forget();
+fn what_subscribers_own_is_dropped_although_others_publish_all_the_time() {
+    const SUBSCRIPTIONS: usize = if cfg!(miri) { 5 } else { 300 };
+    let (channel, over) = (channel!(u32), AtomicBool::new(false));
+    let owned: Vec<Arc<AtomicUsize>> = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    channel.publish(&1);
+                }
+            });
+        }
+        let come_and_go = || {
+            let (subscription, calls) = count(channel);
+            channel.publish(&1);
+            drop(subscription);
             calls
-        })
-        .collect();
-    channel.publish(&1);
-    let (passing, calls) = count(channel);
-    channel.publish(&2);
-    drop(passing);
-    channel.publish(&3);
-    let _broken = channel.subscribe(|_| panic!("no"));
-    channel.publish(&4);
-    assert!(lasting.iter().all(|calls| calls.load(SeqCst) == 4));
-    assert_eq!(calls.load(SeqCst), 1);
+        };
+        let owned = (0..SUBSCRIPTIONS).map(|_| come_and_go()).collect();
+        over.store(true, SeqCst);
+        owned
+    });
+    assert!(owned.iter().all(|calls| calls.load(SeqCst) > 0 && Arc::strong_count(calls) == 1));
 }
 
 #[test]
-fn a_subscriber_that_lasts_may_subscribe_and_publish_from_within() {
+fn a_destructor_that_panics_harms_nobody_who_publishes() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any(Self);
+        }
+    }
+    let channel = channel!(u32);
+    let own = Arc::new(Mutex::new(None::<Subscription>));
+    let (mine, bomb) = (own.clone(), Bomb);
+    let (_subscription, seen) = count(channel);
+    *own.lock().unwrap() = Some(channel.subscribe(move |_| {
+        let _keep = &bomb;
+        drop(mine.lock().unwrap().take());
+    }));
+    channel.publish(&1);
+    channel.publish(&2);
+    assert_eq!(seen.load(SeqCst), 2);
+}
+
+#[test]
+fn subscribers_that_last_are_called_beside_others_that_come_and_go() {
+    let channel = channel!(u32);
+    let (lasting, calls) = count(channel);
+    lasting.forget();
+    channel.publish(&1);
+    let (passing, passing_calls) = count(channel);
+    channel.publish(&2);
+    drop(passing);
+    channel.publish(&3);
+    assert_eq!((calls.load(SeqCst), passing_calls.load(SeqCst)), (3, 1));
+}
+
+#[test]
+fn a_subscriber_may_subscribe_and_publish_from_within() {
     let channel = channel!(u32);
     let (seen, inner) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(None)));
     let (counted, kept) = (seen.clone(), inner.clone());

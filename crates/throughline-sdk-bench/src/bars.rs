@@ -100,7 +100,7 @@ const BARS: &[Bar] = &[
         Nanos,
         "publish, one subscriber",
         "throughline-channel",
-        ("publish, one subscriber", "floor: pointer load and call"),
+        ("publish, one subscriber", "floor: indirect call"),
         2.0,
     ),
 ];

@@ -1,17 +1,20 @@
 //! The channels.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
-use throughline_channel::{Channel, TracingChannel};
+use throughline_channel::{Channel, Store, TracingChannel};
 
 use crate::eight_times;
 use crate::lab::{Lab, poll_once};
 
 static IDLE: TracingChannel<u64> = TracingChannel::new("bench.idle");
 static BUSY: TracingChannel<u64> = TracingChannel::new("bench.busy");
+static REQUEST: Store<u64> = Store::new();
 static SENT: Channel<u64> = Channel::new("bench.sent");
-static PASSING: Channel<u64> = Channel::new("bench.passing");
 
 /// Work worth two nanoseconds, less than anything that anybody would trace.
 #[inline]
@@ -37,6 +40,54 @@ pub(crate) fn idle(lab: &Lab) {
     let future = || async { black_box(small(HEADER)) };
     let traced = || poll_once(std::pin::pin!(IDLE.trace_future(|| black_box(1), future())));
     lab.hot("small future, nobody listens", "throughline-channel, trace_future", traced);
+    let by_hand = || poll_once(std::pin::pin!(ByHand::new(std::pin::pin!(future()))));
+    lab.hot("small future, nobody listens", "a wrapper by hand", by_hand);
+}
+
+static LISTENED_TO: AtomicBool = AtomicBool::new(false);
+
+/// What anybody would write who wants to know of a future's end when somebody listens: a flag is looked at, and
+/// what is known of the work is carried along, in a box that is not there as a rule.
+struct ByHand<F> {
+    future: F,
+    work: Option<Box<Instant>>,
+}
+
+impl<F> ByHand<F> {
+    #[inline]
+    fn new(future: F) -> Self {
+        Self { future, work: LISTENED_TO.load(Ordering::Relaxed).then(|| Box::new(Instant::now())) }
+    }
+}
+
+impl<F: Future + Unpin> Future for ByHand<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let polled = Pin::new(&mut self.future).poll(cx);
+        if self.work.is_some() && polled.is_ready() {
+            self.over();
+        }
+        polled
+    }
+}
+
+impl<F> ByHand<F> {
+    #[cold]
+    #[inline(never)]
+    fn over(&mut self) {
+        black_box(self.work.take());
+    }
+}
+
+impl<F> Drop for ByHand<F> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.work.is_some() {
+            self.over();
+        }
+    }
 }
 
 /// The same around next to nothing: what it costs in itself.
@@ -56,28 +107,34 @@ pub(crate) fn idle_least(lab: &Lab) {
     let future = || async { black_box(least(3)) };
     let traced = || poll_once(std::pin::pin!(IDLE.trace_future(|| black_box(1), future())));
     lab.hot("least future, nobody listens", "throughline-channel, trace_future", traced);
+    let by_hand = || poll_once(std::pin::pin!(ByHand::new(std::pin::pin!(future()))));
+    lab.hot("least future, nobody listens", "a wrapper by hand", by_hand);
 }
 
-static SUBSCRIBER: AtomicPtr<fn(&u64)> = AtomicPtr::new(std::ptr::null_mut());
+type Listener = Box<dyn Fn(&u64) + Send + Sync>;
 
+static LISTENER: AtomicPtr<Listener> = AtomicPtr::new(std::ptr::null_mut());
+
+/// A call through a pointer, to what is not known when this is compiled.
 #[expect(unsafe_code, reason = "the least that a list of one could cost")]
 fn floor_publish(message: &u64) {
-    let subscriber = SUBSCRIBER.load(Ordering::Acquire);
+    let listener = LISTENER.load(Ordering::Acquire);
     // SAFETY: set once, before, to something that is never freed.
-    if let Some(subscriber) = unsafe { subscriber.as_ref() } {
-        subscriber(message);
+    if let Some(listener) = unsafe { listener.as_ref() } {
+        listener(message);
     }
 }
 
 pub(crate) fn busy(lab: &Lab) {
-    let listen: fn(&u64) = |message| _ = black_box(*message);
-    SUBSCRIBER.store(Box::leak(Box::new(listen)), Ordering::Release);
-    lab.hot("publish, one subscriber", "floor: pointer load and call", || floor_publish(&black_box(1)));
-    SENT.subscribe(listen).forget();
+    let listen = |message: &u64| _ = black_box(*message);
+    LISTENER.store(Box::leak(Box::new(Box::new(listen) as Listener)), Ordering::Release);
+    lab.hot("publish, one subscriber", "floor: indirect call", || floor_publish(&black_box(1)));
+    let _subscription = SENT.subscribe(listen);
     lab.hot("publish, one subscriber", "throughline-channel", || SENT.publish(&black_box(1)));
-    let _subscription = PASSING.subscribe(listen);
-    lab.hot("publish, one subscriber", "throughline-channel, one that may go", || {
-        PASSING.publish(&black_box(1));
+    REQUEST.run(1, || {
+        lab.hot("publish, one subscriber", "throughline-channel, in a context", || {
+            SENT.publish(&black_box(1));
+        });
     });
     let _watch = throughline_channel::observe("bench.busy", |event| _ = black_box(event.id()));
     lab.hot("traced call, one subscriber", "throughline-channel, trace_sync", || {
