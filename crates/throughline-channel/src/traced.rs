@@ -1,6 +1,7 @@
 //! Futures whose lifecycle is published.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,8 +27,9 @@ pub trait TracedMessage: Message + Send + Sync {}
 impl<C: Message + Send + Sync> TracedMessage for C {}
 
 pub(crate) struct Tracing<T, C: TracedMessage> {
-    /// `None` if nobody listened when the work was asked for, and once it is over.
-    work: Option<Box<InProgress<T, C>>>,
+    /// `None` if nobody listened when the work was asked for, and once it is over. Taken out by `surround_drop`, and
+    /// not dropped again, so that an untraced future is dropped in as little code as it had before.
+    work: ManuallyDrop<Option<Box<InProgress<T, C>>>>,
 }
 
 struct InProgress<T, C: TracedMessage> {
@@ -44,13 +46,15 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         active: Option<Arc<Active<C>>>,
         error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
-        let work = active.map(|active| Box::new(InProgress { active, error_of, context: None }));
-        Self { inner: Some(future), state: Tracing { work } }
+        match active {
+            Some(active) => Self::in_progress(future, active, error_of, None),
+            None => Self::untraced(future),
+        }
     }
 
     #[inline]
     pub(crate) const fn untraced(future: F) -> Self {
-        Self { inner: Some(future), state: Tracing { work: None } }
+        Self { inner: Some(future), state: Tracing { work: ManuallyDrop::new(None) } }
     }
 
     pub(crate) fn started(
@@ -59,8 +63,18 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         context: Context,
         error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
-        let work = Some(Box::new(InProgress { active, error_of, context: Some(context) }));
-        Self { inner: Some(future), state: Tracing { work } }
+        Self::in_progress(future, active, error_of, Some(context))
+    }
+
+    #[cold]
+    fn in_progress(
+        future: F,
+        active: Arc<Active<C>>,
+        error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
+        context: Option<Context>,
+    ) -> Self {
+        let work = Some(Box::new(InProgress { active, error_of, context }));
+        Self { inner: Some(future), state: Tracing { work: ManuallyDrop::new(work) } }
     }
 }
 
@@ -70,7 +84,7 @@ impl<F: Future, C: TracedMessage> Future for Traced<F, C> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let (mut inner, state) = self.project();
-        match &mut state.work {
+        match &*state.work {
             Some(_) => poll_traced(inner, state, cx),
             None => {
                 let Some(future) = inner.as_mut().as_pin_mut() else { polled_after_completion() };
@@ -86,7 +100,7 @@ fn poll_traced<F: Future, C: TracedMessage>(
     state: &mut Tracing<F::Output, C>,
     cx: &mut task::Context<'_>,
 ) -> Poll<F::Output> {
-    let Some(work) = &mut state.work else { polled_after_completion() };
+    let Some(work) = &mut *state.work else { polled_after_completion() };
     let InProgress { active, error_of, context } = &mut **work;
     let context = context.get_or_insert_with(|| active.start());
     let polled = context.run(|| {
@@ -114,7 +128,7 @@ fn poll_traced<F: Future, C: TracedMessage>(
         polled
     });
     if !matches!(polled, Ok(Poll::Pending)) {
-        state.work = None;
+        *state.work = None;
     }
     polled.unwrap_or_else(|payload| resume_unwind(payload))
 }
@@ -128,18 +142,23 @@ impl<T, C: TracedMessage> Surround for Tracing<T, C> {
     #[inline]
     fn surround_drop(&mut self, drop_inner: impl FnOnce()) {
         if let Some(work) = self.work.take() {
-            cancel(&work, drop_inner);
+            cancel(work, drop_inner);
         }
     }
 }
 
 #[inline(never)]
-fn cancel<T, C: TracedMessage>(work: &InProgress<T, C>, drop_inner: impl FnOnce()) {
+#[expect(
+    clippy::boxed_local,
+    reason = "unboxed here, so that whoever drops an untraced future has no code for it"
+)]
+fn cancel<T, C: TracedMessage>(work: Box<InProgress<T, C>>, drop_inner: impl FnOnce()) {
+    let InProgress { active, context, .. } = *work;
     // Never polled: nothing was published, so nothing is to be closed.
-    let Some(context) = &work.context else { return };
+    let Some(context) = context else { return };
     context.run(|| {
         let dropped = catch_unwind(AssertUnwindSafe(drop_inner));
-        work.active.cancel(CancelReason::now());
+        active.cancel(CancelReason::now());
         if let Err(payload) = dropped {
             resume_unwind(payload);
         }
