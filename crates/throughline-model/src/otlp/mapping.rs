@@ -605,6 +605,7 @@ pub(super) static TABLE: &[(Field, &[Row])] = &[
             row("logfire.json_schema", Text),
             row("logfire.metrics", Text),
             row("langfuse.internal.*", Text),
+            row("throughline.part.*", Text),
             row("gen_ai.aggregated_usage.*", Text),
             row("embedding.embeddings.*", Text),
             row("llm.tools.*", Text),

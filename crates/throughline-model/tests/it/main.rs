@@ -8,6 +8,7 @@ mod clients;
 mod logs;
 mod mapping;
 mod messages;
+mod partial;
 mod requests;
 mod rows;
 mod support;

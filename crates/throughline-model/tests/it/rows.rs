@@ -641,7 +641,13 @@ fn details() -> Vec<Case> {
     for row in ["input.mime_type", "output.mime_type", "logfire.json_schema", "logfire.metrics"] {
         cases.push(one(Ignored, row, "x", json!({})));
     }
-    for row in ["langfuse.internal.*", "gen_ai.aggregated_usage.*", "embedding.embeddings.*", "llm.tools.*"] {
+    for row in [
+        "langfuse.internal.*",
+        "throughline.part.*",
+        "gen_ai.aggregated_usage.*",
+        "embedding.embeddings.*",
+        "llm.tools.*",
+    ] {
         cases.push(case(Ignored, row, json!({row.replace('*', "0"): "x"}), json!({})));
     }
     cases

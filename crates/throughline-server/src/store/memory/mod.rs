@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use throughline_model::otlp::{Log, RawSpan, each_log, each_span, observation, wire::Malformed};
+use throughline_model::otlp::{Log, PartialSpan, RawSpan, each_log, each_span, observation, wire::Malformed};
 use throughline_model::{
     Event, EventId, Observation, ProjectId, Session, SessionId, SpanId, Timestamp, Trace, TraceId,
 };
@@ -67,6 +67,19 @@ struct StoredSpan {
     span: SpanId,
     /// With its resource and scope, as received.
     raw: Bytes,
+}
+
+impl StoredSpan {
+    /// Takes a further part in, if the span came in parts.
+    fn add(&mut self, part: PartialSpan) {
+        let mut whole = None;
+        let read = each_span(&self.raw, |raw| whole = PartialSpan::read(&raw));
+        debug_assert!(read.is_ok(), "a stored span was read before it was stored");
+        if let Some(mut whole) = whole {
+            whole.merge(part);
+            self.raw = whole.to_body().into();
+        }
+    }
 }
 
 impl MemoryStore {
@@ -141,7 +154,13 @@ impl MemoryStore {
         let facts = span.facts();
         let (trace, id) = (facts.trace_id, facts.span_id);
         if !records.known_spans.insert((project.clone(), trace, id)) {
-            records.duplicates += 1;
+            let known = |stored: &&mut StoredSpan| {
+                (&stored.project, stored.trace, stored.span) == (project, trace, id)
+            };
+            match PartialSpan::read(span).zip(records.spans.iter_mut().find(known)) {
+                Some((part, stored)) => stored.add(part),
+                None => records.duplicates += 1,
+            }
             return;
         }
         let mut raw = Vec::new();

@@ -9,6 +9,7 @@ pub(crate) mod filters;
 pub(crate) mod hostile;
 pub(crate) mod lifecycle;
 pub(crate) mod lists;
+pub(crate) mod parts;
 pub(crate) mod records;
 pub(crate) mod requests;
 pub(crate) mod sessions;
@@ -71,6 +72,7 @@ macro_rules! conformance {
             lists::pages_of_a_search_leave_nothing_out,
             lists::a_range_takes_what_was_going_on_in_it,
             lists::users_are_summed_over_their_sessions,
+            parts::spans_may_come_in_parts,
             records::what_is_appended_is_found,
             records::more_of_the_same_changes_nothing,
             records::senders_at_the_same_time_count_once,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tantivy::{TantivyDocument, Term};
-use throughline_model::otlp::{Log, RawSpan, SpanFacts, each_log, each_span, observation};
+use throughline_model::otlp::{Log, PartialSpan, RawSpan, SpanFacts, each_log, each_span, observation};
 use throughline_model::{Event, Money, ProjectId, SessionId, Timestamp};
 
 use super::cache::{ProjectNumber, SessionKey, SessionState, TraceKey, TraceState};
@@ -115,7 +115,13 @@ impl Writer {
         let has_audience = self.has_audience();
         let Some(state) = self.traces.get_mut(&key) else { return Ok(()) };
         if state.records.insert_span(&facts, cost) == Inserted::Duplicate {
-            self.count_duplicate();
+            if PartialSpan::read(raw).is_some() {
+                state.parts_came = true;
+                state.rewrite = true;
+                self.trace_changed(key);
+            } else {
+                self.count_duplicate();
+            }
             return Ok(());
         }
         if has_audience {
@@ -247,6 +253,7 @@ impl Writer {
     ) -> Result<(), IndexError> {
         let key = SessionKey { project: number, id: id.clone() };
         // What came before in this interval must be summed up first: an end looks at what is there.
+        self.put_parts_together()?;
         self.sum_up_traces()?;
         let state = self.load_session(&key)?;
         state.stale |= state.summary.end(at).is_err();

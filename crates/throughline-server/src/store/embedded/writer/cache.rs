@@ -2,7 +2,7 @@
 //! others as fit, the latest used first.
 
 use rustc_hash::FxHashMap;
-use throughline_model::{Event, ProjectId, SessionId, TraceId};
+use throughline_model::{Event, ProjectId, SessionId, SpanId, TraceId};
 
 use crate::domain::lifecycle::Boundary;
 use crate::domain::price::CallRange;
@@ -57,6 +57,10 @@ pub(super) struct TraceState {
     pub(super) rewrite: bool,
     /// The calls whose cost is computed afresh with this commit.
     pub(super) repriced: Option<CallRange>,
+    /// Further parts came of spans that it has: what is known of it is to be put together anew.
+    pub(super) parts_came: bool,
+    /// The spans that came in parts, put together; only until the next commit, and only if parts came.
+    pub(super) whole_spans: FxHashMap<SpanId, Vec<u8>>,
     /// Entries since the last commit that brought something of it, ascending; none if nothing changed.
     pub(super) entries: Vec<u32>,
     pub(super) changed: bool,
@@ -71,6 +75,8 @@ impl TraceState {
             in_derived: false,
             rewrite: false,
             repriced: None,
+            parts_came: false,
+            whole_spans: FxHashMap::default(),
             entries: Vec::new(),
             changed: false,
         }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod cache;
+mod parts;
 mod recover;
 mod reprice;
 mod rewrite;
@@ -13,7 +14,7 @@ pub(super) use self::thread::WriterThread;
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, NoMergePolicy};
 use tantivy::{Index, IndexWriter, TantivyDocument};
 use throughline_model::SpanId;
@@ -191,6 +192,7 @@ impl Writer {
 
     /// Makes everything applied searchable: first the records, then what is derived from them.
     pub(super) fn commit(&mut self) -> Result<(), IndexError> {
+        self.put_parts_together()?;
         self.rewrite_changed_traces()?;
         self.sum_up()?;
         let position = self.position.to_string();
@@ -210,6 +212,7 @@ impl Writer {
         for key in self.changed_traces.drain(..) {
             let Some(state) = self.traces.get_mut(&key) else { continue };
             (state.changed, state.rewrite, state.repriced) = (false, false, None);
+            state.whole_spans = FxHashMap::default();
             state.entries = Vec::new();
             let counted = state.counted.as_ref().map_or(0, |summary| summary_bytes(&summary.trace));
             let bytes = state.records.size_bytes() + counted + size_of::<TraceState>();

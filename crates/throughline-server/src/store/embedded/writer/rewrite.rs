@@ -115,7 +115,27 @@ impl Writer {
         let facts = raw.facts();
         let key = TraceKey { project: self.projects.number(project), id: facts.trace_id };
         let is_due = again.spans.get_mut(&key).is_some_and(|spans| spans.insert(facts.span_id));
-        let Some(state) = self.traces.get(&key).filter(|_| is_due) else { return Ok(()) };
+        let Some(state) = self.traces.get_mut(&key).filter(|_| is_due) else { return Ok(()) };
+        let Some(whole) = state.whole_spans.remove(&facts.span_id) else {
+            return self.write_span_again(raw, key, project, cost);
+        };
+        let mut outcome = Ok(());
+        let read = each_span(&whole, |whole| outcome = self.write_span_again(&whole, key, project, None));
+        if let Err(error) = read {
+            tracing::error!(%error, "a span that was put together cannot be read");
+        }
+        outcome
+    }
+
+    fn write_span_again(
+        &mut self,
+        raw: &RawSpan<'_>,
+        key: TraceKey,
+        project: &ProjectId,
+        cost: Option<Option<Money>>,
+    ) -> Result<(), IndexError> {
+        let facts = raw.facts();
+        let Some(state) = self.traces.get(&key) else { return Ok(()) };
         let cost = self.cost_to_write(state, &facts, cost);
         let mut document = self.fields.span.span(project, raw, &facts, cost);
         let inherited = Inherited {
