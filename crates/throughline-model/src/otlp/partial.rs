@@ -59,6 +59,10 @@ struct Said {
 }
 
 impl PartialSpan {
+    /// When a guess is said: anything else that is said of the fact counts before it, and when the span was it does not
+    /// tell.
+    pub const GUESS: Timestamp = Timestamp::from_nanos(0);
+
     /// A span of which nothing is known yet.
     pub fn new(trace_id: TraceId, span_id: SpanId) -> Self {
         Self { trace_id, span_id, said: BTreeMap::new() }
@@ -178,8 +182,8 @@ impl PartialSpan {
         wire::put_bytes(out, 5, text(NAME).unwrap_or("unnamed").as_bytes());
         wire::put_varint(out, 6, 1);
         // Without a start it began, as far as anybody knows, when it was first spoken of.
-        let first = self.said.values().map(|said| said.at.as_nanos()).min().unwrap_or_default();
-        let start = time(START).unwrap_or(first).max(0);
+        let spoken = self.said.values().map(|said| said.at).filter(|at| *at != Self::GUESS);
+        let start = time(START).or(spoken.min().map(Timestamp::as_nanos)).unwrap_or_default().max(0);
         let end = time(END).or(time(REACH)).unwrap_or(start).max(start);
         wire::put_fixed64(out, 7, start.cast_unsigned());
         wire::put_fixed64(out, 8, end.cast_unsigned());

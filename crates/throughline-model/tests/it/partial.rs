@@ -61,6 +61,11 @@ fn a_call_is_told_in_two_parts() {
     with_facts(&open, |facts| assert_eq!(facts.end, at(9)));
     open.end(at(0), at(5));
     with_facts(&open, |facts| assert_eq!(facts.end, at(5)));
+    // A guess counts only until something is said, and says nothing of the time.
+    let mut guessed = part();
+    guessed.name(PartialSpan::GUESS, "turn");
+    guessed.say(at(2), "user.id", "alice".into());
+    with_facts(&guessed, |facts| assert_eq!((&*facts.name, facts.start), ("turn", at(2))));
     // Only the end is known: it is a span all the same.
     with_facts(&ended, |facts| assert_eq!((&*facts.name, facts.start), ("unnamed", at(4))));
 }

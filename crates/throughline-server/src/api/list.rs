@@ -122,17 +122,27 @@ pub(super) fn range(
     to: Option<&String>,
     now: Timestamp,
 ) -> Result<(Option<Timestamp>, Option<Timestamp>), Error> {
-    let time = |name: &str, text: Option<&String>| {
-        let Some(text) = given(text) else { return Ok(None) };
-        let time = parse_time(text, name == "to", now);
+    range_named(["from", "to"], |name| if name == "from" { from } else { to }, now)
+}
+
+/// Reads a range whose ends go by other names.
+pub(super) fn range_named<'a>(
+    [start_name, end_name]: [&str; 2],
+    value: impl Fn(&str) -> Option<&'a String>,
+    now: Timestamp,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), Error> {
+    let time = |name: &str| {
+        let Some(text) = given(value(name)) else { return Ok(None) };
+        let time = parse_time(text, name == end_name, now);
         let allowed = "an RFC 3339 time, a date (2024-01-15) or how long ago (-24h)";
         time.map(Some).ok_or_else(|| refuse(name, text, allowed))
     };
-    let range = (time("from", from)?, time("to", to)?);
+    let range = (time(start_name)?, time(end_name)?);
     if let (Some(start), Some(end)) = range
         && start >= end
     {
-        return Err(refuse("to", given(to).unwrap_or_default(), &format!("a time after from ({start})")));
+        let allowed = format!("a time after {start_name} ({start})");
+        return Err(refuse(end_name, given(value(end_name)).unwrap_or_default(), &allowed));
     }
     Ok(range)
 }

@@ -3,6 +3,7 @@
 pub mod analytics;
 pub mod arrival;
 pub mod filter;
+pub mod langfuse;
 pub mod lifecycle;
 pub mod logged_messages;
 pub mod preview;

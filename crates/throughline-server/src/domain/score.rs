@@ -11,12 +11,13 @@ use throughline_model::{Attributes, Event, EventId, Level, SessionId, SpanId, Ti
 /// The name of the event.
 pub const EVENT: &str = "gen_ai.evaluation.result";
 
-const NAME: &str = "gen_ai.evaluation.name";
+/// The attribute that says what is judged.
+pub const NAME: &str = "gen_ai.evaluation.name";
 const VALUE: &str = "gen_ai.evaluation.score.value";
 const LABEL: &str = "gen_ai.evaluation.score.label";
 const EXPLANATION: &str = "gen_ai.evaluation.explanation";
 /// The id that the sender gave: of two scores with the same one, the later counts.
-const ID: &str = "throughline.score.id";
+pub const ID: &str = "throughline.score.id";
 
 /// One score.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,7 +12,7 @@ use crate::http::{Error, Kind, Project, RequestId, State, is_local_origin};
 
 use super::content::{self, Encoding, Format};
 use super::intake::{self, Outcome, Parcel, Signal};
-use super::{Room, events, reply, scores};
+use super::{Room, events, langfuse, reply, scores};
 
 /// The prefixes that OTLP paths are found under: the default, Langfuse's, and one for proxies that share a host.
 const PREFIXES: [&str; 3] = ["", "/api/public/otel", "/otel"];
@@ -26,7 +26,7 @@ pub fn routes(room: Room) -> Router<State> {
             .route(&format!("{prefix}/v1/logs"), door(Signal::Logs))
             .route(&format!("{prefix}/v1/metrics"), door(Signal::Metrics));
     }
-    router.merge(scores::routes()).layer(Extension(room)).layer(cors())
+    router.merge(scores::routes()).merge(langfuse::routes()).layer(Extension(room)).layer(cors())
 }
 
 /// Pages under development on this machine may send: OpenTelemetry in a browser does so across origins. What is stored

@@ -10,6 +10,8 @@ mod events;
 mod grpc;
 mod http;
 mod intake;
+mod json_request;
+mod langfuse;
 mod reply;
 mod room;
 mod score;

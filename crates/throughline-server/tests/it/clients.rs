@@ -48,6 +48,74 @@ client.flush()
 client.shutdown()
 "#;
 
+/// Langfuse's JavaScript client as it is now: spans over OTLP, scores by their own route.
+const LANGFUSE_JS: &str = r#"
+import { NodeTracerProvider } from "@opentelemetry/sdk-trace-node";
+import { LangfuseSpanProcessor } from "@langfuse/otel";
+import { propagateAttributes, startActiveObservation } from "@langfuse/tracing";
+import { LangfuseClient } from "@langfuse/client";
+
+const settings = { publicKey: "pk-lf-any", secretKey: "sk-lf-any", baseUrl: process.argv.at(-1) };
+const provider = new NodeTracerProvider({ spanProcessors: [new LangfuseSpanProcessor(settings)] });
+provider.register();
+const client = new LangfuseClient(settings);
+
+const who = { sessionId: "langfuse-chat", userId: "alice", tags: ["conversion"] };
+await propagateAttributes(who, () => startActiveObservation("chat-turn", async (turn) => {
+  turn.update({ input: "Where is my order?" });
+  await startActiveObservation("answer", async (call) => {
+    call.update({ model: "gpt-4o", input: [{ role: "user", content: "Where is my order?" }], output: "On its way.",
+                  usageDetails: { input: 100, output: 20 } });
+  }, { asType: "generation" });
+  turn.update({ output: "On its way." });
+  client.score.trace(turn, { name: "helpful", value: 1, dataType: "BOOLEAN", comment: "quick" });
+}));
+client.score.create({ name: "tone", value: "kind", sessionId: "langfuse-chat" });
+await client.flush();
+await provider.shutdown();
+await client.shutdown();
+"#;
+
+/// The client before it: batches in which a call is created first and updated later, a few events in each.
+const LANGFUSE_JS_3: &str = r#"
+import { Langfuse } from "langfuse";
+
+const settings = { publicKey: "pk-lf-any", secretKey: "sk-lf-any", baseUrl: process.argv.at(-1) };
+const client = new Langfuse({ ...settings, flushAt: 2 });
+client.on("error", (error) => { throw error; });
+const trace = client.trace({ id: "turn 1 of 1", name: "chat-turn", sessionId: "langfuse-chat", userId: "alice",
+                             input: "Where is my order?" });
+const span = trace.span({ name: "workflow" });
+const call = span.generation({ name: "answer", model: "gpt-4o", input: [{ role: "user", content: "Where is my order?" }] });
+await new Promise((resolve) => setTimeout(resolve, 5));
+call.end({ output: "On its way.", usage: { input: 100, output: 20 } });
+span.event({ name: "shown" });
+span.end();
+trace.update({ output: "On its way.", tags: ["conversion"] });
+trace.score({ name: "helpful", value: 1, dataType: "BOOLEAN", comment: "quick" });
+client.score({ traceId: trace.id, observationId: call.id, name: "tone", value: "kind" });
+await client.shutdownAsync();
+
+// What was sent is read back with the same client, under the same ids.
+const wanted = { answer: [call.id, "On its way."], shown: [null, null], workflow: [span.id, null] };
+for (let tries = 0; ; tries++) {
+  const { data } = await client.fetchTraces({ sessionId: "langfuse-chat" });
+  const trace = data.length === 1 ? (await client.fetchTrace(data[0].id)).data : { observations: [] };
+  const told = trace.observations.map(({ id, name, output }) => [name, [name === "shown" ? null : id, output]]);
+  if (JSON.stringify(told.sort()) === JSON.stringify(Object.entries(wanted))) break;
+  if (tries === 200) throw new Error(JSON.stringify(told));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+}
+const { data } = await client.fetchTrace(encodeURIComponent(trace.id));
+if (data.id !== trace.id) throw new Error(JSON.stringify(data));
+const { data: generations } = await client.fetchObservations({ traceId: trace.id, type: "GENERATION" });
+if (generations[0].usage.total !== 120) throw new Error(JSON.stringify(generations));
+const { data: observation } = await client.fetchObservation(call.id);
+if (observation.parentObservationId !== span.id) throw new Error(JSON.stringify(observation));
+const { data: sessions } = await client.fetchSessions();
+if (sessions[0].id !== "langfuse-chat") throw new Error(JSON.stringify(sessions));
+"#;
+
 const OPENTELEMETRY: &str =
     "opentelemetry.sdk.trace, opentelemetry.exporter.otlp.proto.grpc, opentelemetry.exporter.otlp.proto.http";
 
@@ -104,16 +172,36 @@ fn the_default_python_sdk_lands_without_an_endpoint_configured() {
     }
 }
 
-#[test]
-fn the_langfuse_client_works_with_its_address_changed() {
-    let Some(python) = python("langfuse") else { return };
+/// A folder in which Node finds Langfuse's packages, or `None` (said aloud) if there is none and none is required.
+fn node_packages() -> Option<PathBuf> {
+    let folder = std::env::var_os("THROUGHLINE_TEST_NODE_MODULES").map_or_else(PathBuf::new, PathBuf::from);
+    let resolve = "await import('langfuse'); await import('@langfuse/otel');";
+    let node =
+        Command::new("node").args(["--input-type=module", "--eval", resolve]).current_dir(&folder).output();
+    if !folder.as_os_str().is_empty() && node.is_ok_and(|output| output.status.success()) {
+        return Some(folder);
+    }
+    let missing = "Node does not find the packages of .ci/javascript in THROUGHLINE_TEST_NODE_MODULES";
+    assert!(!is_required(), "{missing}={}", folder.display());
+    eprintln!("skipped: {missing}={}", folder.display());
+    None
+}
+
+fn run(program: &mut Command) {
+    let output = program.output().expect("the client runs");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A turn with one call of a model, and two scores, from whichever of Langfuse's clients.
+fn lands_as_a_session(client: impl Fn(&str)) {
     let data_dir = tempfile::tempdir().expect("a temporary directory");
     let server = ServerProcess::start(data_dir.path(), free_address(), free_address());
-    let output = Command::new(&python)
-        .args(["-c", LANGFUSE, &format!("http://{}", server.http)])
-        .output()
-        .expect("python runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    client(&format!("http://{}", server.http));
 
     let deadline = Instant::now() + Duration::from_secs(20);
     let scores = loop {
@@ -133,6 +221,28 @@ fn the_langfuse_client_works_with_its_address_changed() {
     told.sort();
     assert_eq!(told, ["\"helpful\"=true", "\"tone\"=\"kind\""]);
     let (_, session) = server.get("/api/v1/sessions/langfuse-chat");
-    assert_eq!((&session["userId"], &session["totalTokens"]), (&"alice".into(), &120.into()));
+    assert_eq!((&session["userId"], &session["totalTokens"]), (&"alice".into(), &120.into()), "{session}");
     assert_eq!((&session["tags"][0], &session["totalCost"]), (&"conversion".into(), &0.00045.into()));
+    assert_eq!(
+        (&session["title"], &session["lastOutput"]),
+        (&"Where is my order?".into(), &"On its way.".into())
+    );
+}
+
+#[test]
+fn the_langfuse_client_works_with_its_address_changed() {
+    let Some(python) = python("langfuse") else { return };
+    lands_as_a_session(|url| run(Command::new(&python).args(["-c", LANGFUSE, url])));
+}
+
+#[test]
+fn the_langfuse_clients_for_javascript_work_with_their_address_changed() {
+    let Some(folder) = node_packages() else { return };
+    for script in [LANGFUSE_JS, LANGFUSE_JS_3] {
+        let node = |url: &str| {
+            let arguments = ["--input-type=module", "--eval", script, "--", url];
+            run(Command::new("node").args(arguments).current_dir(&folder));
+        };
+        lands_as_a_session(node);
+    }
 }

@@ -16,6 +16,7 @@ mod embedded;
 mod events;
 mod full_disk;
 mod guard;
+mod langfuse;
 mod log_observations;
 mod otlp_grpc;
 mod otlp_http;

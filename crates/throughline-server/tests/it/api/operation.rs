@@ -3,7 +3,7 @@
 use http::Method;
 use http_body_util::BodyExt;
 use insta::assert_snapshot;
-use serde_json::Value;
+use serde_json::{Value, json};
 use throughline_server::http::Limits;
 
 use super::served::Served;
@@ -110,6 +110,11 @@ fn operations(api: &Value) -> Vec<(Method, String, &Value)> {
 #[tokio::test]
 async fn every_documented_route_answers_as_documented() {
     let served = Served::with_shop().await;
+    let call = json!({"id": "call", "startTime": "2024-01-15T11:00:00Z"});
+    let score = json!({"id": "verdict", "name": "helpful", "value": 1, "traceId": "call"});
+    let batch =
+        json!({"batch": [{"type": "span-create", "body": call}, {"type": "score-create", "body": score}]});
+    served.post("/api/public/ingestion", "application/json", batch.to_string().into_bytes()).await;
     let api = served.json("/api/openapi.json").await;
     let trace = "02".repeat(16);
     for (method, path, operation) in operations(&api) {
@@ -118,6 +123,7 @@ async fn every_documented_route_answers_as_documented() {
             continue;
         }
         let address = path.replace("{id}", "chat%2F1").replace("{traceId}", &trace);
+        let address = address.replace("{observationId}", "call").replace("{scoreId}", "verdict");
         let body = &operation["requestBody"]["content"]["application/json"]["example"];
         let answer = match body {
             Value::Null => served.send(method.clone(), &address).await,

@@ -1,0 +1,93 @@
+//! Sessions: list and one, in the shape of Langfuse's third version.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde_json::{Value, json};
+use throughline_model::Session;
+
+use super::is;
+use super::page::{Given, Walk};
+use super::traces::shown_trace;
+use crate::api::errors::{InvalidRequest, ReadFailed, UnknownSession};
+use crate::api::params::SessionPath;
+use crate::api::sessions;
+use crate::domain::analytics::{Interval, Selection};
+use crate::domain::filter::{Field, Filter};
+use crate::domain::query::MAX_LIMIT;
+use crate::http::{Error, Project, State};
+
+const PARAMETERS: [&str; 5] = ["page", "limit", "fromTimestamp", "toTimestamp", "environment"];
+
+/// List sessions as Langfuse 3 does
+///
+/// `{"data":[{"id","createdAt","projectId","environment"}],"meta":{"page","limit","totalItems","totalPages"}}`, the
+/// latest first.
+#[utoipa::path(
+    get,
+    path = "/api/public/sessions",
+    tag = "langfuse",
+    params(
+        ("page" = Option<u32>, Query, description = "The number of the page, from 1 to 1000"),
+        ("limit" = Option<u32>, Query, description = "The most rows of a page: 1 to 1000, 50 if not given"),
+        ("fromTimestamp" = Option<String>, Query, description = "Only what was going on at or after this time"),
+        ("toTimestamp" = Option<String>, Query, description = "Only what began before this time"),
+        ("environment" = Option<Vec<String>>, Query, description = "One of these"),
+    ),
+    responses((status = 200, description = "One page of sessions", body = Value), InvalidRequest, ReadFailed)
+)]
+pub(super) async fn list_langfuse_sessions(
+    Extract(state): Extract<State>,
+    Project(project): Project,
+    given: Given,
+) -> Result<Json<Value>, Error> {
+    given.only(&PARAMETERS)?;
+    let environments: Vec<Filter> =
+        given.all("environment").map(|name| is(Field::Environment, name)).collect();
+    let filter = if environments.is_empty() { Filter::All } else { Filter::any_of(environments) };
+    let mut query = given.query(filter, &state)?;
+    let selection =
+        Selection { filter: query.filter.clone(), from: query.from, to: query.to, now: query.now };
+    let (page, limit) = (given.page()?, query.limit);
+    let mut walk = Walk::to(page);
+    let found = loop {
+        let found = state.store.sessions(&project, &query).await?;
+        if let Some(page) = walk.arrive(found, &mut query) {
+            break page;
+        }
+    };
+    let total = state.store.session_statistics(&project, &selection, Interval::Day).await?.sessions;
+    let rows: Vec<Value> = found.rows.iter().map(|session| shown(session, project.as_str())).collect();
+    let meta = json!({"page": page, "limit": limit, "totalItems": total, "totalPages": total.div_ceil(limit as u64)});
+    Ok(Json(json!({"data": rows, "meta": meta})))
+}
+
+/// Get one session as Langfuse 3 does
+///
+/// `{"id","createdAt","projectId","environment","traces":[...]}` with up to 1000 traces.
+#[utoipa::path(
+    get,
+    path = "/api/public/sessions/{id}",
+    tag = "langfuse",
+    params(("id" = String, Path, description = "The session's id, percent-encoded")),
+    responses((status = 200, description = "The session with its traces", body = Value), UnknownSession, ReadFailed)
+)]
+pub(super) async fn get_langfuse_session(
+    Extract(state): Extract<State>,
+    Project(project): Project,
+    SessionPath(id): SessionPath,
+) -> Result<Json<Value>, Error> {
+    let session = sessions::known(&state, &project, &id).await?;
+    let traces = state.store.session_traces(&project, &id, None, MAX_LIMIT).await?.rows;
+    let mut told = shown(&session, project.as_str());
+    told["traces"] = traces.iter().map(|trace| shown_trace(trace, project.as_str())).collect();
+    Ok(Json(told))
+}
+
+fn shown(session: &Session, project: &str) -> Value {
+    json!({
+        "id": session.id,
+        "createdAt": session.start_time,
+        "projectId": project,
+        "environment": session.environment.as_deref().unwrap_or("default"),
+    })
+}
