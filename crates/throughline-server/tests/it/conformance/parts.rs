@@ -6,11 +6,10 @@ use serde_json::json;
 use throughline_model::ObservationType;
 use throughline_model::otlp::PartialSpan;
 use throughline_server::domain::arrival::BatchContent;
-use throughline_server::domain::filter::Target;
-use throughline_server::domain::query::UsageGroup;
+use throughline_server::domain::query::{UsageGroup, UsageQuery};
 
 use super::requests::{at, event_in, request, span, span_id, trace_id};
-use super::{TestStore, all_pages, batch, matching, project, session, session_ids, trace};
+use super::{TestStore, all_pages, batch, project, session, session_ids, trace};
 
 fn part(id: u64) -> PartialSpan {
     PartialSpan::new(trace_id(1), span_id(id))
@@ -66,12 +65,12 @@ async fn deliver(store: &TestStore, rng: &mut Rng) {
 }
 
 async fn told(store: &TestStore) -> String {
-    let filter = matching("", Target::Observation).filter;
-    let usage = store.usage(&project(), &filter, None, None, UsageGroup::Model, None).await.unwrap();
+    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap();
     let id = "s".into();
-    let otlp = all_pages(async |after| store.session_otlp(&project(), &id, after.as_ref(), 9).await.unwrap());
+    let spans = [span_id(1), span_id(2), span_id(3)];
+    let otlp = store.received_spans(&project(), &trace_id(1), &spans).await.unwrap();
     let timeline = all_pages(async |after| store.timeline(&project(), &id, after.as_ref(), 9).await.unwrap());
-    let lengths: Vec<usize> = otlp.await.iter().map(Bytes::len).collect();
+    let lengths: Vec<usize> = otlp.iter().map(Bytes::len).collect();
     format!(
         "{:#?}\n{:#?}\n{usage:#?}\n{lengths:?}\n{:#?}",
         trace(store, 1).await,
