@@ -12,6 +12,23 @@ use crate::{Context, ErrorRecord, Message};
 ///
 /// Called, it publishes how the work ended around the call of the callback it stands for, in the context of the work.
 /// Dropped uncalled, it publishes that the work was cancelled.
+/// ```
+/// use std::fmt::Error;
+/// use throughline_channel::{TracedCallback, TracingChannel};
+/// static FETCH: TracingChannel<&str> = TracingChannel::new("shop.fetch");
+///
+/// /// Calls back from another thread.
+/// fn fetch(done: TracedCallback<u32, Error>) {
+///     std::thread::spawn(move || done.call(Ok(7))).join().unwrap();
+/// }
+/// # let (sender, events) = std::sync::mpsc::channel();
+/// # let subscription = throughline_channel::observe("shop.fetch", move |event| sender.send(event.kind().as_str()).unwrap());
+/// FETCH.trace_callback(|| "price", |price| assert_eq!(price, Ok(7)), fetch);
+/// FETCH.trace_callback(|| "stock", |_| unreachable!(), |forgotten: TracedCallback<u32, Error>| drop(forgotten));
+/// # drop(subscription);
+/// # let events: Vec<_> = events.iter().collect();
+/// # assert_eq!(events.last_chunk(), Some(&["start", "end", "cancel", "complete"]));
+/// ```
 #[must_use = "dropped without being called, it counts as cancelled work"]
 pub struct TracedCallback<T, E> {
     callback: Box<dyn FnOnce(Result<T, E>) + Send>,

@@ -39,6 +39,13 @@ struct Record {
 }
 
 /// How an error came about.
+/// ```
+/// use throughline_channel::{ErrorKind, ErrorRecord, report_error};
+///
+/// let error = "x".parse::<u32>().unwrap_err();
+/// assert_eq!(ErrorRecord::new(&error).kind(), ErrorKind::Returned);
+/// assert_eq!(report_error(&error).kind(), ErrorKind::Reported);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -51,6 +58,24 @@ pub enum ErrorKind {
 }
 
 /// Who dealt with an error. That somebody did is no proof that they should have.
+/// ```
+/// use throughline_channel::{HandledBy, TracingChannel};
+/// static STEP: TracingChannel<&str> = TracingChannel::new("shop.step");
+///
+/// let (sender, errors) = std::sync::mpsc::channel();
+/// let _subscription = throughline_channel::observe("tracing:shop.step:error", move |event| {
+///     sender.send(event.error().cloned()).unwrap();
+/// });
+/// // The price is wrong, and the order goes on without it.
+/// let price = STEP.trace_sync(|| "order", || {
+///     STEP.trace_result(|| "price", || "12,5".parse::<f64>()).unwrap_or_default()
+/// });
+/// assert_eq!(price, 0.0);
+/// let error = errors.recv().unwrap().unwrap();
+/// assert_eq!(error.origin(), Some(("shop.step", "price")));
+/// let label = "order".to_owned();
+/// assert_eq!(error.handled_by(), Some(&HandledBy::Recovered { channel: "shop.step", label }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandledBy {

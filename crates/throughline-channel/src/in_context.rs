@@ -19,6 +19,19 @@ pinned! {
     ///
     /// Made by [`Context::follow`], [`Store::follow`](crate::Store::follow) and [`InContextExt`]. Entering costs two
     /// writes to a thread-local, no reference count.
+    /// ```
+    /// use throughline_channel::{Context, InContext, Store};
+    /// static USER: Store<&str> = Store::new();
+    ///
+    /// /// A task and its priority, to be run wherever there is room.
+    /// struct Queued<F>(InContext<F>, u8);
+    ///
+    /// let task = Queued(Context::new().with(&USER, "alice").follow(async { USER.get() }), 3);
+    /// assert_eq!(task.0.context().get(&USER), Some(&"alice"));
+    /// # let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// # let polled = std::pin::pin!(task.0).poll(&mut cx);
+    /// # assert_eq!(polled, std::task::Poll::Ready(Some("alice")));
+    /// ```
     #[must_use = "does nothing unless polled"]
     pub struct InContext<T>(Context);
 }

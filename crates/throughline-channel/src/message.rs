@@ -107,6 +107,16 @@ impl fmt::Debug for Value<'_> {
 }
 
 /// What happened. See the [crate's table](crate#what-happens-when).
+/// ```
+/// use throughline_channel::{EventKind, TracingChannel, observe};
+/// static QUERY: TracingChannel<&str> = TracingChannel::new("shop.db.query");
+///
+/// let (sender, seen) = std::sync::mpsc::channel();
+/// let subscription = observe("shop.db.query", move |event| sender.send(event.kind()).unwrap());
+/// QUERY.trace_sync(|| "select 1", || ());
+/// drop(subscription);
+/// assert_eq!(seen.iter().collect::<Vec<_>>(), [EventKind::Start, EventKind::End, EventKind::Complete]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {

@@ -117,6 +117,19 @@ fn forget_observer(name: &str, id: u64) {
 }
 
 /// A channel name and what is known under it.
+/// ```
+/// use throughline_channel::{Channel, ChannelInfo, channels};
+/// static SENT: Channel<u32> = Channel::new("shop.sent");
+///
+/// fn look_up(name: &str) -> Option<ChannelInfo> {
+///     channels().into_iter().find(|channel| channel.name == name)
+/// }
+///
+/// let _broken = SENT.subscribe(|_| panic!("out of tea"));
+/// SENT.publish(&1);
+/// let sent = look_up("shop.sent").unwrap();
+/// assert_eq!((sent.subscribers, sent.panics, sent.dropped), (1, 1, 0));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelInfo {

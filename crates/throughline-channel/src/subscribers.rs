@@ -226,6 +226,17 @@ impl Isolation {
 pub static SUBSCRIBER_PANICS: Channel<SubscriberPanic> = Channel::new("throughline.channel.subscriber_panic");
 
 /// A subscriber panicked.
+/// ```
+/// use throughline_channel::{Channel, SUBSCRIBER_PANICS, SubscriberPanic};
+/// static SENT: Channel<u32> = Channel::new("shop.sent");
+///
+/// let (sender, panics) = std::sync::mpsc::channel();
+/// let _watch = SUBSCRIBER_PANICS.subscribe(move |panic: &SubscriberPanic| sender.send(panic.clone()).unwrap());
+/// let _broken = SENT.subscribe(|_| panic!("out of tea"));
+/// SENT.publish(&1);
+/// let panic = panics.recv().unwrap();
+/// assert_eq!((panic.channel, &*panic.message), ("shop.sent", "out of tea"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriberPanic {

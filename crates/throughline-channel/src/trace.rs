@@ -25,6 +25,23 @@ pub(crate) trait Work: Send + Sync {
 }
 
 /// How a piece of work ended.
+/// ```
+/// use throughline_channel::{Outcome, TracingChannel, observe};
+/// static QUERY: TracingChannel<&str> = TracingChannel::new("shop.db.query");
+///
+/// let (sender, outcomes) = std::sync::mpsc::channel();
+/// let _subscription = observe("tracing:shop.db.query:complete", move |event| {
+///     let outcome = match event.outcome() {
+///         Some(Outcome::Ok) => "fine".to_owned(),
+///         Some(outcome) => outcome.error().map_or("given up".to_owned(), |error| error.message().to_owned()),
+///         None => unreachable!("it is complete"),
+///     };
+///     sender.send(outcome).unwrap();
+/// });
+/// QUERY.trace_sync(|| "select 1", || ());
+/// let _error = QUERY.trace_result(|| "select x", || "x".parse::<u32>());
+/// assert_eq!(outcomes.try_iter().collect::<Vec<_>>(), ["fine", "invalid digit found in string"]);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -49,6 +66,23 @@ impl Outcome {
 }
 
 /// Why a piece of work was dropped.
+/// ```
+/// use throughline_channel::{CancelReason, Outcome, TracingChannel, observe};
+/// static UPLOAD: TracingChannel<&str> = TracingChannel::new("shop.upload");
+///
+/// let (sender, reasons) = std::sync::mpsc::channel();
+/// let _subscription = observe("tracing:shop.upload:cancel", move |event| {
+///     if let Some(Outcome::Cancelled(reason)) = event.outcome() {
+///         sender.send(*reason).unwrap();
+///     }
+/// });
+/// // Asked for once, and then nobody waits for it.
+/// let mut upload = Box::pin(UPLOAD.trace_future(|| "photo.jpg", std::future::pending::<()>()));
+/// # let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// # assert!(upload.as_mut().poll(&mut cx).is_pending());
+/// drop(upload);
+/// assert_eq!(reasons.recv(), Ok(CancelReason::Dropped));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelReason {
@@ -116,6 +150,29 @@ pub trait TraceSubscriber<C: 'static>: Send + Sync + 'static {
 }
 
 /// A piece of work, as its subscribers see it at an event.
+/// ```
+/// use throughline_channel::{Outcome, Trace, TraceSubscriber, TracingChannel};
+/// static STEP: TracingChannel<&str> = TracingChannel::new("shop.step");
+///
+/// /// Writes down how deep each step is, and what came of it.
+/// struct Outline(std::sync::mpsc::Sender<String>);
+///
+/// impl TraceSubscriber<&'static str> for Outline {
+///     type State = ();
+///     fn start(&self, _: &Trace<'_, &'static str>) {}
+///     fn complete(&self, trace: &Trace<'_, &'static str>, (): (), outcome: &Outcome) {
+///         let line = format!("{}{} {outcome:?}", "  ".repeat(trace.depth() as usize), trace.message());
+///         assert_eq!(trace.parent().is_some(), trace.depth() > 0);
+///         self.0.send(line).unwrap();
+///     }
+/// }
+///
+/// let (sender, lines) = std::sync::mpsc::channel();
+/// let subscription = STEP.subscribe(Outline(sender));
+/// STEP.trace_sync(|| "order", || STEP.trace_sync(|| "price", || 7));
+/// drop(subscription);
+/// assert_eq!(lines.iter().collect::<Vec<_>>(), ["  price Ok", "order Ok"]);
+/// ```
 pub struct Trace<'a, C: 'static> {
     active: &'a Active<C>,
     outcome: Option<&'a Outcome>,

@@ -17,6 +17,19 @@ pinned! {
     /// [`TracingChannel`](crate::TracingChannel).
     ///
     /// While nobody listens it is the future itself and one pointer.
+    /// ```
+    /// use throughline_channel::{Traced, TracingChannel};
+    /// static QUERY: TracingChannel<&str> = TracingChannel::new("shop.db.query");
+    ///
+    /// /// A future by name, for a struct or for the `Future` type of a service.
+    /// type Counting = Traced<std::future::Ready<u64>, &'static str>;
+    ///
+    /// fn count() -> Counting {
+    ///     QUERY.trace_future(|| "select count(*)", std::future::ready(3))
+    /// }
+    /// # let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// # assert_eq!(std::pin::pin!(count()).poll(&mut cx), std::task::Poll::Ready(3));
+    /// ```
     #[must_use = "does nothing unless polled"]
     pub struct Traced<F: Future, C: TracedMessage>(Tracing<F::Output, C>);
 }

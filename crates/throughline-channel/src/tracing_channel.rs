@@ -364,6 +364,24 @@ fn traced_call<C: Message + Send + Sync, R>(
 }
 
 /// Traces until it is dropped. Made by [`TracingChannel::scope`].
+/// ```
+/// use throughline_channel::{TraceScope, TracingChannel};
+/// static UPLOAD: TracingChannel<&str> = TracingChannel::new("shop.upload");
+///
+/// /// An upload is over when nobody has it any more.
+/// struct Upload {
+///     sent: usize,
+///     _traced: TraceScope<&'static str>,
+/// }
+///
+/// # let (sender, events) = std::sync::mpsc::channel();
+/// # let subscription = throughline_channel::observe("shop.upload", move |event| sender.send(event.kind().as_str()).unwrap());
+/// let mut upload = Upload { sent: 0, _traced: UPLOAD.scope(|| "photo.jpg") };
+/// upload.sent += 4096;
+/// drop(upload);
+/// # drop(subscription);
+/// # assert_eq!(events.iter().collect::<Vec<_>>(), ["start", "end", "complete"]);
+/// ```
 #[must_use = "the work is over when this is dropped"]
 pub struct TraceScope<C: Message + Send + Sync>(Option<Arc<Active<C>>>);
 
