@@ -95,6 +95,13 @@ const BARS: &[Bar] = &[
         ("small future, nobody listens", UNTRACED),
         1.02,
     ),
+    bar(
+        Nanos,
+        "small future, nobody listens",
+        "throughline-channel, trace_future",
+        ("small future, nobody listens", "a wrapper by hand"),
+        1.05,
+    ),
     absolute(Allocations, "small future, nobody listens", "throughline-channel, trace_future", 0.0),
     bar(
         Nanos,
