@@ -304,7 +304,7 @@ impl<'a> EventBuilder<'a> {
             return Ok(());
         }
         let rule = core.rule(&self.name, self.level);
-        let Some(kept) = core.draw(rule, self.level, self.session) else { return Ok(()) };
+        let Some(kept) = core.draw(rule, self.level, self.session, 0) else { return Ok(()) };
         self.extra.name = Some(self.name);
         self.extra.level = Some(self.level);
         core.record(self.session, None, &mut [], Some(self.extra), kept)
@@ -371,17 +371,23 @@ pub fn decide(emitter: &impl Emitter, level: Level, site: &'static Callsite) -> 
     if (level as u8) < floor() { None } else { decide_with(emitter, level, site) }
 }
 
-#[inline]
+/// A name that is dropped whatever its level answers by itself.
+#[inline(always)]
 fn decide_with(emitter: &impl Emitter, level: Level, site: &'static Callsite) -> Option<Kept> {
     let core = emitter.telemetry().core();
-    // First, since it answers by itself: a name that is dropped whatever its level.
     if site.is_never(core.number) {
-        core.counters.count_sampled_out(core.number);
-        return None;
+        core.leave_out(site.lane())
+    } else {
+        decide_by_rule(emitter, level, site)
     }
+}
+
+#[inline(never)]
+fn decide_by_rule(emitter: &impl Emitter, level: Level, site: &'static Callsite) -> Option<Kept> {
+    let core = emitter.telemetry().core();
     if !core.level_is_enabled(level) {
         return None;
     }
     let rule = site.rule(core.number, || core.rule(site.name, level));
-    core.draw(rule, level, emitter.session())
+    core.draw(rule, level, emitter.session(), site.lane())
 }

@@ -116,17 +116,25 @@ impl Random {
         session_id(now, self.next())
     }
 
+    #[inline]
     pub(crate) fn trace_id(&self) -> TraceId {
         loop {
+            let first = self.next();
+            // The second half follows from the first on a thread: its generator's state has no more to tell.
+            let second = match self {
+                Self::Thread => split_mix(first),
+                Self::Seeded(_) => self.next(),
+            };
             let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&self.next().to_be_bytes());
-            bytes[8..].copy_from_slice(&self.next().to_be_bytes());
+            bytes[..8].copy_from_slice(&first.to_be_bytes());
+            bytes[8..].copy_from_slice(&second.to_be_bytes());
             if let Some(id) = TraceId::from_bytes(bytes) {
                 return id;
             }
         }
     }
 
+    #[inline]
     pub(crate) fn span_id(&self) -> SpanId {
         loop {
             if let Some(id) = SpanId::from_bytes(self.next().to_be_bytes()) {

@@ -184,10 +184,11 @@ impl Collector {
         }
         self.core.counters.count_collected(self.round.len() as u64, dropped);
         self.items.extend(self.round.drain(..).map(|(_, item)| item));
-        if !self.items.is_empty() {
-            self.core.queues.iter().for_each(|queue| queue.push(&self.items, bytes));
-            self.items.clear();
+        if let Some((last, others)) = self.core.queues.split_last().filter(|_| !self.items.is_empty()) {
+            others.iter().for_each(|queue| queue.push(&mut self.items.clone(), bytes));
+            last.push(&mut self.items, bytes);
         }
+        self.items.clear();
     }
 
     /// Makes what is in a buffer final, and items of it.

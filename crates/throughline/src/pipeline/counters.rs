@@ -21,7 +21,7 @@ use serde::Serialize;
 pub struct Counters {
     /// Events and spans taken over by the collector.
     pub collected: u64,
-    /// Events that sampling left out. Counted in steps of 64 per thread.
+    /// Events that sampling left out. Counted in four times steps of 64 per thread.
     pub sampled_out: u64,
     /// Events lost because a thread emitted faster than the collector could follow.
     pub dropped: u64,
@@ -126,32 +126,39 @@ pub(crate) struct Tally {
 const STEP: u64 = 1 << STEP_BITS;
 const STEP_BITS: u32 = 6;
 
+/// Counts of different places in the code are kept apart, by chance: a processor waits for what it has just stored, which
+/// is most of what an event costs that is left out right after another.
+const LANES: usize = 4;
+
 thread_local! {
     /// The number of the telemetry that the count is of, and below it, in `STEP_BITS`, the count.
-    static SAMPLED_OUT: Cell<u64> = const { Cell::new(0) };
+    static SAMPLED_OUT: [Cell<u64>; LANES] = const { [const { Cell::new(0) }; LANES] };
 }
 
 impl Tally {
+    /// Whether that is all: otherwise it is to be counted by [`share_sampled_out`](Self::share_sampled_out).
     #[inline]
-    pub(crate) fn count_sampled_out(&self, number: u64) {
-        let next = SAMPLED_OUT.get() + 1;
-        // The last of a step carries into the number, so that one comparison finds both reasons to share.
-        if next >> STEP_BITS == number {
-            SAMPLED_OUT.set(next);
-        } else {
-            self.share_sampled_out(number);
-        }
+    pub(crate) fn count_sampled_out(&self, number: u64, lane: usize) -> bool {
+        SAMPLED_OUT.with(|lanes| {
+            let count = &lanes[lane % LANES];
+            let next = count.get() + 1;
+            // The last of a step carries into the number, so that one comparison finds both reasons to share.
+            let is_all = next >> STEP_BITS == number;
+            if is_all {
+                count.set(next);
+            }
+            is_all
+        })
     }
 
-    #[cold]
-    fn share_sampled_out(&self, number: u64) {
-        let last = SAMPLED_OUT.get();
+    pub(crate) fn share_sampled_out(&self, number: u64, lane: usize) {
+        let last = SAMPLED_OUT.with(|lanes| lanes[lane % LANES].get());
         // What another telemetry left here is less than a step of its own.
         let own = if last >> STEP_BITS == number { STEP } else { 1 };
         if own == STEP {
             self.sampled_out.fetch_add(STEP, Ordering::Relaxed);
         }
-        SAMPLED_OUT.set((number << STEP_BITS) | (own % STEP));
+        SAMPLED_OUT.with(|lanes| lanes[lane % LANES].set((number << STEP_BITS) | (own % STEP)));
     }
 
     pub(crate) fn count_collected(&self, events: u64, dropped: u64) {

@@ -127,18 +127,33 @@ impl Core {
         if self.registry.checks(name) { Rule::Check } else { self.sampler.rule(name, level) }
     }
 
-    /// Whether an event is kept that sampling has this rule for.
+    /// Whether an event is kept that sampling has this rule for. If not, it is counted in this lane.
     #[inline]
-    pub(crate) fn draw(&self, rule: Rule, level: Level, session: Option<&Session>) -> Option<Kept> {
+    pub(crate) fn draw(
+        &self,
+        rule: Rule,
+        level: Level,
+        session: Option<&Session>,
+        lane: usize,
+    ) -> Option<Kept> {
         match rule {
             Rule::Always => Some(Kept::ByRule),
             Rule::Rate if self.sampler.keeps(level, self.chance(session)) => Some(Kept::ByChance),
             Rule::Check => Some(Kept::Unchecked),
-            Rule::Rate | Rule::Never => {
-                self.counters.count_sampled_out(self.number);
-                None
-            }
+            Rule::Rate | Rule::Never => self.leave_out(lane),
         }
+    }
+
+    /// Counts an event that sampling does not keep.
+    #[inline]
+    pub(crate) fn leave_out(&self, lane: usize) -> Option<Kept> {
+        if self.counters.count_sampled_out(self.number, lane) { None } else { self.share_left_out(lane) }
+    }
+
+    #[cold]
+    fn share_left_out(&self, lane: usize) -> Option<Kept> {
+        self.counters.share_sampled_out(self.number, lane);
+        None
     }
 
     #[inline]

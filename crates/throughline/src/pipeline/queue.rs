@@ -46,18 +46,20 @@ impl Queue {
 
     /// Takes those of the items that the transport wants and that there is room for. They and what came with them take
     /// so many bytes.
-    pub(crate) fn push(&self, items: &[Item], bytes: usize) {
-        let all = self.delivery.wants_all();
-        let wanted = || items.iter().filter(|item| all || self.delivery.wants(item));
-        let count = if all { items.len() } else { wanted().count() };
+    pub(crate) fn push(&self, items: &mut Vec<Item>, bytes: usize) {
+        let came = items.len();
+        if !self.delivery.wants_all() {
+            items.retain(|item| self.delivery.wants(item));
+        }
+        let count = items.len();
         let mut state = lock(&self.state);
         let before = state.items.len();
         let taken = count.min(self.delivery.queue - before);
         // Whoever takes a few of many must not keep all of them in memory.
-        if taken * MANY < items.len() || bytes > taken * MANY_BYTES {
-            state.items.extend(wanted().take(taken).map(Item::detached));
+        if taken * MANY < came || bytes > taken * MANY_BYTES {
+            state.items.extend(items.iter().take(taken).map(Item::detached));
         } else {
-            state.items.extend(wanted().take(taken).cloned());
+            state.items.extend(items.drain(..taken));
         }
         state.pushed += taken as u64;
         state.report.dropped += (count - taken) as u64;

@@ -55,6 +55,6 @@ impl Core {
             extra.get_or_insert_default().attributes.insert(VALIDATION_ERROR.to_owned(), problem);
         }
         let rule = self.sampler.rule(&name, level);
-        Ok(self.draw(rule, level, session).map(|kept| (extra, kept)))
+        Ok(self.draw(rule, level, session, 0).map(|kept| (extra, kept)))
     }
 }
