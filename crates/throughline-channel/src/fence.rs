@@ -4,7 +4,7 @@
 //! the request of one of them (`membarrier`), so there the many pay nothing and the few pay for all. Elsewhere, and
 //! under Miri, both sides are full fences.
 
-pub(crate) use imp::{heavy, light};
+pub use imp::{heavy, light};
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 mod imp {
@@ -30,13 +30,13 @@ mod imp {
 
     /// The compiler keeps the order; the processor's is kept by [`heavy`], wherever that is called meanwhile.
     #[inline]
-    pub(crate) fn light() {
+    pub fn light() {
         compiler_fence(Ordering::SeqCst);
     }
 
     /// A full fence here and in every other thread, wherever that is just now. `false` if the system has none to give
     /// (an old kernel, a sandbox): then nothing may be concluded.
-    pub(crate) fn heavy() -> bool {
+    pub fn heavy() -> bool {
         // A process has to register before its first.
         membarrier(PRIVATE_EXPEDITED)
             || (membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED))
@@ -48,12 +48,12 @@ mod imp {
     use std::sync::atomic::{Ordering, fence};
 
     #[inline]
-    pub(crate) fn light() {
+    pub fn light() {
         fence(Ordering::SeqCst);
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-    pub(crate) fn heavy() -> bool {
+    pub fn heavy() -> bool {
         fence(Ordering::SeqCst);
         true
     }

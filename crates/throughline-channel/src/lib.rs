@@ -76,7 +76,9 @@ mod callback;
 mod channel;
 mod context;
 mod error_record;
-mod fence;
+/// For `throughline`; not part of what this crate promises.
+#[doc(hidden)]
+pub mod fence;
 mod in_context;
 mod message;
 mod open_trace;

@@ -1,11 +1,11 @@
 //! A thread's own buffer: filled by the thread, taken whole by the collector.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::block::{EventFacts, SpanFacts, Spares};
-use super::{Kept, lock};
+use super::Kept;
+use super::block::{EventFacts, SpanFacts};
 use crate::event::Extra;
 use crate::observation::{Draft, Moment, Rare, Said};
 use crate::session::{Prepared, Shared};
@@ -143,45 +143,13 @@ pub(crate) enum Pushed {
     Full,
 }
 
-/// The buffer of one thread.
-#[derive(Default)]
-pub(crate) struct Shard(Mutex<Buffer>);
-
-impl Shard {
-    #[inline]
+impl Buffer {
     pub(crate) fn push(
-        &self,
+        &mut self,
         entry: Entry<'_>,
         values: &mut [AttributeValue<'_>],
         max_text_bytes: usize,
     ) -> Pushed {
-        lock(&self.0).push(entry, values, max_text_bytes)
-    }
-
-    #[inline]
-    pub(crate) fn push_span(&self, draft: &mut Draft, end: Moment, session: Option<&Arc<Shared>>) -> Pushed {
-        lock(&self.0).push_span(draft, end, session)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        let buffer = lock(&self.0);
-        buffer.headers.is_empty() && buffer.spans.is_empty() && buffer.dropped == 0
-    }
-
-    /// Everything in the buffer. The thread goes on filling an empty one.
-    pub(crate) fn take(&self, spares: &Spares) -> Option<Buffer> {
-        if self.is_empty() {
-            return None;
-        }
-        let mut empty = spares.take();
-        empty.make_room_like(&lock(&self.0));
-        let taken = std::mem::replace(&mut *lock(&self.0), empty);
-        Some(taken)
-    }
-}
-
-impl Buffer {
-    fn push(&mut self, entry: Entry<'_>, values: &mut [AttributeValue<'_>], max_text_bytes: usize) -> Pushed {
         if !self.has_room() {
             return Pushed::Full;
         }
@@ -214,7 +182,12 @@ impl Buffer {
     }
 
     #[inline]
-    fn push_span(&mut self, draft: &mut Draft, end: Moment, session: Option<&Arc<Shared>>) -> Pushed {
+    pub(crate) fn push_span(
+        &mut self,
+        draft: &mut Draft,
+        end: Moment,
+        session: Option<&Arc<Shared>>,
+    ) -> Pushed {
         if !self.has_room() {
             return Pushed::Full;
         }
@@ -263,6 +236,10 @@ impl Buffer {
             }
         }
         self.sessions.len() as u32 - 1
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.spans.is_empty() && self.dropped == 0
     }
 
     pub(super) fn clear(&mut self) {

@@ -170,14 +170,13 @@ impl Collector {
     fn collect(&mut self) {
         self.anchor.renew();
         let (mut threads, mut dropped, mut bytes) = (0, 0, 0);
-        for shard in self.core.shards() {
-            if let Some(buffer) = shard.take(&self.spares) {
-                threads += 1;
-                dropped += buffer.dropped;
-                bytes += buffer.bytes();
-                self.read(buffer);
-            }
-        }
+        let core = self.core.clone();
+        core.take_buffers(&self.spares.clone(), |buffer| {
+            threads += 1;
+            dropped += buffer.dropped;
+            bytes += buffer.bytes();
+            self.read(buffer);
+        });
         if threads > 1 {
             // Within a thread the order is that of recording; between threads it is that of time.
             self.round.sort_by_key(|(time, _)| *time);

@@ -1,16 +1,17 @@
 //! From an emit to the transports.
 //!
 //! ```text
-//! emit -> the thread's own buffer -> collector thread: envelope, redaction -> a queue per transport -> its own thread
+//! emit -> the thread's own buffer -> collector thread: time, redaction -> a queue per transport -> its own thread
 //! ```
 //!
-//! The caller pays for the first arrow only: no allocation, no lock that another caller takes, no system call.
+//! The caller pays for the first arrow only: no allocation, no lock, no system call.
 
 mod block;
 mod buffer;
 mod collector;
 mod counters;
 mod floor;
+mod handover;
 mod queue;
 mod validate;
 
@@ -23,11 +24,13 @@ use std::time::{Duration, Instant};
 use throughline_channel::is_suppressed;
 
 pub(crate) use self::block::Block;
-pub(crate) use self::buffer::{Describe, Entry, Piece, Pushed, Scalar, Shard};
+use self::block::Spares;
+pub(crate) use self::buffer::{Buffer, Describe, Entry, Piece, Pushed, Scalar};
 pub(crate) use self::collector::{Collector, Signal};
 pub use self::counters::{Counters, Report, TransportReport};
 use self::floor::OFF;
 pub(crate) use self::floor::floor;
+use self::handover::{Owner, Taker, handover, take_all};
 pub(crate) use self::queue::{Queue, run_worker};
 use crate::ambient::Ambient;
 use crate::callsite::Rule;
@@ -65,9 +68,10 @@ pub(crate) struct Core {
     /// A text in a buffer may have so many bytes: what redaction leaves of it in any case.
     max_text_bytes: usize,
     closed: AtomicBool,
-    shards: Mutex<Vec<Arc<Shard>>>,
+    /// The buffers of threads.
+    shards: Mutex<Vec<Taker<Buffer>>>,
     /// For threads that are being torn down.
-    last_resort: Arc<Shard>,
+    last_resort: Mutex<Buffer>,
     pub(crate) signal: Signal,
     pub(crate) queues: Vec<Arc<Queue>>,
 }
@@ -107,7 +111,7 @@ impl Core {
             max_text_bytes: parts.max_text.saturating_add(1).saturating_mul(4),
             closed: AtomicBool::new(false),
             shards: Mutex::default(),
-            last_resort: Arc::default(),
+            last_resort: Mutex::default(),
             signal: Signal::default(),
             queues: parts.queues,
         }
@@ -196,7 +200,7 @@ impl Core {
             let session = session.map(Session::shared).or_else(|| ambient?.session.as_ref());
             let span = ambient.and_then(|ambient| ambient.span);
             let entry = Entry { ticks, site, session, span, extra, kept };
-            self.with_shard(|shard| shard.push(entry, values, self.max_text_bytes))
+            self.with_buffer(|buffer| buffer.push(entry, values, self.max_text_bytes))
         });
         self.pushed(pushed)
     }
@@ -205,7 +209,7 @@ impl Core {
     #[inline]
     pub(crate) fn record_span(&self, draft: &mut Draft, end: Moment, session: Option<&Arc<Shared>>) {
         if !is_suppressed() && self.check_open().is_ok() && !self.queues.is_empty() {
-            let pushed = self.with_shard(|shard| shard.push_span(draft, end, session));
+            let pushed = self.with_buffer(|buffer| buffer.push_span(draft, end, session));
             self.pushed(pushed).ok();
         }
     }
@@ -223,22 +227,20 @@ impl Core {
     }
 
     #[inline]
-    fn with_shard<R>(&self, f: impl FnOnce(&Shard) -> R) -> R {
+    fn with_buffer<R>(&self, f: impl FnOnce(&mut Buffer) -> R) -> R {
         let mut f = Some(f);
-        let mut call = |shard: &Shard| f.take().map(|f| f(shard));
-        let done = SHARDS.try_with(|shards| {
-            let Ok(known) = shards.try_borrow() else { return None };
-            match known.iter().find(|(number, _)| *number == self.number) {
-                Some((_, shard)) => call(shard),
-                None => {
-                    drop(known);
-                    call(&self.new_shard(shards))
-                }
+        let mut call = |buffer: &mut Buffer| f.take().map(|f| f(buffer));
+        let done = BUFFERS.try_with(|buffers| {
+            let mut buffers = buffers.try_borrow_mut().ok()?;
+            let known = buffers.iter_mut().find(|(number, _)| *number == self.number);
+            match known {
+                Some((_, buffer)) => buffer.with(&mut call),
+                None => self.new_buffer(&mut buffers).with(&mut call),
             }
         });
         match done.ok().flatten() {
             Some(value) => value,
-            None => match call(&self.last_resort) {
+            None => match call(&mut lock(&self.last_resort)) {
                 Some(value) => value,
                 None => unreachable!("`f` is taken only by a call that returns its value"),
             },
@@ -246,22 +248,28 @@ impl Core {
     }
 
     #[cold]
-    fn new_shard(&self, shards: &RefCell<Vec<(u64, Arc<Shard>)>>) -> Arc<Shard> {
-        let shard = Arc::<Shard>::default();
-        lock(&self.shards).push(shard.clone());
-        if let Ok(mut known) = shards.try_borrow_mut() {
-            // Those of telemetries that are gone.
-            known.retain(|(_, shard)| Arc::strong_count(shard) > 1);
-            known.push((self.number, shard.clone()));
-        }
-        shard
+    fn new_buffer<'a>(&self, buffers: &'a mut Buffers) -> &'a mut Owner<Buffer> {
+        let (owner, taker) = handover(Buffer::default());
+        lock(&self.shards).push(taker);
+        // Those of telemetries that are gone.
+        buffers.retain(|(_, buffer)| !buffer.is_alone());
+        &mut buffers.push_mut((self.number, owner)).1
     }
 
-    /// Every thread's buffer, without those of threads that are gone and empty.
-    pub(crate) fn shards(&self) -> Vec<Arc<Shard>> {
-        let mut shards = lock(&self.shards);
-        shards.retain(|shard| Arc::strong_count(shard) > 1 || !shard.is_empty());
-        shards.iter().chain([&self.last_resort]).cloned().collect()
+    /// Has `read` take what lies in each thread's buffer.
+    pub(crate) fn take_buffers(&self, spares: &Spares, read: impl FnMut(Buffer)) {
+        let mut used: Vec<_> = lock(&self.shards).iter().filter(|shard| shard.is_used()).cloned().collect();
+        let mut taken = Vec::with_capacity(used.len() + 1);
+        take_all(&used, |buffer| {
+            let mut empty = spares.take();
+            empty.make_room_like(buffer);
+            taken.push(std::mem::replace(buffer, empty));
+        });
+        used.clear();
+        // Those of threads that are gone.
+        lock(&self.shards).retain(|shard| !shard.is_alone() || shard.is_used());
+        taken.push(std::mem::take(&mut *lock(&self.last_resort)));
+        taken.into_iter().filter(|buffer| !buffer.is_empty()).for_each(read);
     }
 
     /// Everything emitted before is settled, or `timeout` is over.
@@ -296,8 +304,10 @@ impl Core {
 
 thread_local! {
     /// This thread's buffer of each telemetry it emitted to, by the telemetry's number.
-    static SHARDS: RefCell<Vec<(u64, Arc<Shard>)>> = const { RefCell::new(Vec::new()) };
+    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Vec::new()) };
 }
+
+type Buffers = Vec<(u64, Owner<Buffer>)>;
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
