@@ -2,7 +2,9 @@
 //! span drawn from 50 000 words by Zipf's law, with OpenInference and GenAI attributes.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue, any_value::Value,
+};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
@@ -197,12 +199,17 @@ fn model_call(rng: &mut fastrand::Rng) -> Vec<KeyValue> {
     ]
 }
 
-fn text(key: &str, value: &str) -> KeyValue {
+pub(crate) fn text(key: &str, value: &str) -> KeyValue {
     attribute(key, Value::StringValue(value.to_owned()))
 }
 
-fn int(key: &str, value: i64) -> KeyValue {
+pub(crate) fn int(key: &str, value: i64) -> KeyValue {
     attribute(key, Value::IntValue(value))
+}
+
+pub(crate) fn texts(key: &str, values: &[&str]) -> KeyValue {
+    let value = |text: &&str| AnyValue { value: Some(Value::StringValue((*text).to_owned())) };
+    attribute(key, Value::ArrayValue(ArrayValue { values: values.iter().map(value).collect() }))
 }
 
 fn attribute(key: &str, value: Value) -> KeyValue {

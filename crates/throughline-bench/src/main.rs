@@ -1,5 +1,7 @@
 //! Measures the server against the bars of its design, beside floors from the same run.
 
+mod analytics;
+mod conversations;
 mod floor;
 mod in_process;
 mod load;
@@ -23,6 +25,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Measure the store alone, in this process.
     Store(in_process::StoreArgs),
+    /// Measure every view over many sessions, in this process.
+    Analytics(analytics::AnalyticsArgs),
     /// Write request bodies as files, to load any OTLP server with.
     Load {
         directory: PathBuf,
@@ -35,6 +39,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Report(args) => report::run(&args),
         Command::Store(args) => in_process::run(&args),
+        Command::Analytics(args) => analytics::run(&args),
         Command::Load { directory, requests } => write_load(&directory, requests),
     }
 }

@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::Serialize;
 use serde_json::Value;
-use throughline_model::{Attributes, Event, SessionId, SpanId, Timestamp, TraceId};
+use throughline_model::{Attributes, SessionId, SpanId, Timestamp, TraceId};
 use utoipa::ToSchema;
 
 use super::errors::{InvalidRequest, ReadFailed};
 use super::list::{List, ListParams, Listing};
 use super::params::Params;
-use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern, Target};
+use crate::domain::filter::{Filter, Target};
 use crate::domain::query::{Page, SortField};
 use crate::domain::score;
 use crate::http::{Error, Project, State};
@@ -73,8 +73,7 @@ impl From<score::Score> for Score {
 /// List scores
 ///
 /// The latest first if `sort` is not given. The filter is that of events: `session:chat-1`,
-/// `attr.gen_ai.evaluation.name:helpful`, `attr.gen_ai.evaluation.score.value:>0.5`. Of scores with the same id that are
-/// on one page only the latest is there.
+/// `score.helpful:true`, `score.accuracy:>0.5`. Of scores with the same id on the same thing only the latest is there.
 #[utoipa::path(
     get,
     path = "/api/v1/scores",
@@ -88,10 +87,8 @@ pub(super) async fn list_scores(
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<Score>>, Error> {
     let mut request = SCORES.request(&params, &state)?;
-    let name = Literal::Text(Pattern::exact(score::EVENT));
-    let is_score = Filter::field(Field::Name, Comparison::Equal, name);
-    request.query.filter = Filter::all_of([request.query.filter, is_score]);
+    request.query.filter = Filter::all_of([request.query.filter, score::standing()]);
     let Page { rows, next } = state.store.events(&project, &request.query).await?;
-    let scores = score::latest(rows.iter().filter_map(|event: &Event| score::Score::of(event)));
+    let scores = rows.iter().filter_map(score::Score::of).collect();
     Ok(Json(request.answer(Page { rows: scores, next })))
 }

@@ -64,12 +64,11 @@ async fn scores_of(
     session: &SessionId,
     now: Timestamp,
 ) -> Result<Vec<Score>, Error> {
-    let filter =
-        Filter::all_of([exactly(Field::Session, session.as_str()), exactly(Field::Name, score::EVENT)]);
+    let filter = Filter::all_of([exactly(Field::Session, session.as_str()), score::standing()]);
     let sort = Sort { by: SortField::StartTime, descending: true };
     let query = ListQuery { filter, from: None, to: None, sort, limit: MOST, after: None, now };
     let events = state.store.events(project, &query).await?.rows;
-    Ok(score::latest(events.iter().filter_map(Score::of)))
+    Ok(events.iter().filter_map(Score::of).collect())
 }
 
 impl Chip {

@@ -8,6 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use throughline_model::{Attributes, Event, EventId, Level, SessionId, SpanId, Timestamp, TraceId};
 
+use super::filter::{Comparison, Field, Filter, Literal, Pattern};
+
 /// The name of the event.
 pub const EVENT: &str = "gen_ai.evaluation.result";
 
@@ -22,7 +24,7 @@ pub const ID: &str = "throughline.score.id";
 /// One score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
-    /// Scores with the same id replace each other.
+    /// Scores with the same id on the same thing replace each other: the latest stands.
     pub id: String,
     pub name: String,
     pub value: ScoreValue,
@@ -138,17 +140,25 @@ impl Score {
     }
 }
 
-/// Of scores with the same id only the latest, in the order in which they are.
-pub fn latest(scores: impl IntoIterator<Item = Score>) -> Vec<Score> {
-    let mut kept: Vec<Score> = Vec::new();
-    for score in scores {
-        match kept.iter_mut().find(|known| known.id == score.id) {
-            Some(known) if known.time <= score.time => *known = score,
-            Some(_) => {}
-            None => kept.push(score),
-        }
-    }
-    kept
+/// What two scores have in common of which only the later stands: what they say they are on, and their id. `None` of an
+/// event that is no score. `event` is as it was received: a session that it inherits is not what it says.
+pub fn key(event: &Event) -> Option<String> {
+    let score = Score::of(event)?;
+    let session = score.session_id.as_ref().map_or("", SessionId::as_str);
+    let trace = score.trace_id.map(|id| id.to_string()).unwrap_or_default();
+    let observation = score.observation_id.map(|id| id.to_string()).unwrap_or_default();
+    Some([session, &trace, &observation, &score.id].join("\n"))
+}
+
+/// Of two scores with the same [`key`] the later one stands; of two at the same time the id decides.
+pub fn is_later(score: &Event, other: &Event) -> bool {
+    (score.time, &score.id) > (other.time, &other.id)
+}
+
+/// Finds the scores that stand.
+pub fn standing() -> Filter {
+    let any = Pattern { open_end: true, ..Pattern::default() };
+    Filter::field(Field::Score(String::new()), Comparison::Equal, Literal::Text(any))
 }
 
 #[cfg(test)]
@@ -181,10 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn the_later_of_two_with_the_same_id_counts() {
-        let (good, bad) = (score(ScoreValue::Number(1.0), 1), score(ScoreValue::Number(0.0), 2));
-        assert_ne!(good.clone().into_event().id, bad.clone().into_event().id);
-        assert_eq!(latest([bad.clone(), good.clone()]), vec![bad.clone()]);
-        assert_eq!(latest([good, bad.clone()]), vec![bad]);
+    fn the_later_of_two_with_the_same_id_on_the_same_thing_stands() {
+        let good = score(ScoreValue::Number(1.0), 1).into_event();
+        let bad = score(ScoreValue::Number(0.0), 2).into_event();
+        assert_ne!(good.id, bad.id);
+        assert_eq!(key(&good), key(&bad));
+        assert!(is_later(&bad, &good) && !is_later(&good, &bad));
+        let elsewhere = Score { session_id: Some("other".into()), ..score(ScoreValue::Number(1.0), 1) };
+        assert_ne!(key(&elsewhere.into_event()), key(&good));
+        assert_eq!(key(&Event { name: "order.shipped".to_owned(), ..good }), None);
     }
 }

@@ -19,7 +19,7 @@ use throughline_model::{
 use tokio::sync::broadcast;
 
 use crate::domain::analytics::{
-    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+    Goal, GoalReport, Interval, Journeys, ScoreStatistics, Selection, SessionStatistics, StepKind,
 };
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::price::{CallRange, Repricing};
@@ -160,6 +160,14 @@ pub trait Store: Send + Sync + 'static {
         goal: &Goal,
         interval: Interval,
     ) -> Result<GoalReport, ReadError>;
+
+    /// What the scores in the sessions selected say, by name: the most given first. A score counts where its session does.
+    async fn score_statistics(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        interval: Interval,
+    ) -> Result<Vec<ScoreStatistics>, ReadError>;
 
     /// Records as they become part of the store. A slow receiver loses the oldest and is told how many.
     fn subscribe(&self) -> broadcast::Receiver<Arrival>;

@@ -61,9 +61,25 @@ async fn scores_are_kept_and_found_and_change_nothing_else() {
             (&json!(TRACE), &json!("b7ad6b7169203331"))
         );
         assert_eq!(list(&server, "attr.gen_ai.evaluation.score.value:%3C0.5").await.len(), 2);
+        assert_eq!(list(&server, "score.helpful:*").await.len(), 1, "what was replaced is not listed");
         let found =
             server.get("/api/v1/sessions?filter=attr.gen_ai.evaluation.name:accuracy").send().await.json();
         assert_eq!(found["data"][0]["id"], "chat-1");
+
+        for (filter, found) in
+            [("score.accuracy:%3C0.5", 1), ("score.helpful:true", 0), ("score.helpful:false", 1)]
+        {
+            let sessions = server.get(&format!("/api/v1/sessions?filter={filter}")).send().await.json();
+            assert_eq!(sessions["data"].as_array().unwrap().len(), found, "{filter}, {engine:?}");
+        }
+        let counted = server.get("/api/v1/analytics/scores?filter=session:chat-1").send().await.json();
+        let told: Vec<_> =
+            counted["data"].as_array().unwrap().iter().map(|of| (&of["name"], &of["scores"])).collect();
+        assert_eq!(told, [(&json!("accuracy"), &json!(1)), (&json!("helpful"), &json!(1))], "{engine:?}");
+        assert_eq!(counted["data"][0]["numbers"]["mean"], json!(0.25));
+        assert_eq!(counted["data"][1]["labels"], json!([{"label": "false", "count": 1}]));
+        let named = server.get("/api/v1/analytics/scores?name=helpful").send().await.json();
+        assert_eq!(named["data"].as_array().unwrap().len(), 1);
 
         let after = server.get("/api/v1/sessions/chat-1").send().await.json();
         for member in ["startTime", "endTime", "duration", "state", "title", "services", "errorCount"] {

@@ -1,7 +1,8 @@
-//! Sums over many sessions: statistics, journeys, goals and usage.
+//! Sums over many sessions: statistics, journeys, goals, scores and usage.
 
 mod goals;
 mod journeys;
+mod scores;
 mod sessions;
 mod spread;
 mod unpriced;
@@ -24,6 +25,7 @@ pub(super) fn table() -> OpenApiRouter<State> {
         .routes(routes!(sessions::get_session_statistics))
         .routes(routes!(journeys::get_journeys))
         .routes(routes!(goals::get_goals))
+        .routes(routes!(scores::get_score_statistics))
         .routes(routes!(usage::get_usage))
         .routes(routes!(unpriced::get_unpriced))
 }

@@ -4,6 +4,7 @@ mod distribution;
 mod goal;
 mod interval;
 mod journey;
+mod scores;
 mod statistics;
 
 use throughline_model::Timestamp;
@@ -14,6 +15,7 @@ pub use self::interval::Interval;
 pub use self::journey::{
     Branch, FunnelStep, Journeys, Path, PathGatherer, PathTotals, StepKind, read_funnel,
 };
+pub use self::scores::{NumberBar, NumberSpread, ScoreGatherer, ScorePoint, ScoreStatistics};
 pub use self::statistics::{Point, SessionFacts, SessionStatistics, StatisticsGatherer, TurnTokens};
 
 use super::filter::Filter;

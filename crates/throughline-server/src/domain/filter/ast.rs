@@ -130,6 +130,8 @@ pub enum Field {
     Attribute(String),
     /// `metadata.some.key:`
     Metadata(String),
+    /// `score.some.name:`; without a name, of any score whether there is one
+    Score(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -83,7 +83,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.info().name)?;
         match self {
-            Self::Attribute(key) | Self::Metadata(key) => {
+            Self::Attribute(key) | Self::Metadata(key) | Self::Score(key) => {
                 let special = |c: char| c.is_whitespace() || c.is_control() || "\"():".contains(c);
                 if key.is_empty() || key.contains(special) { write_quoted(f, key) } else { f.write_str(key) }
             }

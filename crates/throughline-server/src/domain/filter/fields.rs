@@ -70,7 +70,7 @@ pub struct FieldInfo {
     pub example: &'static str,
 }
 
-use Target::{Observation, Session, Trace};
+use Target::{Event, Observation, Session, Trace};
 
 const EVERYTHING: &[Target] = &Target::ALL;
 const WORK: &[Target] = &[Session, Trace, Observation];
@@ -117,6 +117,8 @@ fields! {
         "attribute of an observation or event", "attr.ctx.order.id:ord_789";
     "metadata." ["meta."], Field::Metadata(String::new()), Attribute, &[Session, Trace], "metadata of a trace or session",
         "metadata.channel:web";
+    "score." ["scores."], Field::Score(String::new()), Attribute, &[Session, Trace, Event],
+        "score with this name: a number, `true` or `false`, or a category", "score.accuracy:>0.5";
 }
 
 impl FieldInfo {
@@ -147,6 +149,7 @@ impl Field {
             info.names().find_map(|known| match &info.field {
                 Self::Attribute(_) => key_after(known, name).map(Self::Attribute),
                 Self::Metadata(_) => key_after(known, name).map(Self::Metadata),
+                Self::Score(_) => key_after(known, name).map(Self::Score),
                 plain => name.eq_ignore_ascii_case(known).then(|| plain.clone()),
             })
         })

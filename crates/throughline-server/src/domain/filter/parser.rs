@@ -425,6 +425,6 @@ impl<'a> Parser<'a> {
 
 impl Field {
     fn has_empty_key(&self) -> bool {
-        matches!(self, Self::Attribute(key) | Self::Metadata(key) if key.is_empty())
+        matches!(self, Self::Attribute(key) | Self::Metadata(key) | Self::Score(key) if key.is_empty())
     }
 }

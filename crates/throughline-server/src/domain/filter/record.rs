@@ -11,6 +11,7 @@ use throughline_model::{
 use super::ast::Field;
 use super::words::contain_all;
 use crate::domain::lifecycle::SYNTHETIC_FLAG;
+use crate::domain::score::Score;
 
 /// One value that a record has in a field.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +121,7 @@ impl Record for Observation {
             Field::End => test(FieldValue::Time(self.end_time)),
             Field::Attribute(key) => json(&self.attributes, key, test),
             Field::State | Field::Abandoned | Field::Reopened | Field::Synthetic | Field::Parts => false,
-            Field::Turns | Field::Errors | Field::Metadata(_) => false,
+            Field::Turns | Field::Errors | Field::Metadata(_) | Field::Score(_) => false,
         }
     }
 
@@ -147,6 +148,9 @@ impl Record for Event {
             Field::Abandoned | Field::Reopened | Field::Synthetic | Field::Parts => false,
             Field::Cost | Field::Tokens | Field::Duration | Field::Turns | Field::Errors => false,
             Field::Metadata(_) => false,
+            Field::Score(name) => Score::of(self)
+                .filter(|score| name.is_empty() || score.name == *name)
+                .is_some_and(|score| test(FieldValue::Json(&score.value.to_json()))),
         }
     }
 
@@ -191,7 +195,8 @@ impl Record for TraceRecord<'_> {
             | Field::Provider
             | Field::Tool
             | Field::Level
-            | Field::Attribute(_) => self.parts().any(|part| part.any_value(field, test)),
+            | Field::Attribute(_)
+            | Field::Score(_) => self.parts().any(|part| part.any_value(field, test)),
         }
     }
 
@@ -245,7 +250,8 @@ impl Record for SessionRecord<'_> {
             | Field::Tool
             | Field::Level
             | Field::Status
-            | Field::Attribute(_) => self.parts().any(|part| part.any_value(field, test)),
+            | Field::Attribute(_)
+            | Field::Score(_) => self.parts().any(|part| part.any_value(field, test)),
         }
     }
 

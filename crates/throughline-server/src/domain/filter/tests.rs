@@ -110,7 +110,7 @@ for an attribute write attr.ctx.order.id:
 
 see https://example.com
     ^^^^^ unknown field "https"
-    known fields are session, trace, user, name, type, model, provider, tool, tag, env, service, level, status, error, state, abandoned, cost, tokens, duration, turns, errors, start, end, attr., metadata.; to search for text with a colon, put it in quotes
+    known fields are session, trace, user, name, type, model, provider, tool, tag, env, service, level, status, error, state, abandoned, reopened, synthetic, parts, cost, tokens, duration, turns, errors, start, end, attr., metadata., score.; to search for text with a colon, put it in quotes
 
 :x
 ^ the name of a field is missing before the colon
@@ -428,6 +428,7 @@ fn field_filter() -> impl Strategy<Value = Filter> {
             let field = match info.field {
                 Field::Attribute(_) => Field::Attribute(if key.is_empty() { "k".to_owned() } else { key }),
                 Field::Metadata(_) => Field::Metadata(if key.is_empty() { "k".to_owned() } else { key }),
+                Field::Score(_) => Field::Score(if key.is_empty() { "k".to_owned() } else { key }),
                 ref plain => plain.clone(),
             };
             let comparison = if info.kind.is_ordered() { comparison } else { Comparison::Equal };

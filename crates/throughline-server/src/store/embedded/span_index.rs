@@ -17,6 +17,7 @@ use super::index_directory::IndexDirectory;
 use super::key::{reference, text_key, trace_key};
 use super::terms::TermWriter;
 use super::tokenizer;
+use crate::domain::score::{self, Score, ScoreValue};
 
 /// So much of a text is found by its words; the rest is kept and shown.
 pub(super) const SEARCHED_BYTES: usize = 8 << 10;
@@ -29,6 +30,10 @@ pub(super) mod mark {
     pub(in super::super) const ERROR: &str = "error";
     /// An event that names its session itself.
     pub(in super::super) const OWN_SESSION: &str = "own_session";
+    /// An event that is a score, and stands.
+    pub(in super::super) const SCORE: &str = "score";
+    /// A score that was replaced: kept and counted, but not found as an event.
+    pub(in super::super) const REPLACED: &str = "replaced";
 }
 
 /// The columns of usage buckets, in the order of [`Usage::buckets`].
@@ -79,6 +84,13 @@ pub(super) struct SpanFields {
     pub(super) usage: [Field; 8],
     pub(super) text: Field,
     pub(super) attribute: Field,
+    /// What a score has in common with those that it replaces: see [`score::key`].
+    pub(super) score_key: Field,
+    /// A score's name and value, as an attribute would be.
+    pub(super) score: Field,
+    pub(super) score_name: Field,
+    pub(super) score_number: Field,
+    pub(super) score_label: Field,
     pub(super) body: Field,
 }
 
@@ -134,6 +146,11 @@ fn schema() -> (Schema, SpanFields) {
         usage: USAGE_COLUMNS.map(|name| schema.add_u64_field(name, column())),
         text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words)),
         attribute: schema.add_text_field("attribute", term()),
+        score_key: schema.add_text_field("score_key", term()),
+        score: schema.add_text_field("score", term()),
+        score_name: schema.add_text_field("score_name", TextOptions::default().set_fast("raw")),
+        score_number: schema.add_f64_field("score_number", column()),
+        score_label: schema.add_text_field("score_label", TextOptions::default().set_fast("raw")),
         body: schema.add_bytes_field("body", BytesOptions::default().set_stored()),
     };
     (schema.build(), fields)
@@ -287,20 +304,12 @@ impl SpanFields {
         event: &Event,
         trace_session: Option<&str>,
     ) -> Result<TantivyDocument, serde_json::Error> {
-        let body = serde_json::to_vec(event)?;
-        let mut doc = TantivyDocument::with_capacity(body.len() + 1024);
+        let mut doc = self.kept_event(project, event, trace_session)?;
         doc.add_text(self.mark, text_key(project, mark::EVENT));
-        doc.add_text(self.event, text_key(project, event.id.as_str()));
-        if let Some(trace) = event.trace_id {
-            let key = trace_key(project, trace);
-            doc.add_bytes(self.trace, &key);
-            doc.add_u64(self.trace_ref, reference(&key));
+        if let Some(score) = Score::of(event) {
+            doc.add_text(self.mark, text_key(project, mark::SCORE));
+            self.score(&mut doc, &score);
         }
-        let own = own_session(event);
-        if own.is_some() {
-            doc.add_text(self.mark, text_key(project, mark::OWN_SESSION));
-        }
-        self.belongs_to(&mut doc, project, own.or(trace_session));
         if let Some(user) = event.user_id() {
             doc.add_text(self.user, user);
         }
@@ -312,8 +321,6 @@ impl SpanFields {
         if event.is_error() {
             doc.add_text(self.mark, text_key(project, mark::ERROR));
         }
-        doc.add_i64(self.start, event.time.as_nanos());
-        doc.add_i64(self.duration, 0);
         let facts = event.attributes.values().filter_map(|value| value.as_str());
         let messages = event.error.iter().map(|error| error.message.as_str());
         for text in std::iter::once(event.name.as_str()).chain(messages).chain(facts) {
@@ -323,8 +330,59 @@ impl SpanFields {
         for (key, value) in &event.attributes {
             terms.json(key, value);
         }
+        Ok(doc)
+    }
+
+    /// A score's document after another took its place.
+    pub(super) fn replaced_score(
+        &self,
+        project: &ProjectId,
+        event: &Event,
+        trace_session: Option<&str>,
+    ) -> Result<TantivyDocument, serde_json::Error> {
+        let mut doc = self.kept_event(project, event, trace_session)?;
+        doc.add_text(self.mark, text_key(project, mark::REPLACED));
+        Ok(doc)
+    }
+
+    /// What an event's document says whether it can be found or not: where it belongs, and its body.
+    fn kept_event(
+        &self,
+        project: &ProjectId,
+        event: &Event,
+        trace_session: Option<&str>,
+    ) -> Result<TantivyDocument, serde_json::Error> {
+        let body = serde_json::to_vec(event)?;
+        let mut doc = TantivyDocument::with_capacity(body.len() + 1024);
+        doc.add_text(self.event, text_key(project, event.id.as_str()));
+        if let Some(key) = score::key(event) {
+            doc.add_text(self.score_key, text_key(project, &key));
+        }
+        if let Some(trace) = event.trace_id {
+            let key = trace_key(project, trace);
+            doc.add_bytes(self.trace, &key);
+            doc.add_u64(self.trace_ref, reference(&key));
+        }
+        let own = own_session(event);
+        if own.is_some() {
+            doc.add_text(self.mark, text_key(project, mark::OWN_SESSION));
+        }
+        self.belongs_to(&mut doc, project, own.or(trace_session));
+        doc.add_i64(self.start, event.time.as_nanos());
+        doc.add_i64(self.duration, 0);
         doc.add_bytes(self.body, &body);
         Ok(doc)
+    }
+
+    fn score(&self, doc: &mut TantivyDocument, score: &Score) {
+        doc.add_text(self.score_name, &score.name);
+        match &score.value {
+            ScoreValue::Number(number) => doc.add_f64(self.score_number, *number),
+            ScoreValue::Flag(yes) => doc.add_text(self.score_label, if *yes { "true" } else { "false" }),
+            ScoreValue::Text(label) => doc.add_text(self.score_label, label),
+        }
+        TermWriter::new(|term: &str| doc.add_text(self.score, term))
+            .json(&score.name, &score.value.to_json());
     }
 }
 

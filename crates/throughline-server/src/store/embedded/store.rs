@@ -14,7 +14,7 @@ use super::reading::Reading;
 use super::snapshot::IndexError;
 use super::span_index::mark;
 use crate::domain::analytics::{
-    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+    Goal, GoalReport, Interval, Journeys, ScoreStatistics, Selection, SessionStatistics, StepKind,
 };
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::price::{CallRange, Repricing};
@@ -184,6 +184,16 @@ impl Store for EmbeddedStore {
         self.read(project, move |reading| reading.goal(&selection, &goal, interval)).await
     }
 
+    async fn score_statistics(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        interval: Interval,
+    ) -> Result<Vec<ScoreStatistics>, ReadError> {
+        let selection = selection.clone();
+        self.read(project, move |reading| reading.score_statistics(&selection, interval)).await
+    }
+
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {
         self.live.subscribe()
     }
@@ -194,7 +204,7 @@ impl Store for EmbeddedStore {
         let counted = tokio::task::spawn_blocking(move || {
             let count = |kind| snapshot.count(kind).unwrap_or_default();
             let bytes = directory_bytes(&dir.join("spans")) + directory_bytes(&dir.join("derived"));
-            (count(mark::SPAN), count(mark::EVENT), bytes)
+            (count(mark::SPAN), count(mark::EVENT) + count(mark::REPLACED), bytes)
         });
         let (spans_stored, events_stored, index_bytes) = counted.await.unwrap_or_default();
         StoreStatus {

@@ -1,13 +1,16 @@
 //! What many sessions say together, from each of them.
 
-use throughline_model::{Money, Session, SessionState};
+use std::collections::{BTreeMap, BTreeSet};
+
+use throughline_model::{Money, Session, SessionId, SessionState, Timestamp};
 
 use super::snapshot::{Snapshot, add, is_within};
 use crate::domain::analytics::{
-    Goal, GoalGatherer, GoalReport, Interval, Journeys, PathGatherer, PathTotals, Selection, SessionFacts,
-    SessionStatistics, StatisticsGatherer, StepKind,
+    Goal, GoalGatherer, GoalReport, Interval, Journeys, PathGatherer, PathTotals, ScoreGatherer,
+    ScoreStatistics, Selection, SessionFacts, SessionStatistics, StatisticsGatherer, StepKind,
 };
 use crate::domain::filter::Filter;
+use crate::domain::score::{Score, ScoreValue};
 use crate::domain::session_summary::SessionSummary;
 
 pub(super) fn statistics(
@@ -60,6 +63,33 @@ pub(super) fn goal(
         }
     }
     gatherer.finish()
+}
+
+pub(super) fn scores(snapshot: &Snapshot, selection: &Selection, interval: Interval) -> Vec<ScoreStatistics> {
+    let times: BTreeMap<SessionId, Timestamp> = selected(snapshot, selection)
+        .map(|(_, session)| (session.id.clone(), selection.counts_at(session.start_time)))
+        .collect();
+    let mut names: BTreeMap<String, (ScoreGatherer, BTreeSet<SessionId>)> = BTreeMap::new();
+    for event in snapshot.found_events() {
+        let Some((session, time)) = event.session_id.as_ref().and_then(|id| times.get_key_value(id)) else {
+            continue;
+        };
+        let Some(score) = Score::of(event) else { continue };
+        let empty = || (ScoreGatherer::new(interval), BTreeSet::new());
+        let (gatherer, sessions) = names.entry(score.name).or_insert_with(empty);
+        sessions.insert(session.clone());
+        match score.value {
+            ScoreValue::Number(number) => gatherer.number(*time, number),
+            ScoreValue::Flag(yes) => gatherer.label(*time, if yes { "true" } else { "false" }, 1),
+            ScoreValue::Text(label) => gatherer.label(*time, &label, 1),
+        }
+    }
+    let finish = |(name, (gatherer, sessions)): (String, (ScoreGatherer, BTreeSet<SessionId>))| {
+        gatherer.finish(name, sessions.len() as u64)
+    };
+    let mut scores: Vec<ScoreStatistics> = names.into_iter().map(finish).collect();
+    scores.sort_by_key(|score| std::cmp::Reverse(score.scores));
+    scores
 }
 
 /// Notes the first turn of the session that matches.

@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 use self::snapshot::{Snapshot, is_within};
 use super::{AppendError, ReadError, Store, StoreStatus};
 use crate::domain::analytics::{
-    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+    Goal, GoalReport, Interval, Journeys, ScoreStatistics, Selection, SessionStatistics, StepKind,
 };
 use crate::domain::arrival::{Arrival, ArrivalRecord, Batch, BatchContent};
 use crate::domain::lifecycle::Lifecycle;
@@ -352,7 +352,7 @@ impl Store for MemoryStore {
 
     async fn events(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<Event>, ReadError> {
         let snapshot = self.snapshot(project);
-        let events = snapshot.events.iter().map(|placed| &placed.event);
+        let events = snapshot.found_events();
         let in_range = events.filter(|event| is_within((event.time, event.time), query.from, query.to));
         let rows = in_range.filter(|event| query.filter.matches(*event)).cloned().collect();
         Ok(page_of(rows, |event| query.sort.place_of_event(event), query))
@@ -402,6 +402,15 @@ impl Store for MemoryStore {
         interval: Interval,
     ) -> Result<GoalReport, ReadError> {
         Ok(analytics::goal(&self.snapshot(project), selection, goal, interval))
+    }
+
+    async fn score_statistics(
+        &self,
+        project: &ProjectId,
+        selection: &Selection,
+        interval: Interval,
+    ) -> Result<Vec<ScoreStatistics>, ReadError> {
+        Ok(analytics::scores(&self.snapshot(project), selection, interval))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {

@@ -13,6 +13,7 @@ use crate::domain::filter::{Filter, SessionRecord, TraceRecord};
 use crate::domain::lifecycle::Boundary;
 use crate::domain::price::Prices;
 use crate::domain::query::{TimelineItem, User};
+use crate::domain::score;
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_records::{TextSource, TraceRecords};
 use crate::domain::trace_summary::TraceSummary;
@@ -50,6 +51,8 @@ pub(super) struct PlacedEvent {
     pub(super) event: Event,
     /// It names no session itself.
     pub(super) inherits: bool,
+    /// A score that another took the place of: filters do not find it.
+    pub(super) is_replaced: bool,
 }
 
 impl Snapshot {
@@ -65,7 +68,8 @@ impl Snapshot {
             Some((id, WholeTrace::of(id, &raws, said_in_it, prices, boundary)?))
         };
         let traces: BTreeMap<TraceId, WholeTrace> = raws.into_iter().filter_map(whole).collect();
-        let events = events.into_iter().map(|event| PlacedEvent::of(event, &traces)).collect();
+        let standing = standing_scores(&events);
+        let events = events.into_iter().map(|event| PlacedEvent::of(event, &traces, &standing)).collect();
         let mut snapshot = Self { boundary, traces, events, sessions: BTreeMap::new() };
         snapshot.sessions = snapshot.sum_up_sessions(project, records);
         snapshot
@@ -135,11 +139,19 @@ impl Snapshot {
         events
     }
 
+    /// Those that filters find.
+    pub(super) fn found_events(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(|placed| !placed.is_replaced).map(|placed| &placed.event)
+    }
+
     pub(super) fn trace_record<'a>(&'a self, trace: &'a WholeTrace) -> TraceRecord<'a> {
         TraceRecord {
             trace: &trace.summary.trace,
             observations: trace.observations.iter().map(|whole| &whole.observation).collect(),
-            events: self.events_of(trace.summary.trace.id),
+            events: self
+                .found_events()
+                .filter(|event| event.trace_id == Some(trace.summary.trace.id))
+                .collect(),
         }
     }
 
@@ -150,7 +162,7 @@ impl Snapshot {
             observations: trace.observations.iter().map(|whole| &whole.observation).collect(),
             events: Vec::new(),
         });
-        let events = self.events.iter().map(|placed| &placed.event);
+        let events = self.found_events();
         SessionRecord {
             session,
             traces: traces.collect(),
@@ -228,15 +240,34 @@ impl End {
 }
 
 impl PlacedEvent {
-    fn of(event: &Event, traces: &BTreeMap<TraceId, WholeTrace>) -> Self {
+    fn of(
+        event: &Event,
+        traces: &BTreeMap<TraceId, WholeTrace>,
+        standing: &BTreeMap<String, &Event>,
+    ) -> Self {
+        let rival = score::key(event).and_then(|key| standing.get(&key));
+        let is_replaced = rival.is_some_and(|standing| standing.id != event.id);
         let inherits = event.session_id.as_ref().is_none_or(|id| id.as_str().is_empty());
         let mut event = event.clone();
         if inherits {
             let trace = event.trace_id.and_then(|id| traces.get(&id));
             event.session_id = trace.and_then(|trace| trace.summary.trace.session_id.clone());
         }
-        Self { event, inherits }
+        Self { event, inherits, is_replaced }
     }
+}
+
+/// By key, the scores that stand.
+fn standing_scores<'a>(events: &[&'a Event]) -> BTreeMap<String, &'a Event> {
+    let mut standing: BTreeMap<String, &Event> = BTreeMap::new();
+    for &event in events {
+        let Some(key) = score::key(event) else { continue };
+        let known = standing.entry(key).or_insert(event);
+        if score::is_later(event, known) {
+            *known = event;
+        }
+    }
+    standing
 }
 
 /// Calls `f` with the facts of a stored span.

@@ -9,8 +9,10 @@ use throughline_server::domain::analytics::Interval;
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::Target;
 use throughline_server::domain::query::{ListQuery, SortField, UsageGroup, UsageQuery};
+use throughline_server::domain::score::{Score, ScoreValue};
 
 use super::requests::{Spec, at, event_in, request, span, trace_id};
+use super::scores::score;
 use super::{TestStore, all_pages, analytics, batch, by, matching};
 
 /// The engine under test against the one that computes everything afresh.
@@ -69,8 +71,10 @@ impl World {
             let spec = random_span(rng);
             spans.entry((spec.trace, spec.id)).or_insert(Record::Span(spec));
         }
-        let events = (0..rng.u32(5..25)).map(|n| Record::Event(Box::new(random_event(n, rng))));
-        let mut records: Vec<Record> = events.collect();
+        let mut events: Vec<Event> = (0..rng.u32(5..25)).map(|n| random_event(n, rng)).collect();
+        events.extend((0..rng.u32(5..25)).map(|_| random_score(rng)));
+        let mut records: Vec<Record> =
+            events.into_iter().map(|event| Record::Event(Box::new(event))).collect();
         records.extend(spans.into_values());
         rng.shuffle(&mut records);
         Self { records }
@@ -140,6 +144,25 @@ fn random_event(n: u32, rng: &mut Rng) -> Event {
     }
 }
 
+/// One of few that replace each other.
+fn random_score(rng: &mut Rng) -> Event {
+    let name = *rng.choice(&["accuracy", "thumbs"]).unwrap();
+    let value = match rng.u32(0..3) {
+        0 => ScoreValue::Number(rng.i32(-8..8).into()),
+        1 => ScoreValue::Flag(rng.bool()),
+        _ => ScoreValue::Text((*rng.choice(&WORDS).unwrap()).to_owned()),
+    };
+    let id = rng.u32(0..3).to_string();
+    let score = score(&id, name, value, rng.i64(0..40) * 1000);
+    let session = SessionId::from(*rng.choice(&SESSIONS).unwrap());
+    match rng.u32(0..3) {
+        0 => Score { session_id: Some(session), ..score },
+        1 => Score { trace_id: Some(trace_id(rng.u64(1..8))), ..score },
+        _ => Score { session_id: Some(session), trace_id: Some(trace_id(rng.u64(1..8))), ..score },
+    }
+    .into_event()
+}
+
 /// All of it in random order and pieces, some of it twice, sometimes waiting in between.
 async fn deliver(store: &TestStore, project: &str, records: &[Record], rng: &mut Rng) {
     let mut order: Vec<&Record> = records.iter().collect();
@@ -171,8 +194,11 @@ async fn deliver(store: &TestStore, project: &str, records: &[Record], rng: &mut
     store.settle().await.unwrap();
 }
 
-const FILTERS: [&str; 16] = [
+const FILTERS: [&str; 19] = [
     "",
+    "score.accuracy:>0 -score.thumbs:true",
+    "score.thumbs:order,true",
+    "attr.gen_ai.evaluation.score.value:<0",
     "refund",
     "user:alice",
     "model:gpt-4o error:true",
@@ -216,7 +242,9 @@ async fn compare(a: &TestStore, b: &TestStore, project: &str, context: &str) {
         let read = async |store: &TestStore| store.users(&project, &query).await.unwrap().rows;
         assert_eq!(read(a).await, read(b).await, "users, {context}");
     }
-    for filter in ["", "refund", "user:alice", "level:>=warn", "session:s*", "attr.word:late"] {
+    for filter in
+        ["", "refund", "user:alice", "level:>=warn", "session:s*", "attr.word:late", "score.accuracy:*"]
+    {
         let query = ListQuery { limit: 5, ..matching(filter, Target::Event) };
         let read = async |store: &TestStore| {
             all_pages(async |after| {

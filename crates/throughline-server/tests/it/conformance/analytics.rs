@@ -131,6 +131,8 @@ pub(crate) async fn told(
             let selection = Selection { filter: filter.clone(), from, to, now };
             let statistics = store.session_statistics(project, &selection, Interval::Hour).await.unwrap();
             told.push_str(&format!("{statistics:#?}\n"));
+            let scores = store.score_statistics(project, &selection, Interval::Hour).await.unwrap();
+            told.push_str(&format!("{scores:#?}\n"));
             for by in [StepKind::Name, StepKind::Tag] {
                 let funnel = ["late", "refund"].map(str::to_owned);
                 let journeys = store.journeys(project, &selection, by, &funnel).await.unwrap();

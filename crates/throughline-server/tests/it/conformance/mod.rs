@@ -12,6 +12,7 @@ pub(crate) mod lists;
 pub(crate) mod parts;
 pub(crate) mod records;
 pub(crate) mod requests;
+pub(crate) mod scores;
 pub(crate) mod sessions;
 pub(crate) mod timeline;
 
@@ -79,6 +80,10 @@ macro_rules! conformance {
             records::events_may_come_as_log_records,
             records::messages_logged_in_a_model_call_are_its_input_and_output,
             records::the_whole_texts_of_a_trace_are_found,
+            scores::scores_find_what_they_are_on,
+            scores::of_scores_with_the_same_id_the_latest_stands,
+            scores::scores_stay_when_a_session_reopens,
+            scores::scores_are_counted_by_name,
             sessions::a_late_root_brings_its_children_into_its_session,
             sessions::a_session_named_on_a_child_covers_the_trace,
             sessions::children_may_come_first_one_by_one,

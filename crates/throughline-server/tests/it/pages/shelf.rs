@@ -10,7 +10,7 @@ use throughline_model::{
     Usage, millis,
 };
 use throughline_server::domain::analytics::{
-    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+    Goal, GoalReport, Interval, Journeys, ScoreStatistics, Selection, SessionStatistics, StepKind,
 };
 use throughline_server::domain::arrival::{Arrival, Batch};
 use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
@@ -346,6 +346,15 @@ impl Store for Shelf {
         _: Interval,
     ) -> Result<GoalReport, ReadError> {
         Ok(GoalReport::default())
+    }
+
+    async fn score_statistics(
+        &self,
+        _: &ProjectId,
+        _: &Selection,
+        _: Interval,
+    ) -> Result<Vec<ScoreStatistics>, ReadError> {
+        Ok(Vec::new())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {

@@ -13,7 +13,7 @@ use throughline_model::{
     Event, Observation, ProjectId, Session, SessionId, SpanId, Timestamp, Trace, TraceId,
 };
 use throughline_server::domain::analytics::{
-    Goal, GoalReport, Interval, Journeys, Selection, SessionStatistics, StepKind,
+    Goal, GoalReport, Interval, Journeys, ScoreStatistics, Selection, SessionStatistics, StepKind,
 };
 use throughline_server::domain::arrival::{Arrival, Batch, BatchContent};
 use throughline_server::domain::price::{CallRange, Repricing};
@@ -214,6 +214,15 @@ impl Store for RecordingStore {
         _: Interval,
     ) -> Result<GoalReport, ReadError> {
         Ok(GoalReport::default())
+    }
+
+    async fn score_statistics(
+        &self,
+        _: &ProjectId,
+        _: &Selection,
+        _: Interval,
+    ) -> Result<Vec<ScoreStatistics>, ReadError> {
+        Ok(Vec::new())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arrival> {

@@ -88,13 +88,17 @@ impl Reading {
     }
 
     /// The query for the sessions selected that `further` finds too.
-    fn selected(&self, selection: &Selection, further: Filter) -> Result<Box<dyn Query>, IndexError> {
+    pub(super) fn selected(
+        &self,
+        selection: &Selection,
+        further: Filter,
+    ) -> Result<Box<dyn Query>, IndexError> {
         let filter = Filter::all_of([selection.filter.clone(), further]);
         self.derived(Target::Session, &filter, (selection.from, selection.to), selection.now)
     }
 
     /// By reference, when each of the sessions found began.
-    fn starts(&self, found: &dyn Query) -> Result<Vec<(u64, Timestamp)>, IndexError> {
+    pub(super) fn starts(&self, found: &dyn Query) -> Result<Vec<(u64, Timestamp)>, IndexError> {
         let starts = self.fold(&self.snapshot.derived, found, |segment, docs| {
             let (session, start) = (References::open(segment)?, Numbers::open(segment, "start")?);
             let row = |doc: &DocId| Some((session.get(*doc)?, start.time(*doc)));
@@ -154,7 +158,7 @@ impl Reading {
     }
 
     /// Runs `fold` over the documents found in each segment.
-    fn fold<T: Send>(
+    pub(super) fn fold<T: Send>(
         &self,
         searcher: &Searcher,
         found: &dyn Query,

@@ -190,7 +190,8 @@ impl Translator<'_> {
                     | Field::Provider
                     | Field::Tool
                     | Field::Level
-                    | Field::Attribute(_)),
+                    | Field::Attribute(_)
+                    | Field::Score(_)),
                 comparison,
                 value,
             } => Some(self.record_field(field, *comparison, value)),
@@ -252,7 +253,8 @@ impl Translator<'_> {
                         | Field::Provider
                         | Field::Tool
                         | Field::Level
-                        | Field::Attribute(_) => true,
+                        | Field::Attribute(_)
+                        | Field::Score(_) => true,
                         Field::Trace | Field::Status => self.target == Target::Session,
                         _ => false,
                     }
@@ -506,6 +508,10 @@ impl Translator<'_> {
                 })
             }
             (Field::Attribute(key), value) => by_attribute(span.attribute, key, comparison, value),
+            (Field::Score(name), _) if name.is_empty() => {
+                term(span.mark, &text_key(self.project, mark::SCORE))
+            }
+            (Field::Score(name), value) => by_attribute(span.score, name, comparison, value),
             _ => nothing(),
         }
     }

@@ -9,6 +9,7 @@ mod records;
 mod references;
 mod repricing;
 mod scan;
+mod scores;
 mod top;
 mod usage;
 

@@ -223,8 +223,9 @@ impl Writer {
             event.session_id = own_session(&event).or(trace_session.as_deref()).map(SessionId::from);
             self.show(project, ArrivalRecord::Event(Box::new(event)));
         }
+        self.note_score(project, event, trace_session.as_deref())?;
         if !rewrite {
-            let document = self.fields.span.event(project, event, trace_session.as_deref())?;
+            let document = self.event_document(project, event, trace_session.as_deref())?;
             self.add(Batch::of(document, 2048))?;
         }
         Ok(())

@@ -6,6 +6,7 @@ mod parts;
 mod recover;
 mod reprice;
 mod rewrite;
+mod scores;
 mod sum_up;
 mod thread;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, NoMergePolicy};
 use tantivy::{Index, IndexWriter, TantivyDocument};
-use throughline_model::SpanId;
+use throughline_model::{Event, SpanId};
 use tokio::sync::{broadcast, oneshot};
 
 use self::cache::{Cache, Projects, SessionKey, SessionState, TraceKey, TraceState};
@@ -88,6 +89,8 @@ pub(super) struct Writer {
     changed_sessions: Vec<SessionKey>,
     /// Events since the last commit, by the terms of their ids.
     new_events: FxHashSet<String>,
+    /// Scores that came since then and stand, by project and key.
+    standing: FxHashMap<String, Event>,
     pending: Vec<PendingSpan>,
     pending_bytes: usize,
     /// Sessions were deleted since the last commit: nothing else may happen before the next.
@@ -164,6 +167,7 @@ impl Writer {
             changed_traces: Vec::new(),
             changed_sessions: Vec::new(),
             new_events: FxHashSet::default(),
+            standing: FxHashMap::default(),
             pending: Vec::new(),
             pending_bytes: 0,
             deleted: false,
@@ -228,6 +232,7 @@ impl Writer {
         self.entries.clear();
         self.entry_bytes = 0;
         self.new_events.clear();
+        self.standing.clear();
         self.deleted = false;
     }
 }

@@ -160,7 +160,7 @@ impl Writer {
         // An event known from elsewhere was not taken into this trace.
         let state = self.traces.get(&key).filter(|state| is_due && state.records.contains_event(&event.id));
         let Some(state) = state else { return Ok(()) };
-        let document = self.fields.span.event(project, event, state.records.session_id())?;
+        let document = self.event_document(project, event, state.records.session_id())?;
         self.add(Batch::of(document, 2048))
     }
 }

@@ -178,7 +178,12 @@ impl Writer {
     }
 
     /// The documents that hold both terms, in the order of the index.
-    fn both(&self, searcher: &tantivy::Searcher, a: Term, b: Term) -> Result<Vec<DocAddress>, IndexError> {
+    pub(super) fn both(
+        &self,
+        searcher: &tantivy::Searcher,
+        a: Term,
+        b: Term,
+    ) -> Result<Vec<DocAddress>, IndexError> {
         let term = |term| Box::new(TermQuery::new(term, IndexRecordOption::Basic)) as Box<dyn Query>;
         let both = BooleanQuery::intersection(vec![term(a), term(b)]);
         let found = searcher.search(&both, &tantivy::collector::DocSetCollector)?;
