@@ -18,6 +18,12 @@ pub enum OpenError {
     Locked(PathBuf),
     #[error("the data directory {} has the format {found:?}; this version reads {FORMAT:?}", dir.display())]
     Format { dir: PathBuf, found: String },
+    #[error(
+        "the data directory {} was written by another version, whose indexes have other fields; \
+         use that version, or move the directory away to begin with an empty one",
+        .0.display()
+    )]
+    Fields(PathBuf),
     #[error("the store cannot be opened: {0}")]
     Index(String),
 }
@@ -31,6 +37,16 @@ impl From<IndexError> for OpenError {
 impl From<tantivy::TantivyError> for OpenError {
     fn from(error: tantivy::TantivyError) -> Self {
         Self::Index(error.to_string())
+    }
+}
+
+impl OpenError {
+    /// Why an index in the directory could not be opened.
+    pub(super) fn of_index(dir: &Path) -> impl Fn(tantivy::TantivyError) -> Self {
+        move |error| match error {
+            tantivy::TantivyError::SchemaError(_) => Self::Fields(dir.to_owned()),
+            other => other.into(),
+        }
     }
 }
 

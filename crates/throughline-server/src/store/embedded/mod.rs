@@ -120,8 +120,10 @@ impl EmbeddedStore {
     /// Opens the store, makes searchable what was acknowledged before the last end, and starts its threads.
     pub fn open(config: &EmbeddedConfig, prices: Prices) -> Result<Self, OpenError> {
         let directory = Directory::open(&config.data_dir)?;
-        let (spans, span) = span_index::open(&directory.spans())?;
-        let (derived, derived_fields) = derived_index::open(&directory.derived())?;
+        let (spans, span) =
+            span_index::open(&directory.spans()).map_err(OpenError::of_index(&config.data_dir))?;
+        let (derived, derived_fields) =
+            derived_index::open(&directory.derived()).map_err(OpenError::of_index(&config.data_dir))?;
         let fields = Arc::new(Fields { span, derived: derived_fields });
         let snapshots = Snapshots::open(&spans, &derived, Arc::clone(&fields))?;
         let (health, (live, _)) = (Health::default(), broadcast::channel(LIVE_RECORDS));

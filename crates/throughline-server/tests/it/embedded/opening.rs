@@ -42,6 +42,18 @@ async fn another_format_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn indexes_with_other_fields_are_refused_and_left_alone() {
+    let dir = TempDir::new().unwrap();
+    open(dir.path()).shutdown().await;
+    let described = dir.path().join("spans/meta.json");
+    let older = fs::read_to_string(&described).unwrap().replace("\"failed\"", "\"broken\"");
+    fs::write(&described, &older).unwrap();
+    let opened = EmbeddedStore::open(&config(dir.path()), Prices::builtin());
+    assert!(matches!(opened, Err(OpenError::Fields(refused)) if refused == dir.path()));
+    assert_eq!(fs::read_to_string(&described).unwrap(), older);
+}
+
+#[tokio::test]
 async fn what_was_closed_is_there_again_without_the_log() {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path());
