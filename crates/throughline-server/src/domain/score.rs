@@ -155,6 +155,20 @@ pub fn is_later(score: &Event, other: &Event) -> bool {
     (score.time, &score.id) > (other.time, &other.id)
 }
 
+/// The scores among these events that none of the others replaces, in the order in which they are.
+pub fn standing_among<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Score> {
+    let mut standing: Vec<(String, &Event)> = Vec::new();
+    for event in events {
+        let Some(key) = key(event) else { continue };
+        match standing.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) if is_later(event, known) => *known = event,
+            Some(_) => {}
+            None => standing.push((key, event)),
+        }
+    }
+    standing.iter().filter_map(|(_, event)| Score::of(event)).collect()
+}
+
 /// Finds the scores that stand.
 pub fn standing() -> Filter {
     let any = Pattern { open_end: true, ..Pattern::default() };
@@ -197,6 +211,8 @@ mod tests {
         assert_ne!(good.id, bad.id);
         assert_eq!(key(&good), key(&bad));
         assert!(is_later(&bad, &good) && !is_later(&good, &bad));
+        let values: Vec<_> = standing_among([&bad, &good]).into_iter().map(|score| score.value).collect();
+        assert_eq!(values, [ScoreValue::Number(0.0)]);
         let elsewhere = Score { session_id: Some("other".into()), ..score(ScoreValue::Number(1.0), 1) };
         assert_ne!(key(&elsewhere.into_event()), key(&good));
         assert_eq!(key(&Event { name: "order.shipped".to_owned(), ..good }), None);

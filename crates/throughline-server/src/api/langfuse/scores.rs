@@ -58,7 +58,7 @@ pub(super) async fn list_langfuse_scores(
     let environments: Vec<Filter> =
         given.all("environment").map(|name| is(Field::Environment, name)).collect();
     let conditions = [
-        Some(is(Field::Name, score::EVENT)),
+        Some(score::standing()),
         one("name", Field::Attribute(score::NAME.to_owned())),
         one("sessionId", Field::Session),
         trace,
@@ -74,8 +74,8 @@ pub(super) async fn list_langfuse_scores(
         }
     };
     let meta = meta(number, limit, &page);
-    let scores = score::latest(page.rows.iter().filter_map(Score::of));
-    let rows: Vec<Value> = scores.iter().map(|score| shown_score(score, project.as_str())).collect();
+    let scores = page.rows.iter().filter_map(Score::of);
+    let rows: Vec<Value> = scores.map(|score| shown_score(&score, project.as_str())).collect();
     Ok(Json(json!({"data": rows, "meta": meta})))
 }
 
@@ -125,14 +125,14 @@ pub(super) async fn get_langfuse_score(
     let filter = is(Field::Attribute(score::ID.to_owned()), &id);
     let query = Given::default().query(filter, &state)?;
     let found = state.store.events(&project, &query).await?.rows;
-    let latest = score::latest(found.iter().filter_map(Score::of)).pop();
+    let latest = score::standing_among(&found).pop();
     let unknown = || Error::not_found(format!("there is no score {id}")).code("unknown_score");
     latest.map(|score| Json(shown_score(&score, project.as_str()))).ok_or_else(unknown)
 }
 
 /// The scores on a trace and its observations, under the ids that clients gave those.
 pub(super) fn of_trace(detail: &TraceDetail, project: &str) -> Vec<Value> {
-    let scores = score::latest(detail.events.iter().filter_map(Score::of));
+    let scores = score::standing_among(&detail.events);
     let shown = |score: &Score| {
         let mut told = shown_score(score, project);
         told["traceId"] = trace_name(detail);
