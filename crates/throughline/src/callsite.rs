@@ -15,6 +15,8 @@ pub struct Callsite {
     pub(crate) keys: &'static [&'static str],
     /// The sampling rule that one configuration has for this name: the configuration's number and the rule.
     cache: AtomicU64,
+    #[cfg(feature = "otlp")]
+    reserved_keys: std::sync::OnceLock<bool>,
 }
 
 /// What sampling has to say about a name, before chance.
@@ -38,7 +40,24 @@ impl Callsite {
         (file, line): (&'static str, u32),
         keys: &'static [&'static str],
     ) -> Self {
-        Self { name, level, module, file, line, keys, cache: AtomicU64::new(0) }
+        Self {
+            name,
+            level,
+            module,
+            file,
+            line,
+            keys,
+            cache: AtomicU64::new(0),
+            #[cfg(feature = "otlp")]
+            reserved_keys: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// Whether one of its keys has a name that needs care in OTLP; found out once.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn has_reserved_keys(&self) -> bool {
+        let find = || self.keys.iter().any(|key| throughline_model::otlp::is_reserved(key));
+        *self.reserved_keys.get_or_init(find)
     }
 
     /// A number that neighbours do not share.

@@ -160,7 +160,40 @@ pub(crate) fn session_id(time: Timestamp, chance: u64) -> SessionId {
 
 /// Unique in the process by its number, between processes by `process`, which is chance.
 pub(crate) fn event_id(time: Timestamp, process: u64, number: u64) -> EventId {
-    EventId::from(format!("evt_{:012x}{process:010x}{number:08x}", millis(time)))
+    EventId::from(EventIdText::new(time, process, number).as_str().to_owned())
+}
+
+/// An event's id without a place of its own.
+pub(crate) struct EventIdText {
+    bytes: [u8; Self::MAX],
+    length: usize,
+}
+
+impl EventIdText {
+    /// `evt_` and three numbers of at most sixteen digits.
+    const MAX: usize = 4 + 3 * 16;
+
+    pub(crate) fn new(time: Timestamp, process: u64, number: u64) -> Self {
+        let mut text = Self { bytes: [0; Self::MAX], length: 4 };
+        text.bytes[..4].copy_from_slice(b"evt_");
+        text.push(millis(time).cast_unsigned(), 12);
+        text.push(process, 10);
+        text.push(number, 8);
+        text
+    }
+
+    /// In hexadecimal, with at least so many digits.
+    fn push(&mut self, number: u64, digits: usize) {
+        let needed = (67 - number.leading_zeros() as usize) / 4;
+        for digit in (0..digits.max(needed)).rev() {
+            self.bytes[self.length] = b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15];
+            self.length += 1;
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
 }
 
 /// Never negative, so that ids sort by time as text.
@@ -209,6 +242,9 @@ mod tests {
         let time = Timestamp::from_nanos(5_000_000);
         let (first, second) = (event_id(time, 7, 1), event_id(time, 7, 2));
         assert!(first < second && first.as_str().starts_with("evt_"));
+        for number in [0, 1, 0xffff_ffff, 0x1_0000_0000, u64::MAX] {
+            assert_eq!(event_id(time, 7, number).as_str(), format!("evt_{:012x}{:010x}{number:08x}", 5, 7));
+        }
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use super::mapping::{Field, INDEX};
 use super::record::Record;
+use super::request::{AttributeWriter, OutgoingLog, put_log};
 use super::usage::object;
-use super::value::{RawValue, put_any_value, put_attribute};
+use super::value::RawValue;
 use super::wire;
 use crate::{Actor, Attributes, ErrorInfo, Event, EventId, Level, Scope, SessionId, Source, keys};
 
@@ -62,64 +61,48 @@ fn put_resource(event: &Event, out: &mut Vec<u8>) {
 
 fn put_text(out: &mut Vec<u8>, field: u32, key: &str, text: Option<&str>) {
     if let Some(text) = text {
-        put_attribute(out, field, key, |out| wire::put_bytes(out, 1, text.as_bytes()));
+        AttributeWriter { out, field }.text(key, text);
     }
 }
 
-fn put_object(out: &mut Vec<u8>, key: &str, object: &Attributes) {
-    if !object.is_empty() {
-        put_attribute(out, 6, key, |out| put_any_value(out, &Value::Object(object.clone())));
-    }
-}
-
-fn put_record(event: &Event, out: &mut Vec<u8>) {
-    let nanos = event.time.as_nanos().max(0).cast_unsigned();
-    wire::put_fixed64(out, 1, nanos);
-    wire::put_varint(out, 2, u64::from(event.level.severity_number().cast_unsigned()));
-    wire::put_bytes(out, 3, event.level.as_str().to_ascii_uppercase().as_bytes());
-    put_text(out, 6, keys::EVENT_ID, Some(event.id.as_str()));
-    put_text(out, 6, keys::SESSION_ID, event.session_id.as_ref().map(SessionId::as_str));
-    if let Some(Actor { kind, id, tags }) = &event.actor {
-        put_text(out, 6, keys::ACTOR_TYPE, Some(kind));
-        put_text(out, 6, keys::ACTOR_ID, id.as_deref());
-        put_object(out, keys::ACTOR_TAGS, tags);
-    }
-    if let Some(Scope { kind, id, tags }) = &event.scope {
-        put_text(out, 6, keys::SCOPE_TYPE, Some(kind));
-        put_text(out, 6, keys::SCOPE_ID, Some(id));
-        put_object(out, keys::SCOPE_TAGS, tags);
-    }
-    if let Some(ErrorInfo { name, message, code, stack }) = &event.error {
-        put_text(out, 6, keys::EXCEPTION_TYPE, Some(name));
-        put_text(out, 6, keys::EXCEPTION_MESSAGE, Some(message));
-        put_text(out, 6, keys::ERROR_CODE, code.as_deref());
-        put_text(out, 6, keys::EXCEPTION_STACKTRACE, stack.as_deref());
-    }
-    if let Some(Source { causer, file, line }) = &event.source {
-        put_text(out, 6, keys::SOURCE_CAUSER, causer.as_deref());
-        put_text(out, 6, keys::SOURCE_FILE, file.as_deref());
-        if let Some(line) = line {
-            put_attribute(out, 6, keys::SOURCE_LINE, |out| wire::put_varint(out, 3, u64::from(*line)));
+pub(super) fn put_record(event: &Event, out: &mut Vec<u8>) {
+    let source = event.source.as_ref();
+    let log = OutgoingLog {
+        id: event.id.as_str(),
+        name: &event.name,
+        time: event.time,
+        level: event.level,
+        trace_id: event.trace_id,
+        span_id: event.span_id,
+        error: event.error.as_ref(),
+        source: (
+            source.and_then(|source| source.causer.as_deref()),
+            source.and_then(|source| source.file.as_deref()),
+            source.and_then(|source| source.line),
+        ),
+    };
+    put_log(&log, out, |writer| {
+        if let Some(id) = &event.session_id {
+            writer.text(keys::SESSION_ID, id.as_str());
         }
-    }
-    let (reserved, plain): (Vec<_>, Vec<_>) = event.attributes.iter().partition(|(key, _)| is_reserved(key));
-    for (key, value) in plain {
-        put_attribute(out, 6, key, |out| put_any_value(out, value));
-    }
-    let reserved = reserved.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    put_object(out, keys::EVENT_ATTRIBUTES, &reserved);
-    if let Some(id) = event.trace_id {
-        wire::put_bytes(out, 9, id.as_bytes());
-    }
-    if let Some(id) = event.span_id {
-        wire::put_bytes(out, 10, id.as_bytes());
-    }
-    wire::put_fixed64(out, 11, nanos);
-    wire::put_bytes(out, 12, event.name.as_bytes());
+        if let Some(actor) = &event.actor {
+            writer.actor(actor);
+        }
+        if let Some(scope) = &event.scope {
+            writer.scope(scope);
+        }
+        let (reserved, plain): (Vec<_>, Vec<_>) =
+            event.attributes.iter().partition(|(key, _)| is_reserved(key));
+        for (key, value) in plain {
+            writer.json(key, value);
+        }
+        let reserved = reserved.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        writer.object(keys::EVENT_ATTRIBUTES, &reserved);
+    });
 }
 
-/// Whether an attribute of this name would be read as something else.
-fn is_reserved(key: &str) -> bool {
+/// Whether an attribute of this name in a log record would be read as something else than an event's own attribute.
+pub fn is_reserved(key: &str) -> bool {
     ENVELOPE.contains(&key) || INDEX.rules(key.as_bytes()).iter().any(|rule| rule.field == Field::Session)
 }
 

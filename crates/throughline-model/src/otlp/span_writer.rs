@@ -1,6 +1,6 @@
 //! Spans as OTLP.
 
-use super::value::{put_any_value, put_attribute};
+use super::request::{AttributeWriter, Request};
 use super::wire;
 use crate::{Attributes, ErrorInfo, ObservationType, SpanId, Status, Timestamp, TraceId, keys};
 
@@ -73,34 +73,23 @@ pub struct OutgoingSpan<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn spans_to_traces<'a>(origin: Origin<'_>, spans: impl IntoIterator<Item = OutgoingSpan<'a>>) -> Vec<u8> {
-    let mut out = Vec::new();
-    wire::put_message(&mut out, 1, |out| {
-        wire::put_message(out, 1, |out| {
-            put_text(out, 1, keys::SERVICE_NAME, origin.service);
-            put_text(out, 1, keys::ENVIRONMENT, origin.environment);
-            if let Some(version) = origin.version {
-                put_text(out, 1, keys::SERVICE_VERSION, version);
-            }
-        });
-        wire::put_message(out, 2, |out| {
-            wire::put_message(out, 1, |out| wire::put_bytes(out, 1, b"throughline"));
-            for span in spans {
-                wire::put_message(out, 2, |out| put_span(&span, out));
-            }
-        });
-    });
-    out
-}
-
-fn put_text(out: &mut Vec<u8>, field: u32, key: &str, text: &str) {
-    put_attribute(out, field, key, |out| wire::put_bytes(out, 1, text.as_bytes()));
+    let mut request = Request::default();
+    request.begin(origin);
+    for span in spans {
+        request.put_span(&span, |_| {});
+    }
+    request.finish().to_vec()
 }
 
 fn put_time(out: &mut Vec<u8>, field: u32, time: Timestamp) {
     wire::put_fixed64(out, field, time.as_nanos().max(0).cast_unsigned());
 }
 
-fn put_span(span: &OutgoingSpan<'_>, out: &mut Vec<u8>) {
+pub(super) fn put_span(
+    span: &OutgoingSpan<'_>,
+    out: &mut Vec<u8>,
+    attributes: impl FnOnce(&mut AttributeWriter<'_>),
+) {
     wire::put_bytes(out, 1, span.trace_id.as_bytes());
     wire::put_bytes(out, 2, span.span_id.as_bytes());
     if !span.trace_state.is_empty() {
@@ -114,10 +103,10 @@ fn put_span(span: &OutgoingSpan<'_>, out: &mut Vec<u8>) {
     wire::put_varint(out, 6, if span.kind.is_model_call() { 3 } else { 1 });
     put_time(out, 7, span.start_time);
     put_time(out, 8, span.end_time);
-    put_text(out, 9, keys::OBSERVATION_TYPE, span.kind.as_str());
-    for (key, value) in &span.attributes {
-        put_attribute(out, 9, key, |out| put_any_value(out, value));
-    }
+    let mut writer = AttributeWriter { out, field: 9 };
+    writer.text(keys::OBSERVATION_TYPE, span.kind.as_str());
+    span.attributes.iter().for_each(|(key, value)| writer.json(key, value));
+    attributes(&mut writer);
     if let Some(error) = span.error {
         wire::put_message(out, 11, |out| put_exception(error, span.end_time, out));
     }
@@ -136,11 +125,5 @@ fn put_span(span: &OutgoingSpan<'_>, out: &mut Vec<u8>) {
 fn put_exception(error: &ErrorInfo, time: Timestamp, out: &mut Vec<u8>) {
     put_time(out, 1, time);
     wire::put_bytes(out, 2, b"exception");
-    put_text(out, 3, keys::EXCEPTION_TYPE, &error.name);
-    put_text(out, 3, keys::EXCEPTION_MESSAGE, &error.message);
-    for (key, text) in [(keys::ERROR_CODE, &error.code), (keys::EXCEPTION_STACKTRACE, &error.stack)] {
-        if let Some(text) = text {
-            put_text(out, 3, key, text);
-        }
-    }
+    AttributeWriter { out, field: 3 }.error(error);
 }

@@ -226,12 +226,17 @@ pub(super) fn put_any_value(out: &mut Vec<u8>, value: &Value) {
                 wire::put_message(out, 1, |out| put_any_value(out, item));
             }
         }),
-        Value::Object(entries) => wire::put_message(out, 6, |out| {
-            for (key, value) in entries {
-                put_attribute(out, 1, key, |out| put_any_value(out, value));
-            }
-        }),
+        Value::Object(entries) => put_object(out, entries),
     }
+}
+
+/// Appends the content of the `AnyValue` that a map is.
+pub(super) fn put_object(out: &mut Vec<u8>, entries: &crate::Attributes) {
+    wire::put_message(out, 6, |out| {
+        for (key, value) in entries {
+            put_attribute(out, 1, key, |out| put_any_value(out, value));
+        }
+    });
 }
 
 fn whole(number: f64) -> Option<u64> {

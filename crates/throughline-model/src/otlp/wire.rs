@@ -257,7 +257,19 @@ pub fn put_wire(out: &mut Vec<u8>, number: u32, wire: Wire<'_>) {
 
 /// Appends a message field whose content `write` appends.
 pub(crate) fn put_message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
-    let mut message = Vec::new();
-    write(&mut message);
-    put_bytes(out, number, &message);
+    put_raw_varint(out, u64::from(number) << 3 | 2);
+    let start = out.len() + 1;
+    // Most lengths take one byte; for a longer one the message is moved.
+    out.push(0);
+    write(out);
+    let length = out.len() - start;
+    let more = varint_length(length as u64) - 1;
+    if more > 0 {
+        out.resize(start + length + more, 0);
+        out.copy_within(start..start + length, start + more);
+    }
+    for (at, byte) in out[start - 1..start + more].iter_mut().enumerate() {
+        let last = at == more;
+        *byte = (length >> (7 * at)) as u8 & 0x7f | if last { 0 } else { 0x80 };
+    }
 }

@@ -112,7 +112,7 @@ pub(crate) struct EventView<'a> {
 }
 
 impl<'a> EventView<'a> {
-    fn extra(&self) -> Option<&'a Extra> {
+    pub(super) fn extra(&self) -> Option<&'a Extra> {
         self.header.extra.as_deref()
     }
 
@@ -132,6 +132,37 @@ impl<'a> EventView<'a> {
         own.or(self.header.site.map(|site| site.level)).unwrap_or(Level::Info)
     }
 
+    #[cfg(feature = "otlp")]
+    pub(super) const fn site(&self) -> Option<&'static crate::Callsite> {
+        self.header.site
+    }
+
+    #[cfg(feature = "otlp")]
+    pub(super) const fn time(&self) -> Timestamp {
+        self.facts.time
+    }
+
+    #[cfg(feature = "otlp")]
+    pub(super) fn id(&self) -> source::EventIdText {
+        source::EventIdText::new(self.facts.time, self.block.origin.process, self.facts.number)
+    }
+
+    /// The text that its values are pieces of.
+    #[cfg(feature = "otlp")]
+    pub(super) const fn text(&self) -> &'a str {
+        self.block.buffer.text.as_str()
+    }
+
+    /// Module, file and line.
+    #[cfg(feature = "otlp")]
+    pub(super) fn borrowed_source(&self) -> (Option<&'a str>, Option<&'a str>, Option<u32>) {
+        match (self.extra().and_then(|extra| extra.source.as_ref()), self.header.site) {
+            (Some(own), _) => (own.causer.as_deref(), own.file.as_deref(), own.line),
+            (None, Some(site)) => (Some(site.module), Some(site.file), Some(site.line)),
+            (None, None) => (None, None, None),
+        }
+    }
+
     fn standalone(&self) -> bool {
         self.header.session.is_none() && self.extra().is_none_or(|extra| extra.session_id.is_none())
     }
@@ -149,7 +180,7 @@ impl<'a> EventView<'a> {
         }
     }
 
-    fn span(&self) -> Option<SpanContext> {
+    pub(super) fn span(&self) -> Option<SpanContext> {
         self.extra().and_then(|extra| extra.span).or(self.header.span)
     }
 
@@ -161,7 +192,7 @@ impl<'a> EventView<'a> {
         self.extra().and_then(|extra| extra.scope.as_ref()).or_else(|| self.session()?.state.scope.as_ref())
     }
 
-    fn error(&self) -> Option<&'a ErrorInfo> {
+    pub(super) fn error(&self) -> Option<&'a ErrorInfo> {
         self.extra()?.error.as_ref()
     }
 
@@ -170,7 +201,7 @@ impl<'a> EventView<'a> {
         own.or_else(|| self.header.site.map(crate::Callsite::source))
     }
 
-    fn weight(&self) -> f64 {
+    pub(super) fn weight(&self) -> f64 {
         match self.header.kept {
             Kept::ByRule | Kept::Unchecked => 1.0,
             Kept::ByChance => self.block.origin.weights[self.level() as usize],
@@ -178,7 +209,7 @@ impl<'a> EventView<'a> {
     }
 
     /// Its own values with their keys; none of those that redaction removed.
-    fn values(&self) -> impl Iterator<Item = (&'static str, &'a Scalar)> {
+    pub(super) fn values(&self) -> impl Iterator<Item = (&'static str, &'a Scalar)> {
         let keys = self.header.site.map_or(&[][..], |site| site.keys);
         let values = &self.block.buffer.values[self.facts.values..][..self.header.values as usize];
         keys.iter().copied().zip(values).filter(|(_, value)| !matches!(value, Scalar::Removed))
@@ -244,12 +275,33 @@ impl<'a> SpanView<'a> {
         self.finished.level
     }
 
-    fn rare(&self) -> Option<&'a Rare> {
+    #[cfg(feature = "otlp")]
+    pub(super) const fn finished(&self) -> &'a Finished {
+        self.finished
+    }
+
+    #[cfg(feature = "otlp")]
+    pub(super) const fn times(&self) -> (Timestamp, Timestamp) {
+        (self.facts.start, self.facts.end)
+    }
+
+    /// The text that its keys and values are pieces of.
+    #[cfg(feature = "otlp")]
+    pub(super) const fn text(&self) -> &'a str {
+        self.block.buffer.span_text.as_str()
+    }
+
+    #[cfg(feature = "otlp")]
+    pub(super) fn session(&self) -> Option<&'a Prepared> {
+        self.block.session(self.finished.session)
+    }
+
+    pub(super) fn rare(&self) -> Option<&'a Rare> {
         self.finished.rare.as_deref()
     }
 
     /// Its attributes but for those that a closure described; none of those that redaction removed.
-    fn said(&self) -> impl Iterator<Item = (&'a str, &'a Scalar)> {
+    pub(super) fn said(&self) -> impl Iterator<Item = (&'a str, &'a Scalar)> {
         let (text, facts) = (&self.block.buffer.span_text, self.facts);
         let said = &self.block.buffer.said[facts.said..][..self.finished.attributes as usize];
         said.iter()

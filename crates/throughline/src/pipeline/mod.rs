@@ -12,6 +12,8 @@ mod collector;
 mod counters;
 mod floor;
 mod handover;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod queue;
 mod validate;
 
@@ -25,12 +27,16 @@ use throughline_channel::is_suppressed;
 
 pub(crate) use self::block::Block;
 use self::block::Spares;
+#[cfg(feature = "otlp")]
+pub(crate) use self::block::{EventView, SpanView};
 pub(crate) use self::buffer::{Buffer, Describe, Entry, Piece, Pushed, Scalar};
 pub(crate) use self::collector::{Collector, Signal};
 pub use self::counters::{Counters, Report, TransportReport};
 use self::floor::OFF;
 pub(crate) use self::floor::floor;
 use self::handover::{Owner, Taker, handover, take_all};
+#[cfg(feature = "otlp")]
+pub(crate) use self::otlp::Written;
 pub(crate) use self::queue::{Queue, run_worker};
 use crate::ambient::Ambient;
 use crate::callsite::Rule;

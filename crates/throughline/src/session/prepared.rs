@@ -11,6 +11,8 @@ pub(crate) struct Prepared {
     config: u64,
     original: Arc<SessionState>,
     pub(crate) state: SessionState,
+    #[cfg(feature = "otlp")]
+    written: std::sync::OnceLock<crate::pipeline::Written>,
 }
 
 impl Prepared {
@@ -21,7 +23,19 @@ impl Prepared {
     ) -> Self {
         let mut state = (*original).clone();
         redact(&mut state);
-        Self { config, original, state }
+        Self {
+            config,
+            original,
+            state,
+            #[cfg(feature = "otlp")]
+            written: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// The same as OTLP has it.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn written(&self) -> &crate::pipeline::Written {
+        self.written.get_or_init(|| crate::pipeline::Written::new(&self.state))
     }
 
     /// Whether it was made of this state for this telemetry.

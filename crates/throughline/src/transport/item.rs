@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::pipeline::Block;
+#[cfg(feature = "otlp")]
+use crate::pipeline::{EventView, SpanView};
 use crate::{Envelope, Level, Span};
 
 /// Something finished, on its way out. The same for every transport, and immutable.
@@ -85,6 +87,7 @@ impl Item {
     }
 
     /// Whether both are the same event, or the same span.
+    #[cfg(feature = "otlp")]
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Event(a), Self::Event(b)) => a.0.is(&b.0),
@@ -100,6 +103,7 @@ enum Held<T> {
     Own(Arc<T>),
 }
 
+#[cfg(feature = "otlp")]
 impl<T> Held<T> {
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -151,6 +155,28 @@ impl EventItem {
 impl SpanItem {
     pub(crate) const fn part(block: Arc<Block>, index: u32) -> Self {
         Self(Held::Part(block, index))
+    }
+}
+
+#[cfg(feature = "otlp")]
+impl EventItem {
+    /// Its parts, unless it is by itself.
+    pub(crate) fn view(&self) -> Option<EventView<'_>> {
+        match &self.0 {
+            Held::Part(block, index) => Some(block.event(*index)),
+            Held::Own(_) => None,
+        }
+    }
+}
+
+#[cfg(feature = "otlp")]
+impl SpanItem {
+    /// Its parts, unless it is by itself.
+    pub(crate) fn view(&self) -> Option<SpanView<'_>> {
+        match &self.0 {
+            Held::Part(block, index) => Some(block.span(*index)),
+            Held::Own(_) => None,
+        }
     }
 }
 

@@ -32,7 +32,9 @@ pub use self::http::Http;
 pub use self::item::{EventItem, Item, SpanItem};
 pub use self::memory::Memory;
 #[cfg(feature = "otlp")]
-pub use self::otlp::Otlp;
+pub(crate) use self::otlp::session_attributes;
+#[cfg(feature = "otlp")]
+pub use self::otlp::{Otlp, OtlpEncoder};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStream;
 #[cfg(feature = "sentry")]

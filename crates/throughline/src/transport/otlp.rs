@@ -5,13 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
-use throughline_model::otlp::{Origin, OutgoingSpan, events_to_logs, spans_to_traces};
+use throughline_model::otlp::{Origin, OutgoingSpan, Request};
 use throughline_model::{Event, keys};
 
 use super::http_client::{Answer, Client};
 use super::{Delivery, Item, SendError, Transport};
 use crate::env::percent_decoded;
-use crate::{Attributes, Error, Resource, Span};
+use crate::{Attributes, Error, Resource, SessionState, Span};
 
 const PROTOBUF: &str = "application/x-protobuf";
 
@@ -30,7 +30,8 @@ const PROTOBUF: &str = "application/x-protobuf";
 pub struct Otlp {
     endpoint: String,
     client: Client,
-    resource: Option<Resource>,
+    /// Once it is started.
+    encoder: Option<OtlpEncoder>,
     /// The first item of a batch whose events were delivered while its spans were not.
     events_delivered: Option<Item>,
 }
@@ -40,7 +41,7 @@ impl Otlp {
     pub fn new(endpoint: impl Into<String>) -> Self {
         let endpoint = endpoint.into().trim_end_matches('/').to_owned();
         let client = Client::new(Duration::from_secs(10));
-        Self { endpoint, client, resource: None, events_delivered: None }
+        Self { endpoint, client, encoder: None, events_delivered: None }
     }
 
     /// From one line: `http://KEY@HOST:PORT/PROJECT`. The key goes into the `authorization` header; a project into
@@ -146,17 +147,21 @@ impl Otlp {
         self
     }
 
-    fn send_events(&self, events: &[Event]) -> Result<u64, SendError> {
-        let answer =
-            self.client.post(&format!("{}/v1/logs", self.endpoint), PROTOBUF, &events_to_logs(events))?;
-        Ok(rejected(&answer))
-    }
-
-    fn send_spans(&self, spans: &[&Span]) -> Result<u64, SendError> {
-        let Some(Resource { service, environment, version }) = &self.resource else { return Ok(0) };
-        let origin = Origin { service, environment, version: version.as_deref() };
-        let body = spans_to_traces(origin, spans.iter().map(|span| outgoing(span)));
-        Ok(rejected(&self.client.post(&format!("{}/v1/traces", self.endpoint), PROTOBUF, &body)?))
+    /// How many the server refused.
+    fn send_encoded(&mut self, batch: &[Item], encoder: &mut OtlpEncoder) -> Result<u64, SendError> {
+        encoder.encode(batch);
+        let mut refused = 0;
+        if !self.has_events_of(batch)
+            && let Some(logs) = encoder.logs()
+        {
+            refused += rejected(&self.client.post(&format!("{}/v1/logs", self.endpoint), PROTOBUF, logs)?);
+            self.events_delivered = batch.first().cloned();
+        }
+        if let Some(traces) = encoder.traces() {
+            refused +=
+                rejected(&self.client.post(&format!("{}/v1/traces", self.endpoint), PROTOBUF, traces)?);
+        }
+        Ok(refused)
     }
 
     /// Whether the events of this batch are there already.
@@ -176,21 +181,15 @@ impl Transport for Otlp {
 
     fn start(&mut self, resource: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {
         Client::check(&self.endpoint)?;
-        self.resource = Some(resource.clone());
+        self.encoder = Some(OtlpEncoder::new(resource.clone()));
         Ok(())
     }
 
     fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
-        let events: Vec<Event> = batch.iter().filter_map(Item::event).map(outgoing_event).collect();
-        let spans: Vec<&Span> = batch.iter().filter_map(Item::span).collect();
-        let mut refused = 0;
-        if !events.is_empty() && !self.has_events_of(batch) {
-            refused += self.send_events(&events)?;
-            self.events_delivered = batch.first().filter(|_| !spans.is_empty()).cloned();
-        }
-        if !spans.is_empty() {
-            refused += self.send_spans(&spans)?;
-        }
+        let Some(mut encoder) = self.encoder.take() else { return Ok(()) };
+        let refused = self.send_encoded(batch, &mut encoder);
+        self.encoder = Some(encoder);
+        let refused = refused?;
         self.events_delivered = None;
         match usize::try_from(refused).unwrap_or(usize::MAX).min(batch.len()) {
             0 => Ok(()),
@@ -209,6 +208,36 @@ impl fmt::Debug for Otlp {
     }
 }
 
+/// What a span says of its session beside the session's attributes.
+pub(crate) fn session_attributes(session: &SessionState) -> Attributes {
+    let mut attributes = Attributes::new();
+    let mut put = |key: &str, value: Value| drop(attributes.insert(key.to_owned(), value));
+    put(keys::SESSION_ID, session.session_id.as_str().into());
+    if let Some(parent) = &session.parent_session_id {
+        put(keys::PARENT_SESSION_ID, parent.as_str().into());
+    }
+    if let Some(actor) = &session.actor {
+        put(keys::ACTOR_TYPE, actor.kind.as_str().into());
+        if let Some(id) = &actor.id {
+            put(keys::ACTOR_ID, id.as_str().into());
+            if actor.kind == "user" {
+                put(keys::USER_ID, id.as_str().into());
+            }
+        }
+        if !actor.tags.is_empty() {
+            put(keys::ACTOR_TAGS, Value::Object(actor.tags.clone()));
+        }
+    }
+    if let Some(scope) = &session.scope {
+        put(keys::SCOPE_TYPE, scope.kind.as_str().into());
+        put(keys::SCOPE_ID, scope.id.as_str().into());
+        if !scope.tags.is_empty() {
+            put(keys::SCOPE_TAGS, Value::Object(scope.tags.clone()));
+        }
+    }
+    attributes
+}
+
 /// The event, with what its envelope says beside it. A session id that is nobody's stays here.
 fn outgoing_event(envelope: &crate::Envelope) -> Event {
     let mut event = envelope.event.clone();
@@ -224,35 +253,82 @@ fn outgoing_event(envelope: &crate::Envelope) -> Event {
     event
 }
 
-fn outgoing(span: &Span) -> OutgoingSpan<'_> {
-    let mut attributes = Attributes::new();
-    let mut put = |key: &str, value: Value| drop(attributes.insert(key.to_owned(), value));
-    if let Some(session) = &span.session {
-        session.attributes.iter().for_each(|(key, value)| put(key, value.clone()));
-        put(keys::SESSION_ID, session.session_id.as_str().into());
-        if let Some(parent) = &session.parent_session_id {
-            put(keys::PARENT_SESSION_ID, parent.as_str().into());
-        }
-        if let Some(actor) = &session.actor {
-            put(keys::ACTOR_TYPE, actor.kind.as_str().into());
-            if let Some(id) = &actor.id {
-                put(keys::ACTOR_ID, id.as_str().into());
-                if actor.kind == "user" {
-                    put(keys::USER_ID, id.as_str().into());
+/// Items as OTLP's requests, for transports of your own: to a file, or over a wire that [`Otlp`] does not speak. Its
+/// memory is used again for each batch.
+///
+/// ```
+/// use throughline::transport::{Item, OtlpEncoder, SendError, Transport};
+/// use throughline::Resource;
+///
+/// struct Sizes(Option<OtlpEncoder>);
+///
+/// impl Transport for Sizes {
+///     fn name(&self) -> &str { "sizes" }
+///     fn start(&mut self, resource: &Resource) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+///         self.0 = Some(OtlpEncoder::new(resource.clone()));
+///         Ok(())
+///     }
+///     fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
+///         let Some(encoder) = &mut self.0 else { return Ok(()) };
+///         encoder.encode(batch);
+///         println!("{} bytes", encoder.logs().map_or(0, <[u8]>::len));
+///         Ok(())
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct OtlpEncoder {
+    resource: Resource,
+    logs: Request,
+    traces: Request,
+}
+
+impl OtlpEncoder {
+    /// For items from there.
+    pub fn new(resource: Resource) -> Self {
+        Self { resource, logs: Request::default(), traces: Request::default() }
+    }
+
+    /// Encodes these items instead of those before.
+    pub fn encode(&mut self, items: &[Item]) {
+        let Resource { service, environment, version } = &self.resource;
+        let origin = Origin { service, environment, version: version.as_deref() };
+        self.logs.begin(origin);
+        self.traces.begin(origin);
+        for item in items {
+            match item {
+                Item::Event(event) => {
+                    let is_put = event.view().is_some_and(|view| view.put(&mut self.logs));
+                    if !is_put {
+                        self.logs.put_event(&outgoing_event(event));
+                    }
                 }
-            }
-            if !actor.tags.is_empty() {
-                put(keys::ACTOR_TAGS, Value::Object(actor.tags.clone()));
-            }
-        }
-        if let Some(scope) = &session.scope {
-            put(keys::SCOPE_TYPE, scope.kind.as_str().into());
-            put(keys::SCOPE_ID, scope.id.as_str().into());
-            if !scope.tags.is_empty() {
-                put(keys::SCOPE_TAGS, Value::Object(scope.tags.clone()));
+                Item::Span(span) => match span.view() {
+                    Some(view) => view.put(&mut self.traces),
+                    None => self.traces.put_span(&outgoing(span), |_| {}),
+                },
             }
         }
     }
+
+    /// The events, as an `ExportLogsServiceRequest` in protobuf bytes; `None` if there are none.
+    pub fn logs(&mut self) -> Option<&[u8]> {
+        if self.logs.is_empty() { None } else { Some(self.logs.finish()) }
+    }
+
+    /// The spans, as an `ExportTraceServiceRequest` in protobuf bytes; `None` if there are none.
+    pub fn traces(&mut self) -> Option<&[u8]> {
+        if self.traces.is_empty() { None } else { Some(self.traces.finish()) }
+    }
+}
+
+fn outgoing(span: &Span) -> OutgoingSpan<'_> {
+    let mut attributes = Attributes::new();
+    if let Some(session) = &span.session {
+        attributes.clone_from(&session.attributes);
+        attributes.append(&mut session_attributes(session));
+    }
+    let mut put = |key: &str, value: Value| drop(attributes.insert(key.to_owned(), value));
     if span.level != crate::Level::Info {
         put(keys::LEVEL, span.level.as_str().into());
     }

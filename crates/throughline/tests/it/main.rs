@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod chat;
+mod encoding;
 mod events;
 mod failures;
 mod generations;

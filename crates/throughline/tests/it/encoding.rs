@@ -1,0 +1,95 @@
+//! What is written straight from the buffers is what is written from envelopes and spans.
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use serde_json::json;
+use throughline::testing::Memory;
+use throughline::transport::{Delivery, Item, OtlpEncoder};
+use throughline::{Level, ObservationType, Telemetry, Timestamp, emit};
+
+use crate::TIMEOUT;
+
+fn sort(attributes: &mut [KeyValue]) {
+    attributes.sort_by(|a, b| a.key.cmp(&b.key));
+    assert!(attributes.windows(2).all(|pair| pair[0].key != pair[1].key), "said twice: {attributes:?}");
+}
+
+fn encoded(telemetry: &Telemetry, items: &[Item]) -> (Vec<LogRecord>, Vec<Span>) {
+    let mut encoder = OtlpEncoder::new(telemetry.resource().clone());
+    // What was in it before must leave no trace.
+    encoder.encode(items);
+    encoder.encode(items);
+    let logs = ExportLogsServiceRequest::decode(encoder.logs().unwrap()).unwrap();
+    let traces = ExportTraceServiceRequest::decode(encoder.traces().unwrap()).unwrap();
+    assert_eq!(logs.resource_logs[0].resource, traces.resource_spans[0].resource);
+    assert_eq!(logs.resource_logs[0].resource.as_ref().unwrap().attributes.len(), 3);
+    let mut logs = logs.resource_logs[0].scope_logs[0].log_records.clone();
+    let mut spans = traces.resource_spans[0].scope_spans[0].spans.clone();
+    logs.iter_mut().for_each(|log| sort(&mut log.attributes));
+    spans.iter_mut().for_each(|span| sort(&mut span.attributes));
+    (logs, spans)
+}
+
+fn emit_all_kinds(telemetry: &Telemetry) {
+    let outer = telemetry.session().id("outer").actor("user", "usr_1").attribute("shared", "outer").start();
+    let scoped =
+        || outer.enter(|| telemetry.session().scope("organization", "org_1").attribute("own", 1).start());
+    let plain = |to: &throughline::Session| {
+        emit!(to, error, "all.kinds", "text" => "a\u{0}b", "yes" => true, "int" => -1, "uint" => u64::MAX,
+            "float" => 0.5, "nan" => f64::NAN, "none" => None::<i64>, "json" => json!({"a": [1, {"b": null}]}),
+            "shared" => "own", "password" => "hunter2", "long" => "x".repeat(300));
+        emit!(to, error, "with.error", error: &std::fmt::Error, time: Timestamp::from_nanos(5), "n" => 1);
+        emit!(to, fatal, "of.another", session_id: "elsewhere", "n" => 1);
+        emit!(to, error, "looks.like.another", "session.id" => "not it", "user.id" => "usr_2", "n" => 1);
+        to.event("by.builder").level(Level::Error).attribute("shared", "builder").attribute("n", 1.5).emit();
+    };
+    plain(&outer);
+    plain(&scoped());
+    plain(&telemetry.session().attribute("session.id", "x").start());
+    emit!(telemetry, error, "stands.alone", "n" => 1);
+    let work =
+        || telemetry.trace("work").attribute("n", 1).attribute("uint", u64::MAX).input(json!({"a": 1}));
+    scoped().enter(|| {
+        work().run_sync(|| emit!(telemetry, error, "inside", "n" => 1));
+        let span = work()
+            .attribute("shared", "own")
+            .attribute("session.id", "own")
+            .kind(ObservationType::Tool)
+            .start();
+        span.set_output("text")
+            .set_attribute("nan", f64::NAN)
+            .set_attribute("level", "own")
+            .error(&std::fmt::Error);
+        let span = work().start();
+        span.set_level(Level::Fatal).end_described_at(telemetry.now(), |attributes| {
+            attributes.insert("described".to_owned(), json!([1]));
+            attributes.remove("n");
+        });
+    });
+}
+
+#[test]
+fn both_ways_to_otlp_say_the_same() {
+    let (all, few) = (Memory::new(), Memory::new());
+    let severe = Delivery::default().min_level(Level::Error);
+    let builder = Telemetry::builder("shop").environment("test").version("1").transport(all.clone());
+    let telemetry = builder.transport_with(few.clone(), severe).build().unwrap();
+    // Few of many are written from envelopes.
+    (0..2000).for_each(|n| emit!(telemetry, "n.emitted", "n" => n));
+    emit_all_kinds(&telemetry);
+    assert!(telemetry.flush(TIMEOUT).complete);
+    let (few, mut all) = (few.items(), all.items());
+    all.retain(|item| match item {
+        Item::Event(event) => event.level >= Level::Error,
+        Item::Span(span) => span.level >= Level::Error,
+        _ => false,
+    });
+    let ((logs, spans), (same_logs, same_spans)) = (encoded(&telemetry, &all), encoded(&telemetry, &few));
+    assert_eq!((logs.len(), spans.len()), (17, 2));
+    assert_eq!(logs, same_logs);
+    assert_eq!(spans, same_spans);
+}
