@@ -249,7 +249,7 @@ impl Words {
         Self { weights: (0..VOCABULARY).map(weight).collect(), words }
     }
 
-    fn text(&self, rng: &mut fastrand::Rng, least: usize, most: usize) -> String {
+    pub(crate) fn text(&self, rng: &mut fastrand::Rng, least: usize, most: usize) -> String {
         let total = self.weights.last().copied().unwrap_or(1.0);
         let mut text = String::new();
         for _ in 0..rng.usize(least..most) {

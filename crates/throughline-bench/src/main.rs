@@ -5,6 +5,7 @@ mod conversations;
 mod floor;
 mod in_process;
 mod load;
+mod page;
 mod process;
 mod query;
 mod report;
@@ -27,6 +28,8 @@ enum Command {
     Store(in_process::StoreArgs),
     /// Measure every view over many sessions, in this process.
     Analytics(analytics::AnalyticsArgs),
+    /// Measure the pages of sessions of ten thousand observations.
+    Page(page::PageArgs),
     /// Write request bodies as files, to load any OTLP server with.
     Load {
         directory: PathBuf,
@@ -40,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         Command::Report(args) => report::run(&args),
         Command::Store(args) => in_process::run(&args),
         Command::Analytics(args) => analytics::run(&args),
+        Command::Page(args) => page::run(&args),
         Command::Load { directory, requests } => write_load(&directory, requests),
     }
 }

@@ -68,13 +68,21 @@ impl Server {
     }
 
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let (_, status, body) = self.get_timed(path)?;
+        Ok((status, body))
+    }
+
+    /// The same, and how long until its head was there.
+    pub(crate) fn get_timed(&self, path: &str) -> anyhow::Result<(Duration, u16, String)> {
+        let begin = Instant::now();
         let mut response = self.agent.get(format!("http://{}{path}", self.http)).call()?;
+        let first_byte = begin.elapsed();
         let body = response.body_mut().with_config().limit(256 << 20).read_to_string()?;
-        Ok((response.status().as_u16(), body))
+        Ok((first_byte, response.status().as_u16(), body))
     }
 
     /// Posts until it is acknowledged, as an exporter would; returns how long that took.
-    fn post(&self, body: &[u8]) -> anyhow::Result<Duration> {
+    pub(crate) fn post(&self, body: &[u8]) -> anyhow::Result<Duration> {
         let begin = Instant::now();
         loop {
             let url = format!("http://{}/v1/traces", self.http);

@@ -84,8 +84,10 @@ pub(super) enum Format {
     Json,
     /// One line per trace, observation and event.
     Ndjson,
-    /// OpenTelemetry's own JSON.
+    /// The spans as they were received, as OpenTelemetry's protobuf: any OpenTelemetry server takes it in.
     Otlp,
+    /// The same as OpenTelemetry's JSON.
+    OtlpJson,
     /// Messages per turn.
     Chat,
     /// A page that replays the session by itself.
@@ -214,9 +216,15 @@ fn show(client: &Client, id: &str, json: bool) -> Result<(), Failure> {
 }
 
 fn export(client: &Client, id: &str, format: Format, output: Option<&Path>) -> Result<(), Failure> {
-    let format = format.to_possible_value();
-    let format = format.as_ref().map_or("json", clap::builder::PossibleValue::get_name);
-    let mut body = client.get(&["sessions", id, "export"], &[("format", format)])?.into_body().into_reader();
+    let query: &[(&str, &str)] = match format {
+        Format::Json => &[("format", "json")],
+        Format::Ndjson => &[("format", "ndjson")],
+        Format::Otlp => &[("format", "otlp")],
+        Format::OtlpJson => &[("format", "otlp"), ("encoding", "json")],
+        Format::Chat => &[("format", "chat")],
+        Format::Html => &[("format", "html")],
+    };
+    let mut body = client.get(&["sessions", id, "export"], query)?.into_body().into_reader();
     match output {
         None => io::copy(&mut body, &mut io::stdout().lock()).map(drop).or_else(closed_pipe)?,
         Some(path) => {

@@ -23,7 +23,9 @@ pub(super) struct TokenChart {
 /// Cost added up over the turns, drawn from the chart's left border (0) to its right one (100).
 #[derive(Debug, Clone)]
 pub(super) struct CostLine {
+    /// Empty if there is only one turn: no line.
     pub path: String,
+    pub name: String,
     pub total: String,
 }
 
@@ -36,6 +38,8 @@ pub(super) struct Column {
     pub title: String,
     /// The turn's number, where there is room for it, and its place.
     pub label: String,
+    /// Whether there is room only on a wide screen.
+    pub minor: bool,
     pub middle: String,
     pub error: bool,
     pub segments: Vec<Segment>,
@@ -74,6 +78,7 @@ impl TokenChart {
         // Few turns make slim columns, not slabs.
         let bar = width.min(0.06) * if turns.len() > 60 { 0.9 } else { 0.7 };
         let labelled = turns.len().div_ceil(40);
+        let labels = turns.len().div_ceil(labelled);
         let sums = added_up(turns, spent);
         let columns = turns
             .iter()
@@ -84,6 +89,7 @@ impl TokenChart {
                 width: notation::percentage(bar),
                 title: column_title(turn, first + i, sums[i]),
                 label: if i % labelled == 0 { (first + i).to_string() } else { String::new() },
+                minor: labels > 10 && !(i / labelled).is_multiple_of(5),
                 middle: notation::percentage((i as f64 + 0.5) * width),
                 error: turn.error_count > 0,
                 segments: stack(&turn.usage, most),
@@ -96,13 +102,15 @@ impl TokenChart {
             .filter(|(_, _, tokens)| *tokens > 0)
             .map(|(name, class, tokens)| (name, class, notation::compact(tokens)))
             .collect();
-        let cost = CostLine::draw(spent, &sums);
+        let cost = CostLine::draw(spent, &sums, first);
         let summary = format!(
             "{} tokens over {}; the most in one turn: {}{}",
             notation::count(total.total()),
             notation::plural(turns.len() as u64, "turn"),
             notation::count(most),
-            cost.as_ref().map(|cost| format!("; cost by the last one: {}", cost.total)).unwrap_or_default()
+            cost.as_ref()
+                .map(|cost| format!("; {}: {}", cost.name.to_lowercase(), cost.total))
+                .unwrap_or_default()
         );
         Some(Self { columns, legend, most: notation::compact(most), cost, summary })
     }
@@ -118,7 +126,7 @@ fn added_up(turns: &[Trace], spent: Money) -> Vec<Money> {
 }
 
 impl CostLine {
-    fn draw(spent: Money, sums: &[Money]) -> Option<Self> {
+    fn draw(spent: Money, sums: &[Money], first: usize) -> Option<Self> {
         let total = sums.last().copied().filter(|total| *total > Money::ZERO)?;
         let share = |sum: Money| sum.picodollars() as f64 / total.picodollars() as f64;
         let y = |sum: Money| HEIGHT * (1.0 - share(sum).clamp(0.0, 1.0));
@@ -129,7 +137,11 @@ impl CostLine {
             path.push_str(&format!("H{x:.2}V{:.2}", y(*sum)));
         }
         path.push_str("H100");
-        Some(Self { path, total: notation::money(total) })
+        if sums.len() == 1 {
+            path.clear();
+        }
+        let name = format!("Cost by turn {}", first + sums.len() - 1);
+        Some(Self { path, name, total: notation::money(total) })
     }
 }
 
@@ -189,7 +201,7 @@ mod tests {
         let chart = draw(&turns, cost(10).unwrap());
         let line = chart.cost.unwrap();
         assert_eq!(line.path, "M0 54.00H25.00V36.00H75.00V0.00H100");
-        assert_eq!(line.total, "$0.40");
+        assert_eq!((line.name.as_str(), line.total.as_str()), ("Cost by turn 4", "$0.40"));
         assert!(chart.columns[1].title.ends_with("Cost $0.20, so far $0.40"), "{}", chart.columns[1].title);
     }
 

@@ -19,7 +19,7 @@ use throughline_server::domain::price::Prices;
 use throughline_server::store::memory::MemoryStore;
 
 use crate::pages::shelf::Shelf;
-use crate::pages::story;
+use crate::pages::{large, story};
 use crate::support::{Request, TestServer};
 
 /// A running browser with what must be taken down after it.
@@ -107,7 +107,7 @@ impl Browser {
         panic!("never true at {url}: {script}");
     }
 
-    async fn press(&self, keys: &str) {
+    pub(crate) async fn press(&self, keys: &str) {
         for key in keys.chars() {
             let actions = KeyActions::new("keyboard".to_owned())
                 .then(KeyAction::Down { value: key })
@@ -116,12 +116,12 @@ impl Browser {
         }
     }
 
-    async fn open(&self, server: &TestServer, path: &str) {
+    pub(crate) async fn open(&self, server: &TestServer, path: &str) {
         self.client.goto(&format!("{}{path}", server.url())).await.unwrap();
         self.until("return document.documentElement.classList.contains('js')").await;
     }
 
-    async fn click(&self, selector: &str) {
+    pub(crate) async fn click(&self, selector: &str) {
         self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
@@ -167,7 +167,7 @@ async fn everything(browser: &Browser, server: &TestServer, shelf: &Shelf) {
     light_and_dark(browser, server).await;
     arrivals_are_shown_live(browser, server, shelf).await;
     arrivals_in_lists_are_announced(browser).await;
-    a_session_is_played_again(browser, server).await;
+    a_long_turn_goes_on_when_scrolled_to(browser).await;
     assert_eq!(browser.complaints().await, [""; 0]);
     narrow_and_wide(browser, server).await;
     assert_eq!(browser.complaints().await, [""; 0]);
@@ -318,37 +318,19 @@ async fn arrivals_in_lists_are_announced(browser: &Browser) {
     server.stop().await;
 }
 
-async fn a_session_is_played_again(browser: &Browser, server: &TestServer) {
-    const SHOWN: &str = "document.querySelectorAll('.frame:not([hidden])').length";
-    let path = "/sessions/conversation-long/replay";
-    browser.open(server, &format!("{path}?t=0")).await;
-    let all = browser.run("return document.querySelectorAll('.frame').length").await.as_u64().unwrap();
-    let first = browser.run(&format!("return {SHOWN}")).await.as_u64().unwrap();
-    assert!(first < all && all > 20, "{first} of {all} frames at the beginning");
-    browser.press("\u{e014}\u{e014}\u{e014}").await;
-    browser
-        .until(&format!(
-            "return {SHOWN} > {first} && Number(new URL(location.href).searchParams.get('t')) > 0"
-        ))
-        .await;
-    // The address leads back to the same moment.
-    let (shown, here) =
-        (browser.run(&format!("return {SHOWN}")).await, browser.client.current_url().await.unwrap());
-    browser.client.goto(here.as_str()).await.unwrap();
-    browser.until(&format!("return {SHOWN} === {shown}")).await;
-    browser.press("\u{e012}").await;
-    browser.until(&format!("return {SHOWN} < {shown}")).await;
-    // Played at its fastest it goes on by itself, and stops when told.
-    browser.run("document.querySelector('[data-do=speed]').value = '20'").await;
-    browser.press(" ").await;
-    browser.until(&format!("return {SHOWN} > {shown} + 4")).await;
-    browser.press(" ").await;
-    browser.until("return document.querySelector('[data-do=play]').textContent === 'Play'").await;
-    browser.run("const seek = document.querySelector('[data-do=seek]'); seek.value = 1000; seek.dispatchEvent(new Event('input'))").await;
-    browser.until(&format!("return {SHOWN} === {all}")).await;
-    let said = browser.run("return document.querySelector('[data-show=time]').textContent").await;
-    let (at, of) = said.as_str().unwrap().split_once(" / ").unwrap();
-    assert_eq!(at, of);
+async fn a_long_turn_goes_on_when_scrolled_to(browser: &Browser) {
+    let story = large::agent(200);
+    let server = TestServer::with_store(Arc::new(Shelf::new(story.traces, story.events)), &[]).await;
+    browser.open(&server, "/sessions/agent-run").await;
+    let told = "document.querySelectorAll('#talk-1 > *').length";
+    assert!(browser.run(&format!("return {told}")).await.as_u64().unwrap() < 60);
+    // To the end, as often as there is more.
+    browser.until(&format!("scrollTo(0, document.body.scrollHeight); return {told} > 590")).await;
+    browser.until("return document.querySelector('a[data-more]') === null").await;
+    let parts = "[...document.querySelectorAll('#talk-1 .reasoning')].map((told) => told.textContent.match(/Part \\d+/)[0])";
+    let once = browser.run(&format!("const told = {parts}; return [told.length, new Set(told).size]")).await;
+    assert_eq!(once, json!([200, 200]), "every step once");
+    server.stop().await;
 }
 
 async fn narrow_and_wide(browser: &Browser, server: &TestServer) {

@@ -232,6 +232,10 @@ async fn import_cuts_large_files_and_waits_for_a_busy_server() {
     server.stop().await;
 }
 
+async fn shown(server: &TestServer) -> Value {
+    ask(server, &["sessions", "show", "oi-session-0005", "--json"]).await.json()
+}
+
 /// What one server tells of a session, another makes the same session of.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exported_session_can_be_imported() {
@@ -242,16 +246,23 @@ async fn an_exported_session_can_be_imported() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("session.json");
     let file = file.to_str().unwrap();
-    let exported =
-        ask(&from, &["sessions", "export", "oi-session-0005", "--format", "otlp", "-o", file]).await;
-    assert_eq!(exported.code, 0, "{}", exported.err);
-    let (to, _) = TestServer::on(Engine::Memory).await;
-    let imported = ask(&to, &["import", file]).await;
-    assert_eq!(imported.code, 0, "{}", imported.err);
-    let told = async |server| ask(server, &["sessions", "show", "oi-session-0005", "--json"]).await.json();
-    assert_eq!(told(&to).await, told(&from).await);
+    for format in ["otlp", "otlp-json"] {
+        let exported =
+            ask(&from, &["sessions", "export", "oi-session-0005", "--format", format, "-o", file]).await;
+        assert_eq!(exported.code, 0, "{}", exported.err);
+        let (to, _) = TestServer::on(Engine::Memory).await;
+        let imported = ask(&to, &["import", file]).await;
+        assert_eq!(imported.code, 0, "{format}: {}", imported.err);
+        assert_eq!(shown(&to).await, shown(&from).await, "{format}");
+        to.stop().await;
+    }
+    let export =
+        async |format| ask(&from, &["sessions", "export", "oi-session-0005", "--format", format]).await;
+    assert_eq!(export("json").await.json()["session"]["id"], "oi-session-0005");
+    assert_eq!(export("chat").await.json()["session"]["id"], "oi-session-0005");
+    assert!(export("ndjson").await.out.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    assert!(export("html").await.out.starts_with("<!doctype html>"));
     from.stop().await;
-    to.stop().await;
 }
 
 async fn with_one_session(id: &str) -> TestServer {

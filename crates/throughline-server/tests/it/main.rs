@@ -23,6 +23,7 @@ mod otlp_http;
 mod pages;
 mod prices;
 mod process;
+mod replay;
 mod router;
 mod scores;
 mod sdk;

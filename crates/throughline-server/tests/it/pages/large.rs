@@ -154,10 +154,10 @@ async fn the_chart_goes_on_counting_what_a_session_cost() {
     let total: throughline_model::Money = story.traces.iter().filter_map(|turn| turn.trace.total_cost).sum();
     let server = server(story).await;
     let (_, html) = page(&server, "/sessions/many").await;
-    assert!(html.contains("Cost so far"));
+    assert!(html.contains("Cost by turn 200"));
     let later = links(&html, "/sessions/many?after=").find(|href| href.contains("first=201")).unwrap();
     let (_, html) = page(&server, &later).await;
-    let said = format!("Cost so far ${:.2}", total.dollars());
+    let said = format!("Cost by turn 230 ${:.2}", total.dollars());
     assert!(read(&html).contains(&said), "{said}");
     server.stop().await;
 }
