@@ -239,6 +239,7 @@ pub(super) static TABLE: &[(Field, &[Row])] = &[
             row("lmnr.association.properties.*", Named("")),
             row("traceloop.association.properties.*", Named("")),
             row("langsmith.metadata.*", Named("")),
+            row("mlflow.traceTag.*", Named("")),
         ],
     ),
     (
@@ -446,6 +447,7 @@ pub(super) static TABLE: &[(Field, &[Row])] = &[
             row("langfuse.observation.usage_details", Object),
             row("langfuse.observation.usage", Object),
             row("mlflow.chat.tokenUsage", Object),
+            row("langsmith.metadata.usage_metadata", Object),
         ],
     ),
     (
@@ -666,7 +668,7 @@ impl Index {
             return rules;
         }
         // Only a handful of first letters begin a prefix.
-        if !matches!(key.first(), Some(b'a' | b'e' | b'g' | b'l' | b'r' | b't')) {
+        if !matches!(key.first(), Some(b'a' | b'e' | b'g' | b'l' | b'm' | b'r' | b't')) {
             return &[];
         }
         let found = self.prefixes.iter().find(|rule| key.starts_with(rule.key.as_bytes()));

@@ -173,6 +173,7 @@ fn put_span(record: &Record<'_>, name: &str, what: What, identity: &[u8; 32], ou
     let failed = match what {
         What::ClaudeError => true,
         What::ClaudeTool => record.attribute("success").and_then(RawValue::to_flag) == Some(false),
+        What::Inference => record.text("error.type").is_some(),
         _ => false,
     };
     if failed {

@@ -78,7 +78,7 @@ impl Counts {
         }
     }
 
-    /// A JSON object of counts: OpenAI's shapes, Anthropic's, or Langfuse's generic buckets. Unknown keys are nobody's
+    /// A JSON object of counts: OpenAI's shapes, Anthropic's, LangChain's, or Langfuse's generic buckets. Unknown keys are nobody's
     /// mistake and are passed over.
     pub(super) fn of_details(details: &Map<String, Value>) -> Self {
         let number = |path: &[&str]| number_at(details, path);
@@ -88,7 +88,11 @@ impl Counts {
             || number(&["cache_creation_input_tokens"]).is_some();
         let hour = any(&[&["input_cache_creation_1h"], &["cache_creation", "ephemeral_1h_input_tokens"]]);
         let five_minutes = number(&["input_cache_creation_5m"]);
-        let written = any(&[&["input_cache_creation"], &["cache_creation_input_tokens"]]);
+        let written = any(&[
+            &["input_cache_creation"],
+            &["cache_creation_input_tokens"],
+            &["input_token_details", "cache_creation"],
+        ]);
         Self {
             input: any(&[
                 &["input"],
@@ -111,6 +115,7 @@ impl Counts {
                 &["cache_read_input_tokens"],
                 &["prompt_tokens_details", "cached_tokens"],
                 &["input_tokens_details", "cached_tokens"],
+                &["input_token_details", "cache_read"],
             ])
             .unwrap_or(0),
             cache_write: written
@@ -121,6 +126,7 @@ impl Counts {
                 &["input_audio_tokens"],
                 &["prompt_tokens_details", "audio_tokens"],
                 &["input_tokens_details", "audio_tokens"],
+                &["input_token_details", "audio"],
             ])
             .unwrap_or(0),
             reasoning: any(&[
@@ -128,6 +134,7 @@ impl Counts {
                 &["output_reasoning_tokens"],
                 &["completion_tokens_details", "reasoning_tokens"],
                 &["output_tokens_details", "reasoning_tokens"],
+                &["output_token_details", "reasoning"],
             ])
             .unwrap_or(0),
             output_audio: any(&[
@@ -135,6 +142,7 @@ impl Counts {
                 &["output_audio_tokens"],
                 &["completion_tokens_details", "audio_tokens"],
                 &["output_tokens_details", "audio_tokens"],
+                &["output_token_details", "audio"],
             ])
             .unwrap_or(0),
             exclusive: generic || anthropic,

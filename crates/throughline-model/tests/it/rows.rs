@@ -199,6 +199,7 @@ fn labels() -> Vec<Case> {
         "lmnr.association.properties.*",
         "traceloop.association.properties.*",
         "langsmith.metadata.*",
+        "mlflow.traceTag.*",
     ] {
         let key = row.replace('*', "channel");
         cases.push(case(Metadata, row, json!({key: "\"web\""}), json!({"channel": "web"})));
@@ -382,6 +383,13 @@ fn amounts() -> Vec<Case> {
             "{\"input_tokens\":102,\"output_tokens\":20,\"total_tokens\":122,\"input_tokens_details\":\
                 {\"cached_tokens\":66},\"output_tokens_details\":{\"reasoning_tokens\":8}}",
             details(66),
+        ),
+        one(
+            UsageDetails,
+            "langsmith.metadata.usage_metadata",
+            "{\"input_tokens\":103,\"output_tokens\":20,\"total_tokens\":123,\"input_token_details\":\
+                {\"cache_read\":67},\"output_token_details\":{\"reasoning\":8}}",
+            details(67),
         ),
         one(Cost, "throughline.cost", 0.5, 0.5),
         one(Cost, "llm.cost.total", 0.25, 0.25),
