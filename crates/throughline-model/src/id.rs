@@ -39,7 +39,12 @@ macro_rules! hex_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut digits = [0; $bytes * 2];
+                for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+                    let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
+                    pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+                }
+                f.write_str(str::from_utf8(&digits).unwrap_or_default())
             }
         }
 

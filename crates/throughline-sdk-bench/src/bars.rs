@@ -18,6 +18,8 @@ enum Beside {
     Row(&'static str, &'static str),
     /// Something else of the same row.
     Own(Of),
+    /// What it is more than the first row, beside the second.
+    Added(&'static str, (&'static str, &'static str)),
     Nothing,
 }
 
@@ -73,11 +75,27 @@ const BARS: &[Bar] = &[
     bar(P90, EVENT.0, EVENT.1, FASTRACE, 0.5),
     bar(Cpu, EVENT.0, EVENT.1, FASTRACE, 0.5),
     bar(Nanos, EVENT.0, EVENT.1, ("event", "throughline, without redaction"), 1.05),
+    bar(Cpu, EVENT.0, "throughline, as JSON", FASTRACE, 0.5),
+    bar(Cpu, EVENT.0, "throughline, as OTLP", FASTRACE, 0.5),
+    absolute(AllAllocations, EVENT.0, "throughline, as JSON", 0.05),
+    absolute(AllAllocations, EVENT.0, "throughline, as OTLP", 0.05),
+    bar(Nanos, EVENT.0, "throughline, one key hashed", EVENT, 1.05),
+    Bar {
+        of: Cpu,
+        row: (EVENT.0, "throughline, one key hashed"),
+        beside: Beside::Added(EVENT.1, ("hash of a key", "floor: sha2 and hex")),
+        at_most: 1.3,
+    },
+    bar(Nanos, "event to JSON", "throughline", ("event to JSON", "sonic-rs, derived"), 0.65),
+    bar(Nanos, "event to JSON", "throughline", ("event to JSON", "floor: by hand"), 1.5),
+    bar(Nanos, "event to OTLP", "throughline", ("event to OTLP", "floor: by hand"), 1.5),
     bar(Nanos, "event in a session", "throughline", EVENT, 1.1),
     bar(Nanos, "event, two threads", "throughline", EVENT, 1.2),
     bar(Nanos, "event, two threads", "throughline", ("event, two threads", "fastrace"), 0.33),
     bar(Nanos, "event dropped, buffer full", "throughline", EVENT, 1.0),
     bar(Nanos, "span", "throughline, five attributes", ("span", "fastrace, Span, five attributes"), 0.5),
+    bar(Cpu, "span", "throughline, five attributes", ("span", "fastrace, Span, five attributes"), 0.5),
+    absolute(AllAllocations, "span", "throughline, five attributes", 0.05),
     bar(Nanos, "bare span", "throughline", ("bare span", "fastrace, LocalSpan"), 1.0),
     bar(Nanos, "session start", "throughline", ("session start", "tracing, fmt JSON span"), 0.5),
     bar(Nanos, "poll", "throughline, in a session", ("poll", "tokio, task_local scope"), 1.0),
@@ -150,9 +168,17 @@ pub(crate) fn print(rows: &[Row]) {
             }
             Beside::Row(op, label) => (Some(of.values(find((op, label)))), format!(" / {op}: {label}")),
             Beside::Own(other) => (Some(other.values(row)), format!(" / its own {}", other.name())),
+            Beside::Added(label, per) => {
+                let per = Of::Nanos.values(find(*per));
+                (Some(per), format!(" more than {label} / the floor"))
+            }
             Beside::Nothing => (None, String::new()),
         };
-        let own = of.values(row);
+        let mut own = of.values(row);
+        if let Beside::Added(label, _) = beside {
+            let less = of.values(find((named.0, label)));
+            own.iter_mut().zip(less).for_each(|(own, less)| *own -= less);
+        }
         let values: Vec<f64> = match other {
             Some(other) => own.iter().zip(other).map(|(own, other)| own / other).collect(),
             None => own,

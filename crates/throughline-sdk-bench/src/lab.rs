@@ -90,9 +90,14 @@ impl Lab {
         self.hot_n(op, label, 1, &mut f);
     }
 
+    /// The same where `f` does it so many times.
+    pub(crate) fn hot_many(&self, op: &str, label: &str, times: usize, mut f: impl FnMut()) {
+        self.hot_n(op, label, times, &mut f);
+    }
+
     #[inline]
     fn hot_n(&self, op: &str, label: &str, calls: usize, f: &mut impl FnMut()) {
-        let mut rounds = 64;
+        let mut rounds = 64 / calls.min(64);
         while timed(rounds, f) < 40_000.0 && rounds < 1 << 22 {
             rounds *= 2;
         }

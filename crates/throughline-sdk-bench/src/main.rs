@@ -11,6 +11,7 @@
 
 mod bars;
 mod channels;
+mod encoding;
 mod lab;
 mod ours;
 mod peers;
@@ -31,6 +32,8 @@ const CASES: &[Case] = &[
     ("poll", ours::poll),
     ("two-threads", ours::two_threads),
     ("overload", ours::overload),
+    ("encoding", encoding::all),
+    ("hashing", encoding::hashing),
     ("idle", channels::idle),
     ("idle-least", channels::idle_least),
     ("busy", channels::busy),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use throughline::testing::Memory;
-use throughline::transport::{Delivery, Item, SendError, Transport};
+use throughline::transport::{Delivery, Item, OtlpEncoder, SendError, Transport};
 use throughline::{Builder, Level, Redaction, Sampling, Telemetry, emit, try_emit};
 
 use crate::eight_times;
@@ -22,6 +22,21 @@ impl Transport for Counting {
 
     fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
         black_box(batch);
+        SINK.take(batch.len());
+        Ok(())
+    }
+}
+
+/// Encodes and counts.
+struct Encoding<F>(F);
+
+impl<F: FnMut(&[Item]) + Send + 'static> Transport for Encoding<F> {
+    fn name(&self) -> &'static str {
+        "encoding"
+    }
+
+    fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
+        (self.0)(batch);
         SINK.take(batch.len());
         Ok(())
     }
@@ -90,6 +105,40 @@ pub(crate) fn on(lab: &Lab) {
     let event = |n| burst(&order, n, |order| shipped!(unredacted, order));
     lab.burst("event", "throughline, without redaction", event, || drain(&unredacted));
     spans(lab, &telemetry, &order, || drain(&telemetry));
+    let hashed = build(builder().redaction(Redaction::default().hash(["ctx.order.id"])).transport(Counting));
+    let event = |n| burst(&order, n, |order| shipped!(hashed, order));
+    lab.burst("event", "throughline, one key hashed", event, || drain(&hashed));
+    encoded(lab, &order, drain);
+}
+
+/// To transports that do what others do with what they get.
+fn encoded(lab: &Lab, order: &Order, drain: impl Fn(&Telemetry)) {
+    let mut lines = Vec::new();
+    let as_json = build(builder().transport(Encoding(move |batch: &[Item]| {
+        lines.clear();
+        batch.iter().for_each(|item| item.write_json(&mut lines));
+        black_box(&lines);
+    })));
+    let event = |n| burst(order, n, |order| shipped!(as_json, order));
+    lab.burst("event", "throughline, as JSON", event, || drain(&as_json));
+    let mut encoder = OtlpEncoder::new(as_json.resource().clone());
+    let as_otlp = build(builder().transport(Encoding(move |batch: &[Item]| {
+        encoder.encode(batch);
+        black_box(encoder.logs());
+    })));
+    let event = |n| burst(order, n, |order| shipped!(as_otlp, order));
+    lab.burst("event", "throughline, as OTLP", event, || drain(&as_otlp));
+}
+
+/// A session as they are, and so many events in it.
+pub(crate) fn items(events: usize) -> (Telemetry, Vec<Item>) {
+    let (order, memory) = (order(), Memory::new());
+    let telemetry = build(builder().transport(memory.clone()));
+    let session = telemetry.session().actor("user", "usr_123").scope("organization", "org_456");
+    let session = session.attribute("ctx.request.id", "req_abc").attribute("ctx.request.method", "POST");
+    session.run_sync(|| burst(&order, events, |order| shipped!(telemetry, order)));
+    telemetry.flush(std::time::Duration::from_secs(5));
+    (telemetry, memory.items())
 }
 
 fn spans(lab: &Lab, telemetry: &Telemetry, order: &Order, mut drain: impl FnMut()) {

@@ -1,7 +1,9 @@
 //! The place in the code that emits: a static, so that what never changes is neither copied nor computed per event.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::pipeline::SiteJson;
 use crate::{Level, Source};
 
 /// One `emit!` in the source. Made by the macro.
@@ -15,8 +17,9 @@ pub struct Callsite {
     pub(crate) keys: &'static [&'static str],
     /// The sampling rule that one configuration has for this name: the configuration's number and the rule.
     cache: AtomicU64,
+    json: OnceLock<SiteJson>,
     #[cfg(feature = "otlp")]
-    reserved_keys: std::sync::OnceLock<bool>,
+    reserved_keys: OnceLock<bool>,
 }
 
 /// What sampling has to say about a name, before chance.
@@ -48,9 +51,15 @@ impl Callsite {
             line,
             keys,
             cache: AtomicU64::new(0),
+            json: OnceLock::new(),
             #[cfg(feature = "otlp")]
-            reserved_keys: std::sync::OnceLock::new(),
+            reserved_keys: OnceLock::new(),
         }
+    }
+
+    /// What all its events say, as JSON.
+    pub(crate) fn json(&self) -> &SiteJson {
+        self.json.get_or_init(|| SiteJson::new(self))
     }
 
     /// Whether one of its keys has a name that needs care in OTLP; found out once.

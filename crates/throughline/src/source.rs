@@ -1,7 +1,7 @@
 //! Where time and chance come from: the system, or a test.
 
 use std::cell::Cell;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -152,33 +152,41 @@ impl fmt::Debug for Random {
 
 /// Unique by chance.
 pub(crate) fn session_id(time: Timestamp, chance: u64) -> SessionId {
-    let mut id = String::with_capacity(33);
-    // Writing to a text does not fail.
-    write!(id, "sess_{:012x}{chance:016x}", millis(time)).ok();
-    SessionId::from(id)
+    SessionId::from(IdText::session(time, chance).as_str().to_owned())
 }
 
 /// Unique in the process by its number, between processes by `process`, which is chance.
 pub(crate) fn event_id(time: Timestamp, process: u64, number: u64) -> EventId {
-    EventId::from(EventIdText::new(time, process, number).as_str().to_owned())
+    EventId::from(IdText::event(time, process, number).as_str().to_owned())
 }
 
-/// An event's id without a place of its own.
-pub(crate) struct EventIdText {
+/// An id without a place of its own.
+pub(crate) struct IdText {
     bytes: [u8; Self::MAX],
     length: usize,
 }
 
-impl EventIdText {
-    /// `evt_` and three numbers of at most sixteen digits.
-    const MAX: usize = 4 + 3 * 16;
+impl IdText {
+    /// A prefix and three numbers of at most sixteen digits.
+    const MAX: usize = 5 + 3 * 16;
 
-    pub(crate) fn new(time: Timestamp, process: u64, number: u64) -> Self {
-        let mut text = Self { bytes: [0; Self::MAX], length: 4 };
-        text.bytes[..4].copy_from_slice(b"evt_");
-        text.push(millis(time).cast_unsigned(), 12);
+    pub(crate) fn event(time: Timestamp, process: u64, number: u64) -> Self {
+        let mut text = Self::begin(b"evt_", time);
         text.push(process, 10);
         text.push(number, 8);
+        text
+    }
+
+    pub(crate) fn session(time: Timestamp, chance: u64) -> Self {
+        let mut text = Self::begin(b"sess_", time);
+        text.push(chance, 16);
+        text
+    }
+
+    fn begin(prefix: &[u8], time: Timestamp) -> Self {
+        let mut text = Self { bytes: [0; Self::MAX], length: prefix.len() };
+        text.bytes[..prefix.len()].copy_from_slice(prefix);
+        text.push(millis(time).cast_unsigned(), 12);
         text
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct SpanFacts {
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub(crate) resource: Resource,
+    /// See [`resource_json`](super::json::resource_json).
+    pub(crate) resource_json: Vec<u8>,
     /// How many events one stands for that was kept by chance, by level.
     pub(crate) weights: [f64; 5],
     /// Tells the processes of a service apart in ids.
@@ -132,23 +134,43 @@ impl<'a> EventView<'a> {
         own.or(self.header.site.map(|site| site.level)).unwrap_or(Level::Info)
     }
 
-    #[cfg(feature = "otlp")]
     pub(super) const fn site(&self) -> Option<&'static crate::Callsite> {
         self.header.site
     }
 
-    #[cfg(feature = "otlp")]
     pub(super) const fn time(&self) -> Timestamp {
         self.facts.time
     }
 
-    #[cfg(feature = "otlp")]
-    pub(super) fn id(&self) -> source::EventIdText {
-        source::EventIdText::new(self.facts.time, self.block.origin.process, self.facts.number)
+    /// Whether it says something of its session itself, or has attributes that no place in the code lists.
+    pub(super) fn overrides_session(&self) -> bool {
+        self.extra().is_some_and(|extra| {
+            !extra.attributes.is_empty()
+                || extra.session_id.is_some()
+                || extra.actor.is_some()
+                || extra.scope.is_some()
+        })
+    }
+
+    /// The id of the session that it is if it stands alone.
+    pub(super) fn own_session_id(&self) -> source::IdText {
+        source::IdText::session(self.facts.time, self.facts.chance)
+    }
+
+    pub(super) fn resource_json(&self) -> &'a [u8] {
+        &self.block.origin.resource_json
+    }
+
+    /// As many as its place in the code has keys.
+    pub(super) fn all_values(&self) -> &'a [Scalar] {
+        &self.block.buffer.values[self.facts.values..][..self.header.values as usize]
+    }
+
+    pub(super) fn id(&self) -> source::IdText {
+        source::IdText::event(self.facts.time, self.block.origin.process, self.facts.number)
     }
 
     /// The text that its values are pieces of.
-    #[cfg(feature = "otlp")]
     pub(super) const fn text(&self) -> &'a str {
         self.block.buffer.text.as_str()
     }
@@ -211,8 +233,7 @@ impl<'a> EventView<'a> {
     /// Its own values with their keys; none of those that redaction removed.
     pub(super) fn values(&self) -> impl Iterator<Item = (&'static str, &'a Scalar)> {
         let keys = self.header.site.map_or(&[][..], |site| site.keys);
-        let values = &self.block.buffer.values[self.facts.values..][..self.header.values as usize];
-        keys.iter().copied().zip(values).filter(|(_, value)| !matches!(value, Scalar::Removed))
+        keys.iter().copied().zip(self.all_values()).filter(|(_, value)| !matches!(value, Scalar::Removed))
     }
 
     /// Each from the event, else from its session.

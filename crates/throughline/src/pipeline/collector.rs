@@ -9,6 +9,7 @@ use throughline_channel::suppress;
 
 use super::block::{Block, EventFacts, Origin, SpanFacts, Spares};
 use super::buffer::{Buffer, Remembered, Scalar};
+use super::json::resource_json;
 use super::{Core, lock};
 use crate::observation::{Moment, Rare, SEARCHED, Said};
 use crate::redaction::Redactor;
@@ -131,6 +132,7 @@ impl Collector {
     pub(crate) fn new(core: Arc<Core>, redactor: Redactor) -> Self {
         let origin = Arc::new(Origin {
             resource: core.resource.clone(),
+            resource_json: resource_json(&core.resource),
             weights: core.sampler.weights(),
             process: core.random.next() >> 24,
         });

@@ -12,6 +12,7 @@ mod collector;
 mod counters;
 mod floor;
 mod handover;
+mod json;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod queue;
@@ -35,6 +36,7 @@ pub use self::counters::{Counters, Report, TransportReport};
 use self::floor::OFF;
 pub(crate) use self::floor::floor;
 use self::handover::{Owner, Taker, handover, take_all};
+pub(crate) use self::json::{SessionJson, SiteJson};
 #[cfg(feature = "otlp")]
 pub(crate) use self::otlp::Written;
 pub(crate) use self::queue::{Queue, run_worker};

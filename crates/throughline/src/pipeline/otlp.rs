@@ -49,13 +49,6 @@ impl Written {
 impl EventView<'_> {
     /// Appends it to a request of log records. `false` if that needs its envelope.
     pub(crate) fn put(&self, request: &mut Request) -> bool {
-        let extra = self.extra();
-        let needs_care = extra.is_some_and(|extra| {
-            !extra.attributes.is_empty()
-                || extra.session_id.is_some()
-                || extra.actor.is_some()
-                || extra.scope.is_some()
-        });
         let session = self.session().map(Prepared::written);
         let shared = match session {
             None => &[][..],
@@ -64,7 +57,7 @@ impl EventView<'_> {
                 None => return false,
             },
         };
-        if needs_care || self.site().is_some_and(crate::Callsite::has_reserved_keys) {
+        if self.overrides_session() || self.site().is_some_and(crate::Callsite::has_reserved_keys) {
             return false;
         }
         let (span, id) = (self.span(), self.id());

@@ -290,6 +290,13 @@ impl Redactor {
         if let Scalar::Json(value) = value {
             return self.value(key, action, value);
         }
+        #[cfg(feature = "hash")]
+        if let (Scalar::Text(piece), Action::Hash) = (&value, action) {
+            let hashed = self.hasher.hash(piece.of(text));
+            *value = Scalar::Text(Piece::new(text.len(), hashed.len()));
+            text.push_str(&hashed);
+            return;
+        }
         let mut new = value.to_json(text);
         self.value(key, action, &mut new);
         if let Value::String(new) = new {
@@ -373,8 +380,6 @@ impl fmt::Debug for Redactor {
 
 #[cfg(feature = "hash")]
 mod hash {
-    use std::fmt::Write;
-
     use sha2::{Digest, Sha256};
 
     /// SHA-256, or HMAC-SHA-256 (RFC 2104) with a key.
@@ -409,10 +414,11 @@ mod hash {
                     ("hmac-sha256:", outer.clone().chain_update(inner).finalize())
                 }
             };
-            digest[..16].iter().fold(prefix.to_owned(), |mut hashed, byte| {
-                write!(hashed, "{byte:02x}").ok();
-                hashed
-            })
+            let mut hashed = String::with_capacity(prefix.len() + 32);
+            hashed.push_str(prefix);
+            let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+            hashed.extend(digest[..16].iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+            hashed
         }
     }
 }

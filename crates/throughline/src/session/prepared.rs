@@ -1,8 +1,9 @@
 //! A session as the transports may see it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::SessionState;
+use crate::pipeline::SessionJson;
 
 /// A state of a session, redacted, once for all its events.
 #[derive(Debug)]
@@ -11,8 +12,9 @@ pub(crate) struct Prepared {
     config: u64,
     original: Arc<SessionState>,
     pub(crate) state: SessionState,
+    json: OnceLock<SessionJson>,
     #[cfg(feature = "otlp")]
-    written: std::sync::OnceLock<crate::pipeline::Written>,
+    written: OnceLock<crate::pipeline::Written>,
 }
 
 impl Prepared {
@@ -27,9 +29,15 @@ impl Prepared {
             config,
             original,
             state,
+            json: OnceLock::new(),
             #[cfg(feature = "otlp")]
-            written: std::sync::OnceLock::new(),
+            written: OnceLock::new(),
         }
+    }
+
+    /// The same as JSON.
+    pub(crate) fn json(&self) -> &SessionJson {
+        self.json.get_or_init(|| SessionJson::new(&self.state))
     }
 
     /// The same as OTLP has it.

@@ -23,6 +23,8 @@ pub struct Console {
     format: Format,
     colours: bool,
     to: Box<dyn Write + Send>,
+    /// Those of the last batch: their memory is used again.
+    lines: Vec<u8>,
 }
 
 #[derive(Clone, Copy)]
@@ -34,12 +36,17 @@ enum Format {
 impl Console {
     /// For people, to standard error; with colours if that is a terminal.
     pub fn pretty() -> Self {
-        Self { format: Format::Pretty, colours: io::stderr().is_terminal(), to: Box::new(io::stderr()) }
+        Self {
+            format: Format::Pretty,
+            colours: io::stderr().is_terminal(),
+            to: Box::new(io::stderr()),
+            lines: Vec::new(),
+        }
     }
 
     /// One JSON object a line, to standard output.
     pub fn json() -> Self {
-        Self { format: Format::Json, colours: false, to: Box::new(io::stdout()) }
+        Self { format: Format::Json, colours: false, to: Box::new(io::stdout()), lines: Vec::new() }
     }
 
     /// To somewhere else; without colours unless asked for afterwards.
@@ -57,15 +64,14 @@ impl Console {
         self
     }
 
-    fn line(&self, item: &Item) -> String {
-        let mut line = match (self.format, item) {
-            (Format::Json, Item::Event(event)) => serde_json::to_string(&**event).unwrap_or_default(),
-            (Format::Json, Item::Span(span)) => serde_json::to_string(&**span).unwrap_or_default(),
-            (Format::Pretty, Item::Event(event)) => Pretty { colours: self.colours }.event(event),
-            (Format::Pretty, Item::Span(span)) => Pretty { colours: self.colours }.span(span),
-        };
-        line.push('\n');
-        line
+    fn put_line(&self, item: &Item, lines: &mut Vec<u8>) {
+        let pretty = Pretty { colours: self.colours };
+        match (self.format, item) {
+            (Format::Json, item) => item.write_json(lines),
+            (Format::Pretty, Item::Event(event)) => lines.extend(pretty.event(event).into_bytes()),
+            (Format::Pretty, Item::Span(span)) => lines.extend(pretty.span(span).into_bytes()),
+        }
+        lines.push(b'\n');
     }
 }
 
@@ -75,8 +81,11 @@ impl Transport for Console {
     }
 
     fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
-        let lines: String = batch.iter().map(|item| self.line(item)).collect();
-        let written = self.to.write_all(lines.as_bytes()).and_then(|()| self.to.flush());
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.clear();
+        batch.iter().for_each(|item| self.put_line(item, &mut lines));
+        let written = self.to.write_all(&lines).and_then(|()| self.to.flush());
+        self.lines = lines;
         // A reader that is gone does not come back.
         written.map_err(|error| SendError::refused(error.to_string()))
     }

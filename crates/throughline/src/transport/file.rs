@@ -86,10 +86,8 @@ impl RotatingFile {
     }
 
     fn write(&mut self, item: &Item) -> io::Result<()> {
-        let mut line = match item {
-            Item::Event(event) => serde_json::to_vec(&**event)?,
-            Item::Span(span) => serde_json::to_vec(&**span)?,
-        };
+        let mut line = Vec::with_capacity(512);
+        item.write_json(&mut line);
         line.push(b'\n');
         let open = self.room_for(line.len())?;
         open.file.write_all(&line)?;

@@ -10,7 +10,7 @@ use super::http_client::Client;
 use super::{Delivery, Item, SendError, Transport};
 #[cfg(feature = "tls")]
 use crate::Error;
-use crate::{Envelope, Resource};
+use crate::Resource;
 
 /// Posts events as a JSON array of envelopes. Spans are not sent.
 ///
@@ -71,11 +71,19 @@ impl Transport for Http {
     }
 
     fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
-        let events: Vec<&Envelope> = batch.iter().filter_map(Item::event).collect();
-        if events.is_empty() {
+        let mut events = 0;
+        let mut body = vec![b'['];
+        for item in batch.iter().filter(|item| matches!(item, Item::Event(_))) {
+            item.write_json(&mut body);
+            body.push(b',');
+            events += 1;
+        }
+        if events == 0 {
             return Ok(());
         }
-        let body = serde_json::to_vec(&events).map_err(|error| SendError::refused(error.to_string()))?;
+        // In place of the last comma.
+        body.pop();
+        body.push(b']');
         let answer = self.client.post(&self.url, "application/json", &body)?;
         // Throughline's server says which it refused; others say what they like.
         let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -83,7 +91,7 @@ impl Transport for Http {
             0 => Ok(()),
             refused => {
                 let reason = answer["rejected"][0]["message"].as_str().unwrap_or("no reason given");
-                let message = format!("the server refused {refused} of {}: {reason}", events.len());
+                let message = format!("the server refused {refused} of {events}: {reason}");
                 Err(SendError::refused(message).accepted(batch.len() - refused))
             }
         }

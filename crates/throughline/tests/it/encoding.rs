@@ -9,7 +9,7 @@ use prost::Message;
 use serde_json::json;
 use throughline::testing::Memory;
 use throughline::transport::{Delivery, Item, OtlpEncoder};
-use throughline::{Level, ObservationType, Telemetry, Timestamp, emit};
+use throughline::{Level, ObservationType, Sampling, Telemetry, Timestamp, emit};
 
 use crate::TIMEOUT;
 
@@ -70,6 +70,30 @@ fn emit_all_kinds(telemetry: &Telemetry) {
             attributes.remove("n");
         });
     });
+}
+
+#[test]
+fn both_ways_to_json_say_the_same() {
+    let memory = Memory::new();
+    let builder = Telemetry::builder("sh\"op").environment("production").transport(memory.clone());
+    let telemetry = builder.sampling(Sampling::default().error(0.999)).build().unwrap();
+    emit_all_kinds(&telemetry);
+    emit!(telemetry, fatal, "without.anything");
+    emit!(telemetry, fatal, "nothing.left", "password" => "hunter2");
+    assert!(telemetry.flush(TIMEOUT).complete);
+    let mut sampled = 0;
+    for item in memory.items() {
+        let mut written = b"before".to_vec();
+        item.write_json(&mut written);
+        let expected = match &item {
+            Item::Event(event) => serde_json::to_string(&**event).unwrap(),
+            Item::Span(span) => serde_json::to_string(&**span).unwrap(),
+            _ => unreachable!("nothing else"),
+        };
+        assert_eq!(String::from_utf8(written).unwrap(), format!("before{expected}"));
+        sampled += usize::from(expected.contains("samplingWeight"));
+    }
+    assert!(sampled > 5, "{sampled}");
 }
 
 #[test]

@@ -1,0 +1,204 @@
+//! Events in a block, written as JSON without anything between: what an envelope's `Serialize` would write.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::block::EventView;
+use super::buffer::Scalar;
+use crate::{Callsite, Resource, SessionState};
+
+/// What all events of a place in the code say, written once.
+#[derive(Debug)]
+pub(crate) struct SiteJson {
+    /// From the end of the id to the beginning of the time.
+    name: Vec<u8>,
+    source: Vec<u8>,
+    /// By key: where the value is among the event's, the key, and the key as JSON.
+    keys: Vec<(usize, &'static str, Vec<u8>)>,
+}
+
+impl SiteJson {
+    pub(crate) fn new(site: &Callsite) -> Self {
+        let mut keys: Vec<_> =
+            site.keys.iter().enumerate().map(|(at, key)| (at, *key, key_json(key))).collect();
+        // Of a key that is said twice the last counts.
+        keys.sort_by_key(|(at, key, _)| (*key, std::cmp::Reverse(*at)));
+        keys.dedup_by_key(|(_, key, _)| *key);
+        let mut name = b"\",\"name\":".to_vec();
+        put(&mut name, site.name);
+        name.extend_from_slice(b",\"time\":\"");
+        Self { name, source: field("source", &site.source()), keys }
+    }
+}
+
+/// What all events of a session say, written once.
+#[derive(Debug)]
+pub(crate) struct SessionJson {
+    id: Vec<u8>,
+    actor: Vec<u8>,
+    scope: Vec<u8>,
+    parent: Vec<u8>,
+    /// By key: the key, and with the value as JSON.
+    attributes: Vec<(String, Vec<u8>)>,
+}
+
+impl SessionJson {
+    pub(crate) fn new(session: &SessionState) -> Self {
+        let pair = |(key, value): (&String, _)| {
+            let mut json = key_json(key);
+            put(&mut json, value);
+            (key.clone(), json)
+        };
+        let mut attributes: Vec<_> = session.attributes.iter().map(pair).collect();
+        attributes.sort();
+        Self {
+            id: field("sessionId", &session.session_id),
+            actor: session.actor.as_ref().map(|actor| field("actor", actor)).unwrap_or_default(),
+            scope: session.scope.as_ref().map(|scope| field("scope", scope)).unwrap_or_default(),
+            parent: session
+                .parent_session_id
+                .as_ref()
+                .map(|id| field("parentSessionId", id))
+                .unwrap_or_default(),
+            attributes,
+        }
+    }
+}
+
+/// From the end of the level to the session.
+pub(super) fn resource_json(resource: &Resource) -> Vec<u8> {
+    let mut json = b"\"".to_vec();
+    json.extend(field("service", &resource.service));
+    json.extend(field("environment", &resource.environment));
+    json.extend(resource.version.iter().flat_map(|version| field("version", version)));
+    json
+}
+
+/// With a comma before it.
+fn field(name: &str, value: &impl Serialize) -> Vec<u8> {
+    let mut json = format!(",\"{name}\":").into_bytes();
+    put(&mut json, value);
+    json
+}
+
+fn key_json(key: &str) -> Vec<u8> {
+    let mut json = Vec::new();
+    put(&mut json, key);
+    json.push(b':');
+    json
+}
+
+/// What is written here has no maps with keys that are not texts, so it does not fail.
+#[inline]
+fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    serde_json::to_writer(out, value).ok();
+}
+
+impl EventView<'_> {
+    /// Appends it as JSON. `false` if that needs its envelope.
+    pub(crate) fn put_json(&self, out: &mut Vec<u8>) -> bool {
+        let Some(site) = self.site().map(Callsite::json).filter(|_| !self.overrides_session()) else {
+            return false;
+        };
+        out.extend_from_slice(b"{\"id\":\"");
+        out.extend_from_slice(self.id().as_str().as_bytes());
+        out.extend_from_slice(&site.name);
+        // Writing to memory does not fail.
+        write!(out, "{}", self.time()).ok();
+        out.extend_from_slice(b"\",\"level\":\"");
+        out.extend_from_slice(self.level().as_str().as_bytes());
+        out.extend_from_slice(self.resource_json());
+        let session = self.session().map(|session| session.json());
+        match session {
+            Some(session) => out.extend_from_slice(&session.id),
+            None => {
+                out.extend_from_slice(b",\"sessionId\":\"");
+                out.extend_from_slice(self.own_session_id().as_str().as_bytes());
+                out.push(b'"');
+            }
+        }
+        if let Some(span) = self.span() {
+            out.extend_from_slice(b",\"traceId\":\"");
+            put_hex(out, span.trace_id.as_bytes());
+            out.extend_from_slice(b"\",\"spanId\":\"");
+            put_hex(out, span.span_id.as_bytes());
+            out.push(b'"');
+        }
+        if let Some(session) = session {
+            out.extend_from_slice(&session.actor);
+            out.extend_from_slice(&session.scope);
+        }
+        self.put_attributes(out, site, session.map_or(&[], |session| &session.attributes));
+        if let Some(error) = self.error() {
+            out.extend_from_slice(b",\"error\":");
+            put(out, error);
+        }
+        match self.extra().and_then(|extra| extra.source.as_ref()) {
+            Some(source) => out.extend_from_slice(&field("source", source)),
+            None => out.extend_from_slice(&site.source),
+        }
+        match session {
+            Some(session) => out.extend_from_slice(&session.parent),
+            None => out.extend_from_slice(b",\"standalone\":true"),
+        }
+        let weight = self.weight();
+        if weight > 1.0 {
+            out.extend_from_slice(b",\"samplingWeight\":");
+            put(out, &weight);
+        }
+        out.push(b'}');
+        true
+    }
+
+    /// Its own and its session's, by key; of a key that both have its own.
+    fn put_attributes(&self, out: &mut Vec<u8>, site: &SiteJson, session: &[(String, Vec<u8>)]) {
+        let (values, text) = (self.all_values(), self.text());
+        const OPEN: &[u8] = b",\"attributes\":{";
+        out.extend_from_slice(OPEN);
+        let start = out.len();
+        let mut session = session.iter().peekable();
+        for (at, key, key_json) in &site.keys {
+            while let Some((_, written)) = session.next_if(|(other, _)| other.as_str() < *key) {
+                out.extend_from_slice(written);
+                out.push(b',');
+            }
+            session.next_if(|(other, _)| other == key);
+            if let Some(value) = values.get(*at).filter(|value| !matches!(value, Scalar::Removed)) {
+                out.extend_from_slice(key_json);
+                put_scalar(out, value, text);
+                out.push(b',');
+            }
+        }
+        for (_, written) in session {
+            out.extend_from_slice(written);
+            out.push(b',');
+        }
+        if out.len() > start {
+            // In place of the last comma.
+            out.pop();
+            out.push(b'}');
+        } else {
+            out.truncate(start - OPEN.len());
+        }
+    }
+}
+
+#[inline]
+fn put_scalar(out: &mut Vec<u8>, value: &Scalar, text: &str) {
+    match value {
+        Scalar::Null | Scalar::Removed | Scalar::Since(_) => out.extend_from_slice(b"null"),
+        Scalar::Bool(yes) => out.extend_from_slice(if *yes { b"true" } else { b"false" }),
+        Scalar::Int(number) => put(out, number),
+        Scalar::Uint(number) => put(out, number),
+        Scalar::Float(number) if number.is_finite() => put(out, number),
+        Scalar::Text(piece) => put(out, piece.of(text)),
+        Scalar::Json(value) => put(out, value),
+        Scalar::Float(_) => put(out, &value.to_json(text)),
+    }
+}
+
+fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+}
