@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper_util::rt::TokioIo;
@@ -51,12 +52,18 @@ async fn with_trailers() -> Body {
     Body::new(StreamBody::new(stream::iter(frames)))
 }
 
+async fn server_sent() -> impl IntoResponse {
+    let events = (1..=2).map(|n| Ok::<_, Infallible>(Event::default().data(n.to_string())));
+    Sse::new(stream::iter(events)).keep_alive(KeepAlive::default())
+}
+
 fn router() -> Router {
     Router::new()
         .route("/fixed", get(|| async { "fixed" }))
         .route("/empty", get(|| async {}))
         .route("/none", get(|| async { StatusCode::NO_CONTENT }))
         .route("/slow", get(|| async { slow(3) }))
+        .route("/events", get(server_sent))
         .route("/endless", get(endless))
         .route("/fails", get(fails_midway))
         .route("/panics", get(panics_midway))
@@ -76,6 +83,7 @@ async fn a_request_lasts_as_long_as_its_body() {
             "s:req e:req s:chunk e:chunk s:chunk e:chunk s:chunk e:chunk s:chunk e:chunk as:req ae:req",
             "http.response.body.size=15",
         ),
+        ("GET /events", "s:req e:req as:req ae:req", "http.response.body.size=18"),
         ("GET /fails", "s:req e:req er(disk gone):req as:req[err] ae:req[err]", "http.response.body.size=4"),
         ("GET /panics", "s:req e:req er(boom):req as:req[panic] ae:req[panic]", "http.response.body.size=4"),
         ("GET /trailers", "s:req e:req as:req ae:req", "http.response.body.size=4"),
