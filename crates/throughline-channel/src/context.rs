@@ -201,6 +201,13 @@ impl<V: Send + Sync + 'static> Store<V> {
         slot::with_current(|context| f(context.get(self)))
     }
 
+    /// The same, unless channels are silent here: one look at the context answers both.
+    #[doc(hidden)]
+    #[inline]
+    pub fn with_unless_suppressed<R>(&'static self, f: impl FnOnce(Option<&V>) -> R) -> Option<R> {
+        slot::with_current(|context| (!context.is_suppressed()).then(|| f(context.get(self))))
+    }
+
     /// Runs `f` with this value, on top of the current context.
     pub fn run<R>(&'static self, value: V, f: impl FnOnce() -> R) -> R {
         slot::with_current(|context| context.with(self, value)).run(f)

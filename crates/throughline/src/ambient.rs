@@ -41,6 +41,12 @@ impl Ambient {
         AMBIENT.with(f)
     }
 
+    /// The same, unless nothing is to be said here.
+    #[inline]
+    pub(crate) fn with_unless_suppressed<R>(f: impl FnOnce(Option<&Self>) -> R) -> Option<R> {
+        AMBIENT.with_unless_suppressed(f)
+    }
+
     pub(crate) fn current() -> Self {
         AMBIENT.get().unwrap_or_default()
     }

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::pipeline::SiteJson;
+#[cfg(feature = "otlp")]
+use crate::pipeline::SiteOtlp;
 use crate::{Level, Source};
 
 /// One `emit!` in the source. Made by the macro.
@@ -19,7 +21,7 @@ pub struct Callsite {
     cache: AtomicU64,
     json: OnceLock<SiteJson>,
     #[cfg(feature = "otlp")]
-    reserved_keys: OnceLock<bool>,
+    otlp: OnceLock<SiteOtlp>,
 }
 
 /// What sampling has to say about a name, before chance.
@@ -53,7 +55,7 @@ impl Callsite {
             cache: AtomicU64::new(0),
             json: OnceLock::new(),
             #[cfg(feature = "otlp")]
-            reserved_keys: OnceLock::new(),
+            otlp: OnceLock::new(),
         }
     }
 
@@ -62,11 +64,10 @@ impl Callsite {
         self.json.get_or_init(|| SiteJson::new(self))
     }
 
-    /// Whether one of its keys has a name that needs care in OTLP; found out once.
+    /// The same as OTLP has it.
     #[cfg(feature = "otlp")]
-    pub(crate) fn has_reserved_keys(&self) -> bool {
-        let find = || self.keys.iter().any(|key| throughline_model::otlp::is_reserved(key));
-        *self.reserved_keys.get_or_init(find)
+    pub(crate) fn otlp(&self) -> &SiteOtlp {
+        self.otlp.get_or_init(|| SiteOtlp::new(self))
     }
 
     /// A number that neighbours do not share.

@@ -33,6 +33,8 @@ pub struct Request {
 
 /// The scope that everything is from.
 const SCOPE: &[u8] = b"\x0a\x0d\x0a\x0bthroughline";
+/// Most records take 128 bytes to 16 KB, so their length takes so many.
+const RECORD: usize = 2;
 /// The most bytes that a tag and a length take.
 const MAX_HEAD: usize = 11;
 
@@ -79,12 +81,12 @@ impl Request {
     /// Appends a log record of these parts; `attributes` appends its attributes, which [`is_reserved`](super::is_reserved)
     /// must not hold for.
     pub fn put_log(&mut self, log: &OutgoingLog<'_>, attributes: impl FnOnce(&mut AttributeWriter<'_>)) {
-        wire::put_message(&mut self.bytes, 2, |out| put_log(log, out, attributes));
+        wire::put_message_of(RECORD, &mut self.bytes, 2, |out| put_log(log, out, attributes));
     }
 
     /// Appends a span; `attributes` appends attributes to those that the span has.
     pub fn put_span(&mut self, span: &OutgoingSpan<'_>, attributes: impl FnOnce(&mut AttributeWriter<'_>)) {
-        wire::put_message(&mut self.bytes, 2, |out| span_writer::put_span(span, out, attributes));
+        wire::put_message_of(RECORD, &mut self.bytes, 2, |out| span_writer::put_span(span, out, attributes));
     }
 }
 
@@ -170,9 +172,23 @@ fn put_pair(out: &mut Vec<u8>, field: u32, key: &str, value: usize) {
 }
 
 impl AttributeWriter<'_> {
+    /// For a pair in which every length takes one byte: its tag and length, and the lengths of key and value.
+    #[inline]
+    fn short(&self, key: &str, value: usize) -> Option<((u8, u8), u8, u8)> {
+        let pair = 4 + key.len() + value;
+        (pair < 0x80).then_some((((self.field << 3 | 2) as u8, pair as u8), key.len() as u8, value as u8))
+    }
+
     /// Appends a text.
     #[inline]
     pub fn text(&mut self, key: &str, text: &str) {
+        if let Some((pair, key_length, value)) = self.short(key, 2 + text.len()) {
+            self.out.extend_from_slice(&[pair.0, pair.1, 0x0a, key_length]);
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.extend_from_slice(&[0x12, value, 0x0a, value - 2]);
+            self.out.extend_from_slice(text.as_bytes());
+            return;
+        }
         put_pair(self.out, self.field, key, wire::bytes_field_length(text.len()));
         wire::put_bytes(self.out, 1, text.as_bytes());
     }
@@ -180,6 +196,12 @@ impl AttributeWriter<'_> {
     /// Appends yes or no.
     #[inline]
     pub fn bool(&mut self, key: &str, yes: bool) {
+        if let Some((pair, key_length, value)) = self.short(key, 2) {
+            self.out.extend_from_slice(&[pair.0, pair.1, 0x0a, key_length]);
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.extend_from_slice(&[0x12, value, 0x10, u8::from(yes)]);
+            return;
+        }
         put_pair(self.out, self.field, key, 2);
         wire::put_varint(self.out, 2, u64::from(yes));
     }
@@ -194,6 +216,13 @@ impl AttributeWriter<'_> {
     /// Appends a number.
     #[inline]
     pub fn float(&mut self, key: &str, number: f64) {
+        if let Some((pair, key_length, value)) = self.short(key, 9) {
+            self.out.extend_from_slice(&[pair.0, pair.1, 0x0a, key_length]);
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.extend_from_slice(&[0x12, value, 0x21]);
+            self.out.extend_from_slice(&number.to_bits().to_le_bytes());
+            return;
+        }
         put_pair(self.out, self.field, key, 9);
         wire::put_fixed64(self.out, 4, number.to_bits());
     }

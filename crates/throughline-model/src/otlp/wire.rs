@@ -256,20 +256,35 @@ pub fn put_wire(out: &mut Vec<u8>, number: u32, wire: Wire<'_>) {
 }
 
 /// Appends a message field whose content `write` appends.
+#[inline]
 pub(crate) fn put_message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    put_message_of(1, out, number, write);
+}
+
+/// The same for a message whose length likely takes so many bytes: if it does not, the message is moved.
+#[inline]
+pub(crate) fn put_message_of(
+    likely: usize,
+    out: &mut Vec<u8>,
+    number: u32,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
     put_raw_varint(out, u64::from(number) << 3 | 2);
-    let start = out.len() + 1;
-    // Most lengths take one byte; for a longer one the message is moved.
-    out.push(0);
+    let at = out.len();
+    out.extend_from_slice(&[0; 5][..likely]);
     write(out);
+    let start = at + likely;
     let length = out.len() - start;
-    let more = varint_length(length as u64) - 1;
-    if more > 0 {
-        out.resize(start + length + more, 0);
-        out.copy_within(start..start + length, start + more);
+    let needed = varint_length(length as u64);
+    if needed > likely {
+        out.resize(at + needed + length, 0);
     }
-    for (at, byte) in out[start - 1..start + more].iter_mut().enumerate() {
-        let last = at == more;
-        *byte = (length >> (7 * at)) as u8 & 0x7f | if last { 0 } else { 0x80 };
+    if needed != likely {
+        out.copy_within(start..start + length, at + needed);
+        out.truncate(at + needed + length);
+    }
+    for (digit, byte) in out[at..at + needed].iter_mut().enumerate() {
+        let more = digit + 1 < needed;
+        *byte = (length >> (7 * digit)) as u8 & 0x7f | u8::from(more) << 7;
     }
 }

@@ -175,6 +175,12 @@ impl<'a> EventView<'a> {
         self.block.buffer.text.as_str()
     }
 
+    /// Whether it says itself where in the code it was said.
+    #[cfg(feature = "otlp")]
+    pub(super) fn has_own_source(&self) -> bool {
+        self.extra().is_some_and(|extra| extra.source.is_some())
+    }
+
     /// Module, file and line.
     #[cfg(feature = "otlp")]
     pub(super) fn borrowed_source(&self) -> (Option<&'a str>, Option<&'a str>, Option<u32>) {

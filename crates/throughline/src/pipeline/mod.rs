@@ -38,7 +38,7 @@ pub(crate) use self::floor::floor;
 use self::handover::{Owner, Taker, handover, take_all};
 pub(crate) use self::json::{SessionJson, SiteJson};
 #[cfg(feature = "otlp")]
-pub(crate) use self::otlp::Written;
+pub(crate) use self::otlp::{SiteOtlp, Written};
 pub(crate) use self::queue::{Queue, run_worker};
 use crate::ambient::Ambient;
 use crate::callsite::Rule;
@@ -189,28 +189,25 @@ impl Core {
         extra: Option<Box<Extra>>,
         kept: Kept,
     ) -> Result<(), Error> {
-        if is_suppressed() {
-            return Ok(());
-        }
-        if let Some(session) = session.filter(|session| session.is_ended()) {
-            self.counters.count_after_end();
-            return Err(Error::SessionEnded(session.id()));
-        }
-        let (extra, kept) = match kept {
-            Kept::Unchecked => match self.check(session, site, values, extra)? {
-                Some(checked) => checked,
-                None => return Ok(()),
-            },
-            kept => (extra, kept),
-        };
-        let ticks = self.clock.ticks();
-        let pushed = Ambient::with(|ambient| {
+        let record = |ambient: Option<&Ambient>| {
+            if let Some(session) = session.filter(|session| session.is_ended()) {
+                self.counters.count_after_end();
+                return Err(Error::SessionEnded(session.id()));
+            }
+            let (extra, kept) = match kept {
+                Kept::Unchecked => match self.check(session, site, values, extra)? {
+                    Some(checked) => checked,
+                    None => return Ok(()),
+                },
+                kept => (extra, kept),
+            };
+            let ticks = self.clock.ticks();
             let session = session.map(Session::shared).or_else(|| ambient?.session.as_ref());
             let span = ambient.and_then(|ambient| ambient.span);
             let entry = Entry { ticks, site, session, span, extra, kept };
-            self.with_buffer(|buffer| buffer.push(entry, values, self.max_text_bytes))
-        });
-        self.pushed(pushed)
+            self.pushed(self.with_buffer(|buffer| buffer.push(entry, values, self.max_text_bytes)))
+        };
+        Ambient::with_unless_suppressed(record).unwrap_or(Ok(()))
     }
 
     /// Puts a finished span into this thread's buffer.

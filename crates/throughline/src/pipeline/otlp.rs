@@ -9,22 +9,66 @@ use super::block::{EventView, SpanView};
 use super::buffer::Scalar;
 use crate::session::Prepared;
 use crate::transport::session_attributes;
-use crate::{Attributes, Level, SessionState};
+use crate::{Attributes, Callsite, Level, SessionState};
+
+/// What all events of a place in the code say, written once.
+#[derive(Debug)]
+pub(crate) struct SiteOtlp {
+    source: Vec<u8>,
+    /// Whether one of its keys has a name that needs care, or is said twice.
+    needs_care: bool,
+    keys: Keys,
+}
+
+impl SiteOtlp {
+    pub(crate) fn new(site: &Callsite) -> Self {
+        Self {
+            source: attributes_of(true, |writer| {
+                writer.text(keys::SOURCE_CAUSER, site.module);
+                writer.text(keys::SOURCE_FILE, site.file);
+                writer.int(keys::SOURCE_LINE, site.line.into());
+            }),
+            needs_care: (site.keys.iter().enumerate())
+                .any(|(at, key)| is_reserved(key) || site.keys[..at].contains(key)),
+            keys: site.keys.iter().copied().collect(),
+        }
+    }
+}
+
+/// Some of what is to be said of a set of keys, so that most pairs of sets are known at once to have none in common.
+#[derive(Debug, Clone, Copy, Default)]
+struct Keys(u64);
+
+impl Keys {
+    const fn may_meet(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Keys {
+    fn from_iter<T: IntoIterator<Item = &'a str>>(keys: T) -> Self {
+        let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let bit = |key: &str| 1 << (key.bytes().fold(0xcbf2_9ce4_8422_2325, mix) >> 58);
+        Self(keys.into_iter().map(bit).fold(0, |set, bit: u64| set | bit))
+    }
+}
 
 /// A session's attributes, written once for all its events or spans.
 #[derive(Debug)]
 pub(crate) struct Written {
-    /// What its events say of it beside its attributes.
-    pub(crate) log: Vec<u8>,
-    /// Its attributes for events; `None` if one of them has a name that needs care.
+    /// What its events say of it, its attributes at the end, which begin there.
+    log: Vec<u8>,
+    attributes_at: usize,
+    /// Its attributes for events one by one; `None` if one of them has a name that needs care.
     log_attributes: Option<Vec<(String, Vec<u8>)>>,
+    keys: Keys,
     /// What its spans say of it, its attributes included.
     span: Vec<(String, Vec<u8>)>,
 }
 
 impl Written {
     pub(crate) fn new(session: &SessionState) -> Self {
-        let log = attributes_of(true, |writer| {
+        let mut log = attributes_of(true, |writer| {
             writer.text(keys::SESSION_ID, session.session_id.as_str());
             session.actor.iter().for_each(|actor| writer.actor(actor));
             session.scope.iter().for_each(|scope| writer.scope(scope));
@@ -42,26 +86,30 @@ impl Written {
         let plain = !session.attributes.keys().any(|key| is_reserved(key));
         let mut of_spans = session.attributes.clone();
         of_spans.append(&mut session_attributes(session));
-        Self { log, log_attributes: plain.then(|| pairs(true, &attributes)), span: pairs(false, &of_spans) }
+        let (attributes_at, of_events) = (log.len(), pairs(true, &attributes));
+        of_events.iter().for_each(|(_, written)| log.extend_from_slice(written));
+        Self {
+            log,
+            attributes_at,
+            log_attributes: plain.then_some(of_events),
+            keys: attributes.keys().map(String::as_str).collect(),
+            span: pairs(false, &of_spans),
+        }
     }
 }
 
 impl EventView<'_> {
     /// Appends it to a request of log records. `false` if that needs its envelope.
     pub(crate) fn put(&self, request: &mut Request) -> bool {
-        let session = self.session().map(Prepared::written);
-        let shared = match session {
-            None => &[][..],
-            Some(written) => match &written.log_attributes {
-                Some(pairs) => pairs,
-                None => return false,
-            },
-        };
-        if self.overrides_session() || self.site().is_some_and(crate::Callsite::has_reserved_keys) {
+        let (session, site) = (self.session().map(Prepared::written), self.site().map(Callsite::otlp));
+        let of_session = session.map(|session| session.log_attributes.as_deref());
+        let Some(of_session) = of_session.unwrap_or(Some(&[])) else { return false };
+        if self.overrides_session() || site.is_some_and(|site| site.needs_care) {
             return false;
         }
+        let own_source = self.has_own_source();
         let (span, id) = (self.span(), self.id());
-        let source = self.borrowed_source();
+        let source = if own_source { self.borrowed_source() } else { (None, None, None) };
         let log = OutgoingLog {
             id: id.as_str(),
             name: self.name(),
@@ -73,12 +121,19 @@ impl EventView<'_> {
             source,
         };
         request.put_log(&log, |writer| {
-            session.iter().for_each(|session| writer.written(&session.log));
-            let own = self.site().map_or(&[][..], |site| site.keys);
-            for (key, written) in shared {
-                if !own.contains(&key.as_str()) {
-                    writer.written(written);
+            if let Some(site) = site.filter(|_| !own_source) {
+                writer.written(&site.source);
+            }
+            match session {
+                Some(session) if site.is_some_and(|site| site.keys.may_meet(session.keys)) => {
+                    writer.written(&session.log[..session.attributes_at]);
+                    let own = self.site().map_or(&[][..], |site| site.keys);
+                    for (_, written) in of_session.iter().filter(|(key, _)| !own.contains(&key.as_str())) {
+                        writer.written(written);
+                    }
                 }
+                Some(session) => writer.written(&session.log),
+                None => {}
             }
             self.values().for_each(|(key, value)| put(writer, key, value, self.text()));
             let weight = self.weight();

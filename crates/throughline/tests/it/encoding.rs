@@ -45,6 +45,7 @@ fn emit_all_kinds(telemetry: &Telemetry) {
         emit!(to, error, "with.error", error: &std::fmt::Error, time: Timestamp::from_nanos(5), "n" => 1);
         emit!(to, fatal, "of.another", session_id: "elsewhere", "n" => 1);
         emit!(to, error, "looks.like.another", "session.id" => "not it", "user.id" => "usr_2", "n" => 1);
+        emit!(to, error, "said.twice", "n" => 1, "m" => 2, "n" => 3);
         to.event("by.builder").level(Level::Error).attribute("shared", "builder").attribute("n", 1.5).emit();
     };
     plain(&outer);
@@ -113,7 +114,7 @@ fn both_ways_to_otlp_say_the_same() {
         _ => false,
     });
     let ((logs, spans), (same_logs, same_spans)) = (encoded(&telemetry, &all), encoded(&telemetry, &few));
-    assert_eq!((logs.len(), spans.len()), (17, 2));
+    assert_eq!((logs.len(), spans.len()), (20, 2));
     assert_eq!(logs, same_logs);
     assert_eq!(spans, same_spans);
 }
