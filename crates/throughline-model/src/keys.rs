@@ -55,6 +55,9 @@ pub const INPUT: &str = "input.value";
 pub const OUTPUT: &str = "output.value";
 /// An explicit name of the trace.
 pub const TRACE_NAME: &str = "throughline.trace.name";
+/// The name of the event that tells that a trace has begun, before any of it has ended: it names the trace and its first
+/// span by their ids, and by the attributes [`TRACE_NAME`] and [`OBSERVATION_TYPE`].
+pub const TRACE_STARTED: &str = "throughline.trace.started";
 /// An explicit input of the trace.
 pub const TRACE_INPUT: &str = "throughline.trace.input";
 /// An explicit output of the trace.

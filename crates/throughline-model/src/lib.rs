@@ -33,7 +33,7 @@ pub use money::Money;
 pub use observation::{Observation, ObservationType, Status, Tool};
 pub use session::{Session, SessionPart, SessionState, SplitCause};
 pub use time::{Timestamp, millis};
-pub use trace::Trace;
+pub use trace::{Trace, Unfinished};
 pub use usage::Usage;
 
 /// Attributes as they are shown: flat keys, JSON values.

@@ -162,6 +162,9 @@ pub struct Observation {
     pub end_time: Timestamp,
     /// Milliseconds from start to end.
     pub duration: f64,
+    /// Whether all that is known of it is that it began; its end is then that of what has ended in its trace.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
     /// How serious it is: error if it failed, else what the source says, else info.
     pub level: Level,
     /// How it ended.

@@ -5,6 +5,27 @@ use serde_json::Value;
 
 use crate::{Attributes, Money, SessionId, Status, Timestamp, TraceId, Usage};
 
+/// What is known of a trace whose beginning was told, and not its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Unfinished {
+    /// It goes on.
+    Live,
+    /// Nothing was heard of it for so long that it never will end.
+    Abandoned,
+}
+
+impl Unfinished {
+    /// The lower-case name used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// One unit of work (a chat turn, a request), summed over its observations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +64,9 @@ pub struct Trace {
     pub end_time: Timestamp,
     /// Milliseconds from start to end.
     pub duration: f64,
+    /// Whether it goes on or was abandoned, if its program told when it began and its end has not come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
     /// Tokens by bucket over its billable observations.
     pub usage: Usage,
     /// All tokens together.

@@ -167,7 +167,7 @@ impl Builder {
         let mut transports = Vec::new();
         for (mut transport, delivery) in self.transports {
             let name = transport.name().to_owned();
-            let queue = Arc::new(Queue::new(&name, delivery.compile(&name)?));
+            let queue = Arc::new(Queue::new(&name, delivery.compile(&name)?, transport.wants_trace_starts()));
             let failed = |message: String| Error::TransportInitFailed { transport: name.clone(), message };
             transport.start(&self.resource).map_err(|error| failed(error.to_string()))?;
             transports.push(Started { name, queue, transport });

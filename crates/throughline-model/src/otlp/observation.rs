@@ -38,6 +38,7 @@ pub fn observation(facts: &SpanFacts<'_>) -> Observation {
         start_time: facts.start,
         end_time: facts.end,
         duration: millis(facts.end.nanos_since(facts.start)),
+        unfinished: false,
         level: facts.level,
         status: facts.status,
         status_message: owned(&facts.status_message),

@@ -100,7 +100,8 @@ pub(super) async fn get_session(
     let limit = list::limit(params.limit.as_ref(), MAX_LIMIT)?;
     let after = list::after(PLACE, params.cursor.as_ref())?;
     let session = known(&state, &project, &id).await?;
-    let page = state.store.session_traces(&project, &id, after.as_ref(), limit).await?;
+    let mut page = state.store.session_traces(&project, &id, after.as_ref(), limit).await?;
+    state.note_unfinished(&mut page.rows);
     let List { data, next_cursor } = list::answer(PLACE, page);
     Ok(Json(SessionDetail { session, traces: data, next_cursor }))
 }

@@ -68,6 +68,10 @@ pub(super) async fn get_timeline(
     let limit = list::limit(params.limit.as_ref(), DEFAULT_LIMIT)?;
     let after = list::after(PLACE, params.cursor.as_ref())?;
     sessions::known(&state, &project, &id).await?;
-    let page = state.store.timeline(&project, &id, after.as_ref(), limit).await?;
+    let mut page = state.store.timeline(&project, &id, after.as_ref(), limit).await?;
+    state.note_unfinished(page.rows.iter_mut().filter_map(|item| match item {
+        TimelineItem::Trace(trace) => Some(&mut **trace),
+        TimelineItem::Observation(_) | TimelineItem::Event(_) => None,
+    }));
     Ok(Json(list::answer(PLACE, page)))
 }

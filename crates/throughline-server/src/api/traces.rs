@@ -45,7 +45,8 @@ pub(super) async fn list_traces(
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<Trace>>, Error> {
     let request = TRACES.request(&params, &state)?;
-    let page = state.store.traces(&project, &request.query).await?;
+    let mut page = state.store.traces(&project, &request.query).await?;
+    state.note_unfinished(&mut page.rows);
     Ok(Json(request.answer(page)))
 }
 
@@ -79,7 +80,8 @@ pub(super) async fn get_trace(
     TracePath(id): TracePath,
 ) -> Result<Json<TraceDetail>, Error> {
     let found = state.store.trace(&project, &id).await?;
-    let query::TraceDetail { trace, observations, events } =
+    let query::TraceDetail { mut trace, observations, events } =
         found.ok_or_else(|| Error::not_found(format!("there is no trace {id}")).code("unknown_trace"))?;
+    state.note_unfinished([&mut trace]);
     Ok(Json(TraceDetail { trace, observations, events }))
 }

@@ -66,7 +66,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
 
 /// Opens the store that the configuration names.
 pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
-    store::open(&config.store, store::lifecycle(&config.sessions), prices(&config.prices)?)
+    store::open(&config.store, store::lifecycle(config), prices(&config.prices)?)
 }
 
 /// Serves what `store` keeps.
@@ -81,6 +81,7 @@ pub async fn start_with(config: &Config, store: Arc<dyn Store>, clock: Clock) ->
         closing: closer.subscribe(),
         goals,
         prices: Arc::new(prices(&config.prices)?),
+        lifecycle: Arc::new(store::lifecycle(config)),
     };
     let listen = &config.listen;
     // Both ports first: a server that has only one of them would look as if it worked.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use throughline_model::ProjectId;
 
-use crate::config::{Engine, SessionsConfig, StoreConfig};
+use crate::config::{Config, Engine, StoreConfig};
 use crate::domain::lifecycle::{Boundary, Lifecycle};
 use crate::domain::price::Prices;
 use crate::store::Store;
@@ -34,10 +34,11 @@ pub(super) fn open(
     }
 }
 
-/// How sessions begin and end in each project.
-pub(super) fn lifecycle(config: &SessionsConfig) -> Lifecycle {
-    let split = &config.split;
+/// How sessions and traces begin and end in each project.
+pub(super) fn lifecycle(config: &Config) -> Lifecycle {
+    let split = &config.sessions.split;
     Lifecycle {
+        abandoned_after: nanos(config.traces.abandoned_after),
         boundary: boundary(split.usually),
         projects: split
             .projects
@@ -48,6 +49,9 @@ pub(super) fn lifecycle(config: &SessionsConfig) -> Lifecycle {
 }
 
 fn boundary(pause: Option<Duration>) -> Boundary {
-    let nanos = |pause: Duration| i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX);
     pause.map_or(Boundary::Off, |pause| Boundary::Inactivity(nanos(pause)))
+}
+
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -12,6 +12,7 @@ mod prices;
 mod registry;
 mod sessions;
 mod store;
+mod traces;
 mod values;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use prices::PricesConfig;
 pub use registry::{Audience, SETTINGS, Setting};
 pub use sessions::{SessionsConfig, Split};
 pub use store::{Engine, StoreConfig};
+pub use traces::TracesConfig;
 pub use values::{ConfigError, Environment, Origin, Values, distance};
 
 /// The file that is read from the working directory when none is named.
@@ -35,6 +37,7 @@ pub struct Config {
     pub listen: ListenConfig,
     pub store: StoreConfig,
     pub sessions: SessionsConfig,
+    pub traces: TracesConfig,
     pub limits: LimitsConfig,
     pub prices: PricesConfig,
     pub analytics: AnalyticsConfig,
@@ -48,6 +51,7 @@ impl Config {
             listen: ListenConfig::from_values(values)?,
             store: StoreConfig::from_values(values)?,
             sessions: SessionsConfig::from_values(values)?,
+            traces: TracesConfig::from_values(values)?,
             limits: LimitsConfig::from_values(values)?,
             prices: PricesConfig::from_values(values)?,
             analytics: AnalyticsConfig::from_values(values)?,

@@ -87,6 +87,15 @@ pub const SETTINGS: &[Setting] = &[
         audience: Audience::Server,
     },
     Setting {
+        key: "traces.abandoned_after",
+        flag: "traces-abandoned-after",
+        value_name: "DURATION",
+        default: "1h",
+        help: "A trace whose beginning was told and whose end has not come is live, until nothing was heard of it for so \
+               long; then it counts as abandoned",
+        audience: Audience::Server,
+    },
+    Setting {
         key: "limits.body",
         flag: "limits-body",
         value_name: "SIZE",

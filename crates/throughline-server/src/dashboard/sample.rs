@@ -21,6 +21,7 @@ fn trace_id() -> TraceId {
 /// A trace of ten seconds without records.
 pub(super) fn trace(name: &str, start: i64) -> TraceDetail {
     let trace = Trace {
+        unfinished: None,
         id: trace_id(),
         session_id: None,
         user_id: None,
@@ -50,6 +51,7 @@ pub(super) fn trace(name: &str, start: i64) -> TraceDetail {
 
 pub(super) fn observation(id: u64, parent: Option<u64>, name: &str, start: i64, end: i64) -> Observation {
     Observation {
+        unfinished: false,
         id: span_id(id),
         trace_id: trace_id(),
         parent_id: parent.map(span_id),

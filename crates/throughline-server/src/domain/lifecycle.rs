@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use throughline_model::ProjectId;
+use throughline_model::{ProjectId, Timestamp, Trace, Unfinished};
 
 const MINUTE: i64 = 60 * 1_000_000_000;
 
@@ -42,16 +42,32 @@ impl Boundary {
 }
 
 /// What the operator decides about the life of sessions and traces.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lifecycle {
     /// For projects that are not named.
     pub boundary: Boundary,
     pub projects: BTreeMap<ProjectId, Boundary>,
+    /// A trace that began and has not ended is abandoned when nothing was heard of it for so many nanoseconds.
+    pub abandoned_after: i64,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self { boundary: Boundary::Off, projects: BTreeMap::new(), abandoned_after: 60 * MINUTE }
+    }
 }
 
 impl Lifecycle {
     pub fn boundary(&self, project: &ProjectId) -> Boundary {
         self.projects.get(project).copied().unwrap_or(self.boundary)
+    }
+
+    /// What is known at this time of a trace that may not have ended.
+    pub fn unfinished(&self, trace: &Trace, now: Timestamp) -> Option<Unfinished> {
+        match is_abandoned(trace, self.abandoned_after, now) {
+            true => Some(Unfinished::Abandoned),
+            false => is_unfinished(trace).then_some(Unfinished::Live),
+        }
     }
 }
 
@@ -60,6 +76,19 @@ pub const SYNTHETIC_PREFIX: &str = "synthetic:";
 
 /// The flag of traces that name no session and were put into one by their user.
 pub const SYNTHETIC_FLAG: &str = "session_synthetic";
+
+/// The flag of traces whose beginning was told and whose end has not come.
+pub const UNFINISHED_FLAG: &str = "unfinished";
+
+/// Whether the trace's beginning was told, and not its end.
+pub fn is_unfinished(trace: &Trace) -> bool {
+    trace.flags.iter().any(|flag| flag == UNFINISHED_FLAG)
+}
+
+/// Whether the trace has not ended, and nothing was heard of it for so many nanoseconds.
+pub fn is_abandoned(trace: &Trace, after: i64, now: Timestamp) -> bool {
+    is_unfinished(trace) && now.nanos_since(trace.end_time) >= after
+}
 
 /// The session of a user's traces that name none. One for each user, so that its id stays whatever comes late; pauses
 /// make its parts.

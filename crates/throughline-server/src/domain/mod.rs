@@ -13,4 +13,5 @@ pub mod score;
 pub mod session_cost;
 pub mod session_summary;
 pub mod trace_records;
+pub mod trace_start;
 pub mod trace_summary;

@@ -1,9 +1,10 @@
 //! A trace summed up: what lists show of it, and what it adds to its session.
 
 use serde::{Deserialize, Serialize, Serializer};
-use throughline_model::{Actor, Money, Scope, SessionId, Trace, millis};
+use throughline_model::{Actor, Money, Observation, Scope, SessionId, Trace, millis};
 
 use super::trace_records::TextSource;
+use super::trace_start::TraceStart;
 
 /// A pure function of a trace's records. JSON keeps all of it, cost to the picodollar.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -29,6 +30,8 @@ pub struct TraceSummary {
     pub calls: u64,
     /// How many of those failed.
     pub failed_calls: u64,
+    /// What has begun and not ended, in order of time.
+    pub open: Vec<TraceStart>,
 }
 
 impl TraceSummary {
@@ -44,7 +47,13 @@ impl TraceSummary {
             output_source: None,
             calls: 0,
             failed_calls: 0,
+            open: Vec::new(),
         }
+    }
+
+    /// What has begun and not ended, as observations.
+    pub fn open_observations(&self) -> impl Iterator<Item = Observation> {
+        self.open.iter().map(|start| start.observation(&self.trace))
     }
 }
 
@@ -52,7 +61,7 @@ impl TraceSummary {
 /// only the trace understands it; the cost stands beside it once more, exactly.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Form<T, S, A, C, L> {
+struct Form<T, S, A, C, L, O> {
     trace: T,
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     parent_session_id: Option<S>,
@@ -74,9 +83,11 @@ struct Form<T, S, A, C, L> {
     calls: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     failed_calls: u64,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    open: Option<O>,
 }
 
-type Stored = Form<Trace, SessionId, Actor, Scope, String>;
+type Stored = Form<Trace, SessionId, Actor, Scope, String, Vec<TraceStart>>;
 
 fn none<T>() -> Option<T> {
     None
@@ -100,6 +111,7 @@ impl Serialize for TraceSummary {
             output_source: self.output_source,
             calls: self.calls,
             failed_calls: self.failed_calls,
+            open: Some(&self.open).filter(|open| !open.is_empty()),
         }
         .serialize(serializer)
     }
@@ -121,6 +133,7 @@ impl From<Stored> for TraceSummary {
             output_source: stored.output_source,
             calls: stored.calls,
             failed_calls: stored.failed_calls,
+            open: stored.open.unwrap_or_default(),
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use throughline_model::{ProjectId, Session, SessionId};
+use throughline_model::{ProjectId, Session, SessionId, Trace};
 
 use crate::domain::analytics::Goal;
 use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern};
+use crate::domain::lifecycle::Lifecycle;
 use crate::domain::price::Prices;
 use crate::domain::query::{ListQuery, Sort, SortField};
 use crate::store::{ReadError, Store};
@@ -25,9 +26,19 @@ pub struct State {
     pub goals: Arc<[Goal]>,
     /// The price rules in force.
     pub prices: Arc<Prices>,
+    /// How sessions and traces begin and end.
+    pub lifecycle: Arc<Lifecycle>,
 }
 
 impl State {
+    /// Says of each trace that has not ended whether it goes on or was abandoned.
+    pub fn note_unfinished<'t>(&self, traces: impl IntoIterator<Item = &'t mut Trace>) {
+        let now = self.clock.now();
+        for trace in traces {
+            trace.unfinished = self.lifecycle.unfinished(trace, now);
+        }
+    }
+
     /// Says of each session which goals it has reached.
     pub async fn note_goals(&self, project: &ProjectId, sessions: &mut [Session]) -> Result<(), ReadError> {
         if sessions.is_empty() {

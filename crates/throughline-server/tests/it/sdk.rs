@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use throughline::testing::ManualClock;
 use throughline::transport::{Delivery, Http, Otlp, Transport};
 use throughline::{Telemetry, Usage, emit};
 
-use crate::support::{Engine, TestServer};
+use crate::support::{Engine, NOW, TestServer};
 
 async fn json(server: &TestServer, path: &str) -> Value {
     let reply = server.get(path).send().await;
@@ -111,5 +112,84 @@ async fn envelopes_over_http_make_the_same_sessions_and_events_alone_make_none()
     let events = json(&server, "/api/v1/events?filter=name:service.booted").await;
     let [alone] = &events["data"].as_array().unwrap()[..] else { panic!("one event: {events}") };
     assert!(alone["sessionId"].is_null() && alone["attributes"].is_null(), "{alone}");
+    server.stop().await;
+}
+
+/// Telemetry of our SDK for the server, whose clock shows this time.
+fn speaking_to(server: &TestServer, clock: &ManualClock) -> Telemetry {
+    let builder = Telemetry::builder("chat").environment("test").clock(clock.clone());
+    builder.transport(Otlp::new(server.url())).build().unwrap()
+}
+
+async fn flush(telemetry: &Telemetry) {
+    let telemetry = telemetry.clone();
+    let report = tokio::task::spawn_blocking(move || telemetry.flush(Duration::from_secs(20))).await.unwrap();
+    assert!(report.complete && report.lost() == 0, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_that_goes_on_is_live_until_it_ends_or_is_abandoned() {
+    for engine in [Engine::Memory, Engine::Embedded] {
+        let (server, store) = TestServer::on(engine).await;
+        let clock = ManualClock::at(NOW.plus_nanos(-60_000_000_000));
+        let telemetry = speaking_to(&server, &clock);
+        let turn = telemetry.trace("chat turn").session_id("conv_1").user_id("alice").start();
+        clock.advance(Duration::from_secs(1));
+        turn.generation("look up").model("gpt-4o").run_sync(|| clock.advance(Duration::from_secs(19)));
+        flush(&telemetry).await;
+        store.settle().await.unwrap();
+
+        let page = json(&server, "/api/v1/sessions/conv_1").await;
+        assert_eq!((&page["traceCount"], &page["observationCount"]), (&json!(1), &json!(1)), "{engine:?}");
+        let live = &page["traces"][0];
+        assert_eq!((&live["name"], &live["unfinished"]), (&json!("chat turn"), &json!("live")));
+        assert_eq!((&live["userId"], &live["duration"]), (&json!("alice"), &json!(20000.0)));
+        let id = live["id"].as_str().unwrap();
+        let trace = json(&server, &format!("/api/v1/traces/{id}")).await;
+        let begun = &trace["observations"][0];
+        assert_eq!((&begun["name"], &begun["unfinished"]), (&json!("chat turn"), &json!(true)));
+        assert_eq!(trace["observations"][1]["parentId"], begun["id"]);
+        assert_eq!((&trace["unfinished"], &trace["events"]), (&json!("live"), &json!([])));
+        let listed = json(&server, "/api/v1/traces?filter=unfinished:true+-abandoned:true").await;
+        assert_eq!(listed["data"][0]["unfinished"], "live");
+
+        turn.end();
+        flush(&telemetry).await;
+        store.settle().await.unwrap();
+        let ended = json(&server, &format!("/api/v1/traces/{id}")).await;
+        assert!(ended["unfinished"].is_null() && ended["observations"][0]["unfinished"].is_null(), "{ended}");
+        assert_eq!(ended["observationCount"], 2);
+
+        // One whose program stopped two hours ago.
+        let clock = ManualClock::at(NOW.plus_nanos(-7_200_000_000_000));
+        let telemetry = speaking_to(&server, &clock);
+        let lost = telemetry.trace("chat turn").session_id("conv_2").start();
+        flush(&telemetry).await;
+        store.settle().await.unwrap();
+        let page = json(&server, "/api/v1/sessions/conv_2").await;
+        assert_eq!(
+            (&page["traces"][0]["unfinished"], &page["state"]),
+            (&json!("abandoned"), &json!("ended"))
+        );
+        for path in ["/api/v1/traces?filter=abandoned:true", "/api/v1/sessions?filter=abandoned:true"] {
+            assert_eq!(json(&server, path).await["data"].as_array().unwrap().len(), 1, "{path}");
+        }
+        std::mem::forget(lost);
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_want_it_is_not_told_of_traces_that_go_on() {
+    let (server, store) = TestServer::on(Engine::Memory).await;
+    let builder = Telemetry::builder("chat").environment("test");
+    let telemetry = builder.transport(Otlp::new(server.url()).trace_starts(false)).build().unwrap();
+    let turn = telemetry.trace("chat turn").session_id("conv_1").start();
+    flush(&telemetry).await;
+    store.settle().await.unwrap();
+    assert_eq!(json(&server, "/api/v1/traces").await["data"], json!([]));
+    turn.end();
+    flush(&telemetry).await;
+    assert_eq!(json(&server, "/api/v1/traces").await["data"].as_array().unwrap().len(), 1);
     server.stop().await;
 }

@@ -209,7 +209,9 @@ impl ObservationBuilder {
         if draft.start.is_none() {
             draft.start = Some(core.clock.moment());
         }
-        Observation::new(telemetry, session, draft)
+        let is_told = parent.is_none() && core.tells_starts;
+        let begun = if is_told { core.begin(&draft, session.as_ref()) } else { None };
+        Observation::new(telemetry, session, draft, begun)
     }
 
     /// Finds the session that `session_id` and `user_id` mean.

@@ -136,7 +136,7 @@ impl Draft {
         self.wasted = 0;
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.name.of(&self.text)
     }
 
@@ -216,6 +216,15 @@ impl Draft {
             if let Scalar::Text(piece) = &mut said.value {
                 copy(piece);
             }
+        }
+    }
+
+    /// The attribute with this key, if it is a short text.
+    pub(crate) fn text_of(&self, key: &str) -> Option<&str> {
+        let said = self.attributes.iter().rev().find(|said| said.key.of(&self.text) == key)?;
+        match &said.value {
+            Scalar::Text(piece) => Some(piece.of(&self.text)),
+            _ => None,
         }
     }
 

@@ -9,7 +9,7 @@ use throughline_model::{Usage, keys};
 
 use super::{Draft, Moment, ObservationBuilder};
 use crate::ambient::Ambient;
-use crate::pipeline::{Core, Describe, lock};
+use crate::pipeline::{Begun, Core, Describe, lock};
 use crate::session::Shared;
 use crate::{
     Attribute, AttributeValue, Attributes, IntoErrorInfo, Level, ObservationType, Session, SpanContext,
@@ -49,14 +49,22 @@ struct State {
     session: Option<Arc<Shared>>,
     /// `None` once it has ended.
     draft: Option<Box<Draft>>,
+    /// Kept as long as it goes on, where somebody is told of that.
+    begun: Option<Arc<Begun>>,
 }
 
 impl Observation {
     #[inline]
-    pub(super) fn new(telemetry: Telemetry, session: Option<Arc<Shared>>, draft: Box<Draft>) -> Self {
+    pub(super) fn new(
+        telemetry: Telemetry,
+        session: Option<Arc<Shared>>,
+        draft: Box<Draft>,
+        begun: Option<Arc<Begun>>,
+    ) -> Self {
         let context = SpanContext { trace_id: draft.trace_id, span_id: draft.span_id };
         let trace_state = draft.rare.as_ref().map(|rare| rare.trace_state.clone()).unwrap_or_default();
-        Self { telemetry, context, trace_state, state: Mutex::new(State { session, draft: Some(draft) }) }
+        let state = State { session, draft: Some(draft), begun };
+        Self { telemetry, context, trace_state, state: Mutex::new(state) }
     }
 
     /// Its place in the trace, for work elsewhere.
@@ -266,8 +274,8 @@ impl Observation {
     fn finish(&self, end: Option<Moment>, describe: Option<Describe>) {
         let mut state = lock(&self.state);
         let Some(mut draft) = state.draft.take() else { return };
-        let session = state.session.clone();
-        drop(state);
+        let (session, begun) = (state.session.clone(), state.begun.take());
+        drop((state, begun));
         if describe.is_some() {
             draft.rare().describe = Mutex::new(describe);
         }

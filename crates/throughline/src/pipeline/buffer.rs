@@ -1,11 +1,11 @@
 //! A thread's own buffer: filled by the thread, taken whole by the collector.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 
-use super::Kept;
 use super::block::{EventFacts, SpanFacts};
+use super::{Begun, Kept};
 use crate::event::Extra;
 use crate::observation::{Draft, Moment, Rare, Said};
 use crate::session::{Prepared, Shared};
@@ -120,6 +120,8 @@ pub(crate) struct Buffer {
     pub(crate) spans: Vec<Finished>,
     pub(crate) said: Vec<Said>,
     pub(crate) span_text: String,
+    /// Traces that began, if anybody is to be told.
+    pub(crate) begun: Vec<Weak<Begun>>,
     pub(crate) dropped: u64,
     /// What the collector adds, for each event, span and session.
     pub(crate) event_facts: Vec<EventFacts>,
@@ -239,7 +241,14 @@ impl Buffer {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.headers.is_empty() && self.spans.is_empty() && self.dropped == 0
+        self.headers.is_empty() && self.spans.is_empty() && self.begun.is_empty() && self.dropped == 0
+    }
+
+    /// Notes that a trace began. If the collector cannot follow, it is not told of.
+    pub(crate) fn push_begun(&mut self, trace: &Arc<Begun>) {
+        if self.begun.len() < MAX_EVENTS {
+            self.begun.push(Arc::downgrade(trace));
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -250,6 +259,7 @@ impl Buffer {
         self.spans.clear();
         self.said.clear();
         self.span_text.clear();
+        self.begun.clear();
         self.dropped = 0;
         self.event_facts.clear();
         self.span_facts.clear();

@@ -10,12 +10,13 @@ use throughline_channel::suppress;
 use super::block::{Block, EventFacts, Origin, SpanFacts, Spares};
 use super::buffer::{Buffer, Remembered, Scalar};
 use super::json::resource_json;
+use super::starts::{Begun, Starts};
 use super::{Core, lock};
 use crate::observation::{Moment, Rare, SEARCHED, Said};
 use crate::redaction::Redactor;
 use crate::ticks::Anchor;
 use crate::transport::{EventItem, Item, SpanItem};
-use crate::{Attributes, Timestamp};
+use crate::{Attributes, Envelope, Timestamp};
 
 /// How long an event may lie in a buffer.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -126,6 +127,7 @@ pub(crate) struct Collector {
     /// The same of one buffer.
     event_times: Vec<Timestamp>,
     span_times: Vec<Timestamp>,
+    starts: Starts,
 }
 
 impl Collector {
@@ -148,15 +150,18 @@ impl Collector {
             items: Vec::new(),
             event_times: Vec::new(),
             span_times: Vec::new(),
+            starts: Starts::default(),
         }
     }
 
     /// Until the telemetry is stopped.
     pub(crate) fn run(mut self) {
         suppress(|| {
+            let mut done = 0;
             loop {
                 let (asked, last) = self.core.signal.next_round();
                 self.collect();
+                self.tell_starts(last || asked > std::mem::replace(&mut done, asked));
                 if last {
                     self.core.queues.iter().for_each(|queue| queue.close());
                 }
@@ -173,7 +178,8 @@ impl Collector {
         self.anchor.renew();
         let (mut threads, mut dropped, mut bytes) = (0, 0, 0);
         let core = self.core.clone();
-        core.take_buffers(&self.spares.clone(), |buffer| {
+        core.take_buffers(&self.spares.clone(), |mut buffer| {
+            self.starts.meet(buffer.begun.drain(..));
             threads += 1;
             dropped += buffer.dropped;
             bytes += buffer.bytes();
@@ -190,6 +196,31 @@ impl Collector {
             last.push(&mut self.items, bytes);
         }
         self.items.clear();
+    }
+
+    /// Tells those transports that want it of traces that go on for a while; of all that go on, if `all` is asked for.
+    fn tell_starts(&mut self, all: bool) {
+        let due = self.starts.due(all);
+        if due.is_empty() {
+            return;
+        }
+        let told: Vec<Item> = due.iter().map(|begun| Item::Event(EventItem::own(self.told(begun)))).collect();
+        let wanting = self.core.queues.iter().filter(|queue| queue.wants_starts);
+        wanting.for_each(|queue| queue.push(&mut told.clone(), 0));
+    }
+
+    fn told(&mut self, begun: &Begun) -> Envelope {
+        let session = begun.session.as_ref().map(|shared| {
+            let redact = |state: &mut _| self.redactor.session(state);
+            shared.prepare(self.core.number, &shared.state(), redact)
+        });
+        let start = match begun.start {
+            Moment::Ticks(ticks) => self.anchor.time(ticks),
+            Moment::Time(time) => time,
+        };
+        let mut envelope = begun.envelope(start, session.as_deref(), &self.origin.resource);
+        self.redactor.attributes(&mut envelope.event.attributes);
+        envelope
     }
 
     /// Makes what is in a buffer final, and items of it.

@@ -16,6 +16,7 @@ mod json;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod queue;
+mod starts;
 mod validate;
 
 use std::cell::RefCell;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use throughline_channel::is_suppressed;
+use throughline_model::keys;
 
 pub(crate) use self::block::Block;
 use self::block::Spares;
@@ -40,6 +42,7 @@ pub(crate) use self::json::{SessionJson, SiteJson};
 #[cfg(feature = "otlp")]
 pub(crate) use self::otlp::{SiteOtlp, Written};
 pub(crate) use self::queue::{Queue, run_worker};
+pub(crate) use self::starts::Begun;
 use crate::ambient::Ambient;
 use crate::callsite::Rule;
 use crate::event::Extra;
@@ -49,7 +52,7 @@ use crate::registry::Registry;
 use crate::sampling::Sampler;
 use crate::session::Shared;
 use crate::source::{Clock, Random};
-use crate::{AttributeValue, Callsite, Error, Level, Resource, Session};
+use crate::{AttributeValue, Callsite, Error, Level, Resource, Session, SpanContext};
 
 /// How sampling came to keep an event.
 #[doc(hidden)]
@@ -82,6 +85,8 @@ pub(crate) struct Core {
     last_resort: Mutex<Buffer>,
     pub(crate) signal: Signal,
     pub(crate) queues: Vec<Arc<Queue>>,
+    /// Whether any of the transports is to be told when a trace begins.
+    pub(crate) tells_starts: bool,
 }
 
 /// What [`Core::new`] is made of.
@@ -121,6 +126,7 @@ impl Core {
             shards: Mutex::default(),
             last_resort: Mutex::default(),
             signal: Signal::default(),
+            tells_starts: parts.queues.iter().any(|queue| queue.wants_starts),
             queues: parts.queues,
         }
     }
@@ -217,6 +223,24 @@ impl Core {
             let pushed = self.with_buffer(|buffer| buffer.push_span(draft, end, session));
             self.pushed(pushed).ok();
         }
+    }
+
+    /// Notes that a trace begins with this span. It goes on for as long as somebody keeps what is returned.
+    #[cold]
+    pub(crate) fn begin(&self, draft: &Draft, session: Option<&Arc<Shared>>) -> Option<Arc<Begun>> {
+        if is_suppressed() || self.check_open().is_err() {
+            return None;
+        }
+        let begun = Arc::new(Begun {
+            context: SpanContext { trace_id: draft.trace_id, span_id: draft.span_id },
+            kind: draft.kind,
+            name: draft.name().to_owned(),
+            start: draft.start.unwrap_or_else(|| self.clock.moment()),
+            user_id: draft.text_of(keys::USER_ID).map(str::to_owned),
+            session: session.cloned(),
+        });
+        self.with_buffer(|buffer| buffer.push_begun(&begun));
+        Some(begun)
     }
 
     #[inline]

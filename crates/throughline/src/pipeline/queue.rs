@@ -18,6 +18,8 @@ const MANY_BYTES: usize = 64 << 10;
 
 pub(crate) struct Queue {
     pub(crate) delivery: Delivery,
+    /// Whether the transport is to be told when traces begin.
+    pub(crate) wants_starts: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -39,9 +41,14 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(transport: &str, delivery: Delivery) -> Self {
+    pub(crate) fn new(transport: &str, delivery: Delivery, wants_starts: bool) -> Self {
         let report = TransportReport { transport: transport.to_owned(), ..TransportReport::default() };
-        Self { delivery, state: Mutex::new(State { report, ..State::default() }), changed: Condvar::new() }
+        Self {
+            delivery,
+            wants_starts,
+            state: Mutex::new(State { report, ..State::default() }),
+            changed: Condvar::new(),
+        }
     }
 
     /// Takes those of the items that the transport wants and that there is room for. They and what came with them take

@@ -167,6 +167,11 @@ pub struct EventItem(Held<Envelope>);
 pub struct SpanItem(Held<Span>);
 
 impl EventItem {
+    /// One by itself.
+    pub(crate) fn own(event: Envelope) -> Self {
+        Self(Held::Own(Arc::new(event)))
+    }
+
     pub(crate) const fn part(block: Arc<Block>, index: u32) -> Self {
         Self(Held::Part(block, index))
     }

@@ -70,6 +70,12 @@ pub trait Transport: Send + 'static {
         Delivery::default()
     }
 
+    /// Whether it is also told of traces that go on for a while, before any of it has ended: by an event with the name
+    /// `throughline.trace.started` and the ids of the trace and its first span. It is no event of the application's.
+    fn wants_trace_starts(&self) -> bool {
+        false
+    }
+
     /// Called once, when the telemetry is built.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ pub struct Otlp {
     encoder: Option<OtlpEncoder>,
     /// The first item of a batch whose events were delivered while its spans were not.
     events_delivered: Option<Item>,
+    trace_starts: bool,
 }
 
 impl Otlp {
@@ -41,7 +42,7 @@ impl Otlp {
     pub fn new(endpoint: impl Into<String>) -> Self {
         let endpoint = endpoint.into().trim_end_matches('/').to_owned();
         let client = Client::new(Duration::from_secs(10));
-        Self { endpoint, client, encoder: None, events_delivered: None }
+        Self { endpoint, client, encoder: None, events_delivered: None, trace_starts: true }
     }
 
     /// From one line: `http://KEY@HOST:PORT/PROJECT`. The key goes into the `authorization` header; a project into
@@ -147,6 +148,22 @@ impl Otlp {
         self
     }
 
+    /// Whether a trace that goes on for more than about half a second is told of before it ends, by a small log record
+    /// (event `throughline.trace.started`, with name, type, session and user): so Throughline's server shows it live,
+    /// and as abandoned if its end never comes. It is unless set.
+    ///
+    /// ```
+    /// # use throughline::{Telemetry, transport::Otlp};
+    /// let elsewhere = Otlp::new("http://127.0.0.1:4318").trace_starts(false);
+    /// let telemetry = Telemetry::builder("shop").transport(elsewhere).build()?;
+    /// # Ok::<(), throughline::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn trace_starts(mut self, told: bool) -> Self {
+        self.trace_starts = told;
+        self
+    }
+
     /// How many the server refused.
     fn send_encoded(&mut self, batch: &[Item], encoder: &mut OtlpEncoder) -> Result<u64, SendError> {
         encoder.encode(batch);
@@ -177,6 +194,10 @@ impl Transport for Otlp {
 
     fn delivery(&self) -> Delivery {
         Delivery::default().max_delay(Duration::from_secs(1))
+    }
+
+    fn wants_trace_starts(&self) -> bool {
+        self.trace_starts
     }
 
     fn start(&mut self, resource: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {

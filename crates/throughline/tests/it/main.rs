@@ -15,6 +15,7 @@ mod redis;
 mod sentry;
 mod server;
 mod sessions;
+mod starts;
 mod tls;
 mod traces;
 mod tree;

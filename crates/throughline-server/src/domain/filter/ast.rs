@@ -104,8 +104,11 @@ pub enum Field {
     Error,
     /// `state:live`
     State,
-    /// `abandoned:` whether it is over and its last turn failed
+    /// `abandoned:` of a session whether it is over and its last turn failed or never ended; of a trace whether it began,
+    /// and nothing was heard of it for long
     Abandoned,
+    /// `unfinished:` whether it, or a trace of it, began and has not ended
+    Unfinished,
     /// `reopened:` whether it was over and more began after that
     Reopened,
     /// `synthetic:` whether its session is made of what one user did in traces that name none

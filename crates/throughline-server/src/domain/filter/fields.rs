@@ -100,7 +100,9 @@ fields! {
     "status" [], Field::Status, Status, WORK, "how a trace or observation ended", "status:error";
     "error" [], Field::Error, Bool, EVERYTHING, "whether anything failed in it", "error:true";
     "state" [], Field::State, State, &[Session], "whether more is to be expected", "state:live";
-    "abandoned" [], Field::Abandoned, Bool, &[Session], "whether it is over and its last turn failed", "abandoned:true";
+    "abandoned" [], Field::Abandoned, Bool, &[Session, Trace],
+        "whether it is over and its last turn failed or never ended; of a trace, whether it never ended", "abandoned:true";
+    "unfinished" [], Field::Unfinished, Bool, &[Session, Trace], "whether a trace began and has not ended", "unfinished:true";
     "reopened" [], Field::Reopened, Bool, &[Session], "whether it was over and more began after that", "reopened:true";
     "synthetic" [], Field::Synthetic, Bool, &[Session, Trace], "whether its session was formed of a user's traces that name none",
         "synthetic:true";

@@ -10,7 +10,7 @@ use throughline_model::{
 
 use super::ast::Field;
 use super::words::contain_all;
-use crate::domain::lifecycle::SYNTHETIC_FLAG;
+use crate::domain::lifecycle::{SYNTHETIC_FLAG, UNFINISHED_FLAG, is_unfinished};
 use crate::domain::score::Score;
 
 /// One value that a record has in a field.
@@ -46,6 +46,8 @@ pub struct TraceRecord<'a> {
     pub trace: &'a Trace,
     pub observations: Vec<&'a Observation>,
     pub events: Vec<&'a Event>,
+    /// It began, and nothing was heard of it for so long that it never will end.
+    pub abandoned: bool,
 }
 
 /// A session with everything in it: its state is what it was when the session was summed up.
@@ -121,6 +123,7 @@ impl Record for Observation {
             Field::End => test(FieldValue::Time(self.end_time)),
             Field::Attribute(key) => json(&self.attributes, key, test),
             Field::State | Field::Abandoned | Field::Reopened | Field::Synthetic | Field::Parts => false,
+            Field::Unfinished => false,
             Field::Turns | Field::Errors | Field::Metadata(_) | Field::Score(_) => false,
         }
     }
@@ -145,7 +148,7 @@ impl Record for Event {
             Field::Start | Field::End => test(FieldValue::Time(self.time)),
             Field::Attribute(key) => json(&self.attributes, key, test),
             Field::Model | Field::Provider | Field::Tool | Field::Tag | Field::Status | Field::State => false,
-            Field::Abandoned | Field::Reopened | Field::Synthetic | Field::Parts => false,
+            Field::Abandoned | Field::Unfinished | Field::Reopened | Field::Synthetic | Field::Parts => false,
             Field::Cost | Field::Tokens | Field::Duration | Field::Turns | Field::Errors => false,
             Field::Metadata(_) => false,
             Field::Score(name) => Score::of(self)
@@ -186,7 +189,9 @@ impl Record for TraceRecord<'_> {
             Field::End => test(FieldValue::Time(trace.end_time)),
             Field::Metadata(key) => json(&trace.metadata, key, test),
             Field::Synthetic => test(FieldValue::Bool(trace.flags.iter().any(|flag| flag == SYNTHETIC_FLAG))),
-            Field::State | Field::Abandoned | Field::Reopened | Field::Parts | Field::Turns => false,
+            Field::Abandoned => test(FieldValue::Bool(self.abandoned)),
+            Field::Unfinished => test(FieldValue::Bool(is_unfinished(trace))),
+            Field::State | Field::Reopened | Field::Parts | Field::Turns => false,
             Field::Name => {
                 text(Some(&trace.name), test) || self.parts().any(|part| part.any_value(field, test))
             }
@@ -206,11 +211,12 @@ impl Record for TraceRecord<'_> {
 }
 
 impl SessionRecord<'_> {
-    /// It is over, and the trace that ended last failed.
+    /// It is over, and the trace that ended last failed or never ended.
     fn is_abandoned(&self) -> bool {
         let last =
             self.traces.iter().map(|record| record.trace).max_by_key(|trace| (trace.end_time, trace.id));
-        self.session.state == SessionState::Ended && last.is_some_and(|trace| trace.status == Status::Error)
+        let was_cut_off = |trace: &Trace| trace.status == Status::Error || is_unfinished(trace);
+        self.session.state == SessionState::Ended && last.is_some_and(was_cut_off)
     }
 
     fn parts(&self) -> impl Iterator<Item = &dyn Record> {
@@ -231,6 +237,9 @@ impl Record for SessionRecord<'_> {
             Field::Error => test(FieldValue::Bool(session.error_count > 0)),
             Field::State => test(FieldValue::State(session.state)),
             Field::Abandoned => test(FieldValue::Bool(self.is_abandoned())),
+            Field::Unfinished => {
+                test(FieldValue::Bool(session.flags.iter().any(|flag| flag == UNFINISHED_FLAG)))
+            }
             Field::Reopened => test(FieldValue::Bool(session.reopened)),
             Field::Synthetic => test(FieldValue::Bool(session.synthetic)),
             Field::Parts => number(session.part_count, test),

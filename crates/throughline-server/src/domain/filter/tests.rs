@@ -397,7 +397,12 @@ fn traces_match_by_what_is_in_them() {
         "status": "error", "level": "error", "input": "order 789", "output": null}),
     );
     let (chat, shipped) = (observation(&json!({})), event(&json!({})));
-    let record = TraceRecord { trace: &trace, observations: vec![&chat, &search], events: vec![&shipped] };
+    let record = TraceRecord {
+        trace: &trace,
+        observations: vec![&chat, &search],
+        events: vec![&shipped],
+        abandoned: false,
+    };
     let matching = [
         "name:turn name:chat name:order.shipped",
         "type:tool model:gpt-4o-mini tool:search_orders level:error level:warn",

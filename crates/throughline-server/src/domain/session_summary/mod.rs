@@ -26,7 +26,7 @@ use self::held::{Earliest, Held, Latest, Speaker};
 use self::parts::{Parts, Spell};
 use self::turns::Turns;
 pub use self::turns::{MAX_TURNS, Turn};
-use super::lifecycle::{Boundary, LIVE_NANOS, SYNTHETIC_FLAG};
+use super::lifecycle::{Boundary, LIVE_NANOS, SYNTHETIC_FLAG, UNFINISHED_FLAG, is_unfinished};
 use super::preview;
 use super::score::is_score;
 use super::trace_summary::TraceSummary;
@@ -249,6 +249,11 @@ impl SessionSummary {
         self.flags.contains(SYNTHETIC_FLAG)
     }
 
+    /// Whether a trace of it has begun and not ended.
+    pub fn is_unfinished(&self) -> bool {
+        self.flags.contains(UNFINISHED_FLAG)
+    }
+
     /// Nothing is left in it.
     pub fn is_empty(&self) -> bool {
         self.traces == 0 && self.own_events == 0
@@ -411,7 +416,7 @@ impl SessionSummary {
         Held::replace(&mut self.parent, by, start.zip(parent))?;
         let last_output = new.and_then(|new| new.last_output.as_deref());
         Held::replace(&mut self.last_output, by, end.zip(last_output))?;
-        let failed = new.map(|new| new.trace.status == Status::Error);
+        let failed = new.map(|new| new.trace.status == Status::Error || is_unfinished(&new.trace));
         Held::replace(&mut self.last_failed, by, end.zip(failed.as_ref()))?;
         Held::replace(&mut self.actor, by, end.zip(new.and_then(|new| new.actor.as_ref())))?;
         Held::replace(&mut self.scope, by, end.zip(new.and_then(|new| new.scope.as_ref())))

@@ -21,6 +21,7 @@ fn at(minutes: i64) -> Timestamp {
 
 pub(super) fn trace(n: u8, start: i64, end: i64) -> TraceSummary {
     TraceSummary::new(Trace {
+        unfinished: None,
         id: TraceId::from_bytes([n; 16]).unwrap(),
         session_id: Some("s".into()),
         user_id: None,

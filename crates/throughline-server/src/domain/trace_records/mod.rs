@@ -4,6 +4,7 @@
 //! Everything is kept running: a span costs the same in a trace of five and in one of a hundred thousand.
 
 mod claims;
+mod starts;
 mod summary;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -20,9 +21,11 @@ use throughline_model::{
 };
 
 use self::claims::{Agreed, First, Merged, Names, Place, Role};
+use self::starts::Starts;
 use self::tree::{Carries, Tree};
 use super::lifecycle::{Boundary, session_of_user};
 use super::preview::{self, Preview, Said};
+use super::trace_start::TraceStart;
 
 /// No model call has more tokens than this in one bucket. What claims more is cut off, so that sums stay exact.
 const MAX_TOKENS: u64 = 1 << 40;
@@ -58,6 +61,7 @@ pub struct TraceRecords {
     names: NamedBySpans,
     texts: Texts,
     events: Events,
+    starts: Starts,
     written: Written,
     /// Whether a trace that names no session is in one by its user, and that session.
     forms_sessions: bool,
@@ -147,6 +151,8 @@ struct Events {
     /// Those that name no session themselves.
     inheriting: u64,
     inheriting_errors: u64,
+    /// Those that tell that something began; they count for nothing else.
+    starts: u64,
     session: First<(Timestamp, EventId), Box<str>>,
 }
 
@@ -175,6 +181,7 @@ impl TraceRecords {
             names: NamedBySpans::default(),
             texts: Texts::default(),
             events: Events::default(),
+            starts: Starts::default(),
             written: Written::default(),
             forms_sessions: false,
             user_session: None,
@@ -213,9 +220,7 @@ impl TraceRecords {
         }
         self.sums.take(facts);
         self.names.take(place, facts);
-        if self.forms_sessions {
-            self.user_session = self.names.user.get().map(|user| session_of_user(user).into());
-        }
+        self.form_session();
         self.take_texts(place, facts);
         Inserted::New
     }
@@ -308,6 +313,12 @@ impl TraceRecords {
         }
         self.events.ids.insert(id.into());
         self.events.id_bytes += id.len();
+        if let Some(start) = TraceStart::of(event) {
+            self.events.starts += 1;
+            self.starts.take(event.id.clone(), start);
+            self.form_session();
+            return Inserted::New;
+        }
         match event.session_id.as_ref().map(|id| id.as_str()).filter(|id| !id.is_empty()) {
             Some(session) => {
                 self.events.session.offer((event.time, event.id.clone()), || session.into());
@@ -320,21 +331,53 @@ impl TraceRecords {
         Inserted::New
     }
 
-    /// The session that the trace belongs to: named on the root span, else on the earliest span that names one,
-    /// else on the earliest event that does; else, where that is asked for, the one of its user. None while there is
-    /// no span: events alone are no trace.
+    /// The session that the trace belongs to: named on the root span, or where that has begun and not ended, then; else
+    /// on the earliest span that names one, else on the earliest event that does; else, where that is asked for, the
+    /// one of its user. None while there is neither a span nor the beginning of one: events alone are no trace.
     pub fn session_id(&self) -> Option<&str> {
-        self.sums.times?;
+        self.times()?;
         self.named_session().or(self.user_session.as_deref())
     }
 
     fn named_session(&self) -> Option<&str> {
-        self.names.session.get().or_else(|| self.events.session.get().map(|id| &**id))
+        let begun = self.begun().and_then(|start| start.session.as_ref()).map(|id| id.as_str());
+        let said = self.events.session.get().map(|id| &**id);
+        self.first_of(self.names.session.get(), begun).or(said)
     }
 
-    /// The user of the trace: named on the root span, else on the earliest span that names one.
+    /// The user of the trace: named on the root span, or where that has begun and not ended, then; else on the earliest
+    /// span that names one.
     pub fn user_id(&self) -> Option<&str> {
-        self.names.user.get()
+        self.first_of(self.names.user.get(), self.begun().and_then(|start| start.user.as_deref()))
+    }
+
+    /// What has begun first of what has not ended.
+    fn begun(&self) -> Option<&TraceStart> {
+        self.open_starts().next()
+    }
+
+    /// What has begun and not ended, in order of time.
+    fn open_starts(&self) -> impl Iterator<Item = &TraceStart> {
+        self.starts.open(|span| self.tree.contains(span))
+    }
+
+    /// What the spans say, and what was said as the trace began; the latter first while there is no root.
+    fn first_of<'a>(&self, spans: Option<&'a str>, begun: Option<&'a str>) -> Option<&'a str> {
+        if self.root.get().is_some() { spans.or(begun) } else { begun.or(spans) }
+    }
+
+    /// The earliest start and the latest end.
+    fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        self.open_starts().map(|start| start.time).fold(self.sums.times, |times, start| {
+            let (first, last) = times.unwrap_or((start, start));
+            Some((first.min(start), last.max(start)))
+        })
+    }
+
+    fn form_session(&mut self) {
+        if self.forms_sessions {
+            self.user_session = self.user_id().map(|user| session_of_user(user).into());
+        }
     }
 
     /// How many spans there are.
@@ -373,7 +416,7 @@ impl TraceRecords {
     pub fn mark_written(&mut self) {
         self.written = Written {
             spans: self.tree.len(),
-            inheriting_events: self.events.inheriting,
+            inheriting_events: self.events.inheriting + self.events.starts,
             session: self.session_id().map(Box::from),
             user: self.user_id().map(Box::from),
             billable_changed: false,
@@ -411,6 +454,7 @@ impl TraceRecords {
             + self.orphans.iter().map(|orphan| size_of::<Orphan>() + orphan.name.len()).sum::<usize>()
             + self.events.ids.capacity() * size_of::<Box<str>>()
             + self.events.id_bytes
+            + self.starts.size_bytes()
             + self.models.len() * 96
             + (self.names.tags.len() + self.names.services.len()) * 48
             + self.names.metadata.len() * 160

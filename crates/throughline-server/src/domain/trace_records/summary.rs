@@ -2,19 +2,21 @@
 
 use throughline_model::{SessionId, Status, Trace, millis};
 
-use super::Texts;
-use super::TraceRecords;
-use crate::domain::lifecycle::SYNTHETIC_FLAG;
+use super::claims::First;
+use super::{Texts, TraceRecords};
+use crate::domain::lifecycle::{SYNTHETIC_FLAG, UNFINISHED_FLAG};
 use crate::domain::preview::Preview;
 use crate::domain::trace_summary::TraceSummary;
 
 impl TraceRecords {
-    /// The totals; `None` if there is no span (events alone are no trace).
+    /// The totals; `None` if there is neither a span nor the beginning of one (events alone are no trace).
     pub fn summary(&self) -> Option<TraceSummary> {
-        let (start_time, end_time) = self.sums.times?;
+        let (start_time, end_time) = self.times()?;
+        let begun = self.begun();
         let usage = self.sums.usage;
         let (input, title) = self.input_preview().map(Preview::show).unzip();
         let (output, last_output) = self.output_preview().map(Preview::show).unzip();
+        let name = |first: &First<_, Box<str>>| first.get().map(|name| name.to_string());
         let trace = Trace {
             id: self.id,
             session_id: self.session_id().map(SessionId::from),
@@ -35,17 +37,20 @@ impl TraceRecords {
             event_count: self.events.inheriting,
             error_count: self.sums.errors + self.events.inheriting_errors,
             status: self.status(),
-            services: self.names.services.get(),
-            environment: self.names.environment.get().map(|name| name.to_string()),
-            version: self.names.version.get().map(|name| name.to_string()),
+            unfinished: None,
+            services: self.services(),
+            environment: name(&self.names.environment).or(begun.map(|start| start.environment.clone())),
+            version: name(&self.names.version).or_else(|| begun?.version.clone()),
             flags: self.flags(),
         };
         let mut summary = TraceSummary::new(trace);
-        summary.parent_session_id = self.names.parent_session.get().map(|id| SessionId::from(&**id));
-        summary.actor = self.names.actor.get().cloned();
-        summary.scope = self.names.scope.get().cloned();
         summary.calls = u64::from(self.sums.calls);
         summary.failed_calls = u64::from(self.sums.failed_calls);
+        let parent_session = self.names.parent_session.get().map(|id| SessionId::from(&**id));
+        summary.parent_session_id = parent_session.or_else(|| begun?.parent_session.clone());
+        summary.actor = self.names.actor.get().cloned().or_else(|| begun?.actor.clone());
+        summary.scope = self.names.scope.get().cloned().or_else(|| begun?.scope.clone());
+        summary.open = self.open_starts().cloned().collect();
         summary.title = title.flatten();
         summary.last_output = last_output.flatten();
         let is_cut = |preview: &&Preview| preview.is_cut();
@@ -61,10 +66,19 @@ impl TraceRecords {
         if let Some(root) = self.root.get() {
             return &root.name;
         }
+        if let Some(start) = self.begun() {
+            return &start.name;
+        }
         let orphans = self.orphans.iter().filter(|orphan| !self.tree.contains(orphan.parent));
         let first = orphans.min_by_key(|orphan| (orphan.start, orphan.span));
         // Only in a circle of parents does everybody have one.
         first.map_or("", |orphan| &orphan.name)
+    }
+
+    fn services(&self) -> Vec<String> {
+        let services = self.names.services.get();
+        let begun = self.begun().filter(|_| services.is_empty()).map(|start| start.service.clone());
+        services.into_iter().chain(begun.filter(|service| !service.is_empty())).collect()
     }
 
     fn input_preview(&self) -> Option<&Preview> {
@@ -97,7 +111,8 @@ impl TraceRecords {
 
     fn flags(&self) -> Vec<String> {
         let own = [
-            ("root_missing", self.root.get().is_none()),
+            ("root_missing", self.root.get().is_none() && self.begun().is_none()),
+            (UNFINISHED_FLAG, self.begun().is_some()),
             ("session_conflict", self.names.session.conflict),
             ("user_conflict", self.names.user.conflict),
             (SYNTHETIC_FLAG, self.named_session().is_none() && self.user_session.is_some()),

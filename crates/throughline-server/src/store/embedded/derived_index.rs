@@ -25,6 +25,8 @@ pub(super) mod kind {
     pub(in super::super) const REOPENED: &str = "reopened";
     /// ... a session or trace of which nobody named the session, ...
     pub(in super::super) const SYNTHETIC: &str = "synthetic";
+    /// ... one of which a trace has begun and not ended, ...
+    pub(in super::super) const UNFINISHED: &str = "unfinished";
     /// ... and a session that is split; the number of its parts follows.
     pub(in super::super) const PARTS: &str = "parts ";
 }
@@ -221,6 +223,9 @@ impl DerivedFields {
         if trace.flags.iter().any(|flag| flag == SYNTHETIC_FLAG) {
             doc.add_text(self.kind, text_key(project, kind::SYNTHETIC));
         }
+        if !summary.open.is_empty() {
+            doc.add_text(self.kind, text_key(project, kind::UNFINISHED));
+        }
         if let Some(session) = &trace.session_id {
             self.belongs_to(&mut doc, project, session);
         }
@@ -301,6 +306,7 @@ impl DerivedFields {
                 (kind::BEGUN_AFTER_END, session.reopened),
                 (kind::REOPENED, summary.was_reopened()),
                 (kind::SYNTHETIC, session.synthetic),
+                (kind::UNFINISHED, summary.is_unfinished()),
             ] {
                 if applies {
                     doc.add_text(self.kind, text_key(project, kind));

@@ -18,6 +18,7 @@ use super::key::{reference, text_key, trace_key};
 use super::terms::TermWriter;
 use super::tokenizer;
 use crate::domain::score::{self, Score, ScoreValue};
+use crate::domain::trace_start::is_trace_start;
 
 /// So much of a text is found by its words; the rest is kept and shown.
 pub(super) const SEARCHED_BYTES: usize = 8 << 10;
@@ -34,6 +35,8 @@ pub(super) mod mark {
     pub(in super::super) const SCORE: &str = "score";
     /// A score that was replaced: kept and counted, but not found as an event.
     pub(in super::super) const REPLACED: &str = "replaced";
+    /// The beginning of a trace: a document with nothing that a filter looks at.
+    pub(in super::super) const START: &str = "start";
 }
 
 /// The columns of usage buckets, in the order of [`Usage::buckets`].
@@ -304,6 +307,11 @@ impl SpanFields {
         event: &Event,
         trace_session: Option<&str>,
     ) -> Result<TantivyDocument, serde_json::Error> {
+        if is_trace_start(event) {
+            let mut doc = self.kept_event(project, event, trace_session)?;
+            doc.add_text(self.mark, text_key(project, mark::START));
+            return Ok(doc);
+        }
         let mut doc = self.kept_event(project, event, trace_session)?;
         doc.add_text(self.mark, text_key(project, mark::EVENT));
         if let Some(score) = Score::of(event) {
@@ -386,9 +394,11 @@ impl SpanFields {
     }
 }
 
-/// The session that an event names itself; an empty id names none.
+/// The session that an event names itself; an empty id names none. The beginning of a trace is no event of a session's:
+/// what it names, it names for its trace.
 pub(super) fn own_session(event: &Event) -> Option<&str> {
-    event.session_id.as_ref().map(|id| id.as_str()).filter(|id| !id.is_empty())
+    let named = event.session_id.as_ref().map(|id| id.as_str()).filter(|id| !id.is_empty());
+    named.filter(|_| !is_trace_start(event))
 }
 
 /// The one stored field of a document; empty if it has none.

@@ -31,9 +31,8 @@ impl EmbeddedStore {
         project: &ProjectId,
         read: impl FnOnce(&Reading) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let boundary = self.config.lifecycle.boundary(project);
         let executor = std::sync::Arc::clone(&self.executor);
-        let reading = Reading::new(self.snapshots.latest(), project, boundary, executor);
+        let reading = Reading::new(self.snapshots.latest(), project, &self.config.lifecycle, executor);
         match tokio::task::spawn_blocking(move || read(&reading)).await {
             Ok(outcome) => outcome.map_err(|error| ReadError(error.to_string())),
             Err(error) => Err(ReadError(error.to_string())),

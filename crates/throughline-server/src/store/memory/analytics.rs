@@ -59,7 +59,8 @@ pub(super) fn goal(
         }
         gatherer.count_reached(time);
         if let Some(turn) = &goal.turn {
-            reached(snapshot, &session, turn, &mut gatherer);
+            let turns = turns_that_match(snapshot, &session, turn, selection.now);
+            reached(snapshot, &session, turns, &mut gatherer);
         }
     }
     gatherer.finish()
@@ -92,11 +93,25 @@ pub(super) fn scores(snapshot: &Snapshot, selection: &Selection, interval: Inter
     scores
 }
 
-/// Notes the first turn of the session that matches.
-fn reached(snapshot: &Snapshot, session: &Session, filter: &Filter, gatherer: &mut GoalGatherer) {
-    let matching =
-        snapshot.traces_in(&session.id).filter(|whole| filter.matches(&snapshot.trace_record(whole)));
-    let times = matching.map(|whole| (whole.summary.trace.start_time, whole.summary.trace.end_time));
+/// From when to when each turn of the session went that matches.
+fn turns_that_match<'a>(
+    snapshot: &'a Snapshot,
+    session: &'a Session,
+    filter: &'a Filter,
+    now: Timestamp,
+) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+    let turns = snapshot.traces_in(&session.id);
+    let matching = turns.filter(move |whole| filter.matches(&snapshot.trace_record(whole, now)));
+    matching.map(|whole| (whole.summary.trace.start_time, whole.summary.trace.end_time))
+}
+
+/// Notes the first of these turns of the session.
+fn reached(
+    snapshot: &Snapshot,
+    session: &Session,
+    times: impl Iterator<Item = (Timestamp, Timestamp)>,
+    gatherer: &mut GoalGatherer,
+) {
     let Some((start, end)) = times.min() else { return };
     let (mut turns, mut cost) = (0, None);
     for whole in snapshot.traces_in(&session.id).filter(|whole| whole.summary.trace.start_time <= start) {

@@ -30,6 +30,7 @@ use crate::domain::query::{
     UsageQuery, UsageRow, User,
 };
 use crate::domain::session_cost::Call;
+use crate::domain::trace_start::is_trace_start;
 
 /// How many arrivals a slow receiver may be behind.
 const ARRIVALS: usize = 4096;
@@ -113,8 +114,7 @@ impl MemoryStore {
         {
             return Arc::clone(snapshot);
         }
-        let boundary = self.lifecycle.boundary(project);
-        let snapshot = Arc::new(Snapshot::of(project, &records, &self.prices, boundary));
+        let snapshot = Arc::new(Snapshot::of(project, &records, &self.prices, &self.lifecycle));
         *computed = Some((project.clone(), records.changes, Arc::clone(&snapshot)));
         snapshot
     }
@@ -176,7 +176,9 @@ impl MemoryStore {
             return;
         }
         records.events.push((project.clone(), event.clone()));
-        self.announce(project, ArrivalRecord::Event(Box::new(event)));
+        if !is_trace_start(&event) {
+            self.announce(project, ArrivalRecord::Event(Box::new(event)));
+        }
     }
 
     fn announce(&self, project: &ProjectId, record: ArrivalRecord) {
@@ -186,7 +188,7 @@ impl MemoryStore {
 
     /// Forgets the session's traces and events; more of them are new.
     fn forget(&self, records: &mut Records, project: &ProjectId, session: &SessionId) {
-        let snapshot = Snapshot::of(project, records, &self.prices, self.lifecycle.boundary(project));
+        let snapshot = Snapshot::of(project, records, &self.prices, &self.lifecycle);
         let traces: HashSet<TraceId> = snapshot.traces_in(session).map(|trace| trace.detail.id).collect();
         let in_session =
             snapshot.events.iter().filter(|placed| placed.event.session_id.as_ref() == Some(session));
@@ -200,7 +202,9 @@ impl MemoryStore {
             stays
         });
         records.events.retain(|(owner, event)| {
-            let stays = owner != project || !events.contains(&event.id);
+            let began_in = |trace: &TraceId| is_trace_start(event) && traces.contains(trace);
+            let gone = events.contains(&event.id) || event.trace_id.as_ref().is_some_and(began_in);
+            let stays = owner != project || !gone;
             if !stays {
                 known_events.remove(&(project.clone(), event.id.clone()));
             }
@@ -297,7 +301,7 @@ impl Store for MemoryStore {
         let matching = snapshot.traces.values().filter(|whole| {
             let trace = &whole.summary.trace;
             is_within((trace.start_time, trace.end_time), query.from, query.to)
-                && query.filter.matches(&snapshot.trace_record(whole))
+                && query.filter.matches(&snapshot.trace_record(whole, query.now))
         });
         let rows = matching.map(|whole| whole.summary.trace.clone()).collect();
         Ok(page_of(rows, |trace| query.sort.place_of_trace(trace), query))
@@ -308,6 +312,8 @@ impl Store for MemoryStore {
         Ok(snapshot.traces.get(id).map(|whole| {
             let mut observations: Vec<_> =
                 whole.observations.iter().map(|whole| whole.observation.clone()).collect();
+            observations.extend(whole.summary.open_observations());
+            observations.sort_by_key(|observation| (observation.start_time, observation.id));
             logged_messages::tell(&mut observations);
             let events = snapshot.events_of(*id).into_iter().cloned().collect();
             TraceDetail { trace: whole.detail.clone(), observations, events }
@@ -320,10 +326,13 @@ impl Store for MemoryStore {
         id: &TraceId,
     ) -> Result<Option<TraceOutline>, ReadError> {
         let snapshot = self.snapshot(project);
-        Ok(snapshot.traces.get(id).map(|whole| TraceOutline {
-            trace: whole.detail.clone(),
-            spans: whole.observations.iter().map(|whole| SpanOutline::of(&whole.observation)).collect(),
-            events: snapshot.events_of(*id).into_iter().cloned().collect(),
+        Ok(snapshot.traces.get(id).map(|whole| {
+            let ended = whole.observations.iter().map(|whole| SpanOutline::of(&whole.observation));
+            let begun = whole.summary.open_observations().map(|begun| SpanOutline::of(&begun));
+            let mut spans: Vec<SpanOutline> = ended.chain(begun).collect();
+            spans.sort_by_key(|span| (span.start_time, span.id));
+            let events = snapshot.events_of(*id).into_iter().cloned().collect();
+            TraceOutline { trace: whole.detail.clone(), spans, events }
         }))
     }
 
@@ -422,7 +431,7 @@ impl Store for MemoryStore {
         StoreStatus {
             write_error: records.closed.then(|| "it is shut down".to_owned()),
             spans_stored: records.spans.len() as u64,
-            events_stored: records.events.len() as u64,
+            events_stored: records.events.iter().filter(|(_, event)| !is_trace_start(event)).count() as u64,
             duplicates_dropped: records.duplicates,
             ..StoreStatus::default()
         }

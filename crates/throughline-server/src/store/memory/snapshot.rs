@@ -10,18 +10,21 @@ use throughline_model::{
 
 use super::Records;
 use crate::domain::filter::{Filter, SessionRecord, TraceRecord};
-use crate::domain::lifecycle::Boundary;
+use crate::domain::lifecycle::{Boundary, Lifecycle, is_abandoned};
 use crate::domain::price::Prices;
 use crate::domain::query::{TimelineItem, User};
 use crate::domain::score;
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_records::{TextSource, TraceRecords};
+use crate::domain::trace_start::is_trace_start;
 use crate::domain::trace_summary::TraceSummary;
 
 /// One project at one moment.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     boundary: Boundary,
+    /// See [`Lifecycle::abandoned_after`].
+    abandoned_after: i64,
     pub(super) traces: BTreeMap<TraceId, WholeTrace>,
     /// Every event, with the session that it belongs to.
     pub(super) events: Vec<PlacedEvent>,
@@ -56,7 +59,8 @@ pub(super) struct PlacedEvent {
 }
 
 impl Snapshot {
-    pub(super) fn of(project: &ProjectId, records: &Records, prices: &Prices, boundary: Boundary) -> Self {
+    pub(super) fn of(project: &ProjectId, records: &Records, prices: &Prices, lifecycle: &Lifecycle) -> Self {
+        let (boundary, abandoned_after) = (lifecycle.boundary(project), lifecycle.abandoned_after);
         let mut raws: BTreeMap<TraceId, Vec<&Bytes>> = BTreeMap::new();
         for span in records.spans.iter().filter(|span| span.project == *project) {
             raws.entry(span.trace).or_default().push(&span.raw);
@@ -67,10 +71,14 @@ impl Snapshot {
             let said_in_it = events.iter().copied().filter(|event| event.trace_id == Some(id));
             Some((id, WholeTrace::of(id, &raws, said_in_it, prices, boundary)?))
         };
+        for begun in events.iter().filter(|event| is_trace_start(event)).filter_map(|event| event.trace_id) {
+            raws.entry(begun).or_default();
+        }
         let traces: BTreeMap<TraceId, WholeTrace> = raws.into_iter().filter_map(whole).collect();
         let standing = standing_scores(&events);
-        let events = events.into_iter().map(|event| PlacedEvent::of(event, &traces, &standing)).collect();
-        let mut snapshot = Self { boundary, traces, events, sessions: BTreeMap::new() };
+        let events = events.into_iter().filter(|event| !is_trace_start(event));
+        let events = events.map(|event| PlacedEvent::of(event, &traces, &standing)).collect();
+        let mut snapshot = Self { boundary, abandoned_after, traces, events, sessions: BTreeMap::new() };
         snapshot.sessions = snapshot.sum_up_sessions(project, records);
         snapshot
     }
@@ -144,7 +152,7 @@ impl Snapshot {
         self.events.iter().filter(|placed| !placed.is_replaced).map(|placed| &placed.event)
     }
 
-    pub(super) fn trace_record<'a>(&'a self, trace: &'a WholeTrace) -> TraceRecord<'a> {
+    pub(super) fn trace_record<'a>(&'a self, trace: &'a WholeTrace, now: Timestamp) -> TraceRecord<'a> {
         TraceRecord {
             trace: &trace.summary.trace,
             observations: trace.observations.iter().map(|whole| &whole.observation).collect(),
@@ -152,6 +160,7 @@ impl Snapshot {
                 .found_events()
                 .filter(|event| event.trace_id == Some(trace.summary.trace.id))
                 .collect(),
+            abandoned: is_abandoned(&trace.summary.trace, self.abandoned_after, now),
         }
     }
 
@@ -161,6 +170,7 @@ impl Snapshot {
             trace: &trace.summary.trace,
             observations: trace.observations.iter().map(|whole| &whole.observation).collect(),
             events: Vec::new(),
+            abandoned: false,
         });
         let events = self.found_events();
         SessionRecord {

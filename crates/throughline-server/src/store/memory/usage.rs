@@ -24,7 +24,7 @@ pub(super) fn group(snapshot: &Snapshot, asked: &UsageQuery) -> Vec<UsageRow> {
         if asked.group.target() == Target::Trace {
             let is_found = is_selected(trace.session_id.as_ref(), (trace.start_time, trace.end_time))
                 && whole.summary.calls > 0
-                && asked.filter.matches(&snapshot.trace_record(whole));
+                && asked.filter.matches(&snapshot.trace_record(whole, asked.now));
             for name in names_of_trace(trace, asked.group).into_iter().filter(|_| is_found) {
                 groups.entry(name).or_default().push(Calls::of_trace(&whole.summary));
             }

@@ -48,6 +48,7 @@ impl Served {
     pub(crate) fn over(store: Arc<dyn Store>) -> Self {
         let closer = Closer::new();
         let state = State {
+            lifecycle: Arc::default(),
             store: store.clone(),
             clock: Clock::fixed(time(NOW)),
             metrics: Arc::new(Metrics::default()),

@@ -11,7 +11,7 @@ use throughline_server::domain::filter::Target;
 use throughline_server::domain::query::{ListQuery, SortField, UsageGroup, UsageQuery};
 use throughline_server::domain::score::{Score, ScoreValue};
 
-use super::requests::{Spec, at, event_in, request, span, trace_id};
+use super::requests::{Spec, at, event_in, request, span, start_in, trace_id};
 use super::scores::score;
 use super::{TestStore, all_pages, analytics, batch, by, matching};
 
@@ -135,6 +135,11 @@ fn random_event(n: u32, rng: &mut Rng) -> Event {
     let id = rng.bool().then(|| (*rng.choice(&USERS).unwrap()).to_owned());
     let actor = Actor { kind: "user".to_owned(), id, tags: Attributes::new() };
     let scope = Scope { kind: "organization".to_owned(), id: format!("org {n}"), tags: Attributes::new() };
+    if let Some(trace) = trace.filter(|_| rng.u32(0..4) == 0) {
+        let (span, session) = (rng.u64(1..14), session.unwrap_or_default());
+        let id = format!("e{n}").as_str().into();
+        return Event { id, ..start_in(trace, span, session, rng.choice(&USERS).unwrap()) };
+    }
     Event {
         level: *rng.choice(&Level::ALL).unwrap(),
         actor: rng.bool().then_some(actor),
@@ -194,7 +199,7 @@ async fn deliver(store: &TestStore, project: &str, records: &[Record], rng: &mut
     store.settle().await.unwrap();
 }
 
-const FILTERS: [&str; 19] = [
+const FILTERS: [&str; 20] = [
     "",
     "score.accuracy:>0 -score.thumbs:true",
     "score.thumbs:order,true",
@@ -213,6 +218,7 @@ const FILTERS: [&str; 19] = [
     "NOT session:s1",
     "zürich order",
     "synthetic:true",
+    "unfinished:true -abandoned:true",
     "user:bob OR synthetic:false",
 ];
 

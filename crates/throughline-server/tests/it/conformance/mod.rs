@@ -15,6 +15,7 @@ pub(crate) mod requests;
 pub(crate) mod scores;
 pub(crate) mod sessions;
 pub(crate) mod timeline;
+pub(crate) mod unfinished;
 
 use std::any::Any;
 use std::ops::Deref;
@@ -91,6 +92,11 @@ macro_rules! conformance {
             sessions::conflicts_are_flagged,
             sessions::the_session_tells_what_was_said,
             timeline::a_timeline_is_in_order_and_paged,
+            unfinished::a_trace_that_began_is_shown_until_its_span_replaces_the_word,
+            unfinished::whatever_comes_first_the_end_is_the_same,
+            unfinished::what_began_decides_where_its_trace_belongs,
+            unfinished::silence_makes_a_trace_abandoned,
+            unfinished::beginnings_go_with_their_session,
             timeline::what_is_exported_can_be_replayed,
             timeline::a_trace_can_be_read_piece_by_piece,
         }
@@ -139,7 +145,7 @@ pub(crate) fn lifecycle() -> Lifecycle {
     const SECOND: i64 = 1_000_000_000;
     let split = [("half hours", 1800), ("other", 1), ("seed 1", 30), ("seed 2", 100)];
     let split = split.map(|(project, pause)| (project.into(), Boundary::Inactivity(pause * SECOND)));
-    Lifecycle { boundary: Boundary::Off, projects: split.into() }
+    Lifecycle { boundary: Boundary::Off, projects: split.into(), ..Lifecycle::default() }
 }
 
 impl Deref for TestStore {

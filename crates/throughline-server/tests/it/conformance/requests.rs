@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
-use throughline_model::{Attributes, Event, Level, SessionId, SpanId, Timestamp, TraceId};
+use throughline_model::{Attributes, Event, Level, SessionId, SpanId, Timestamp, TraceId, keys};
 
 /// 2026-11-20T10:00:00Z, when everything here begins.
 const BEGIN: i64 = 1_795_168_800_000_000_000;
@@ -185,4 +185,21 @@ pub(crate) fn event(id: &str, millis: i64) -> Event {
 
 pub(crate) fn event_in(id: &str, millis: i64, session: Option<&str>, trace: Option<u64>) -> Event {
     Event { session_id: session.map(SessionId::from), trace_id: trace.map(trace_id), ..event(id, millis) }
+}
+
+/// The word that the span with this id began its trace, ten milliseconds times its id after the beginning.
+pub(crate) fn start(trace: u64, span: u64, name: &str) -> Event {
+    let mut start = event_in(&format!("start {trace} {span}"), span as i64 * 10, None, Some(trace));
+    start.name = keys::TRACE_STARTED.to_owned();
+    start.span_id = Some(span_id(span));
+    start.attributes.insert(keys::TRACE_NAME.to_owned(), name.into());
+    start.attributes.insert(keys::OBSERVATION_TYPE.to_owned(), "agent".into());
+    start
+}
+
+/// The same, in a session and of a user.
+pub(crate) fn start_in(trace: u64, span: u64, session: &str, user: &str) -> Event {
+    let mut start = Event { session_id: Some(session.into()), ..start(trace, span, "turn") };
+    start.attributes.insert(keys::USER_ID.to_owned(), user.into());
+    start
 }

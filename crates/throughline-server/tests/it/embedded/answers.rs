@@ -23,7 +23,7 @@ const SORTS: [SortField; 7] = [
 ];
 
 /// Filters that sessions and traces understand.
-const FILTERS: [&str; 23] = [
+const FILTERS: [&str; 25] = [
     "",
     "user:u0",
     "NOT user:u0",
@@ -47,6 +47,8 @@ const FILTERS: [&str; 23] = [
     "status:error",
     "attr.note:*u*",
     "synthetic:true",
+    "unfinished:true",
+    "abandoned:true OR name:begun",
 ];
 const SESSION_FILTERS: [&str; 10] = [
     "abandoned:true",

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use proptest::prelude::*;
 use prost::Message;
-use throughline_model::{Event, Level, ProjectId, SessionId, Timestamp, TraceId};
+use throughline_model::{Event, Level, ProjectId, SessionId, SpanId, Timestamp, TraceId, keys};
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::price::{CallRange, Reprice};
 
@@ -145,8 +145,21 @@ fn event() -> impl Strategy<Value = Event> {
         event.level = Level::ALL[level];
         event.session_id = session.map(|session| SessionId::from(format!("s{session}")));
         event.trace_id = trace.map(trace_id);
+        if trace.is_some() && extras.is_multiple_of(3) {
+            tell_of_start(&mut event, extras);
+        }
         event
     })
+}
+
+/// Makes an event the word that one of its trace's spans began.
+fn tell_of_start(event: &mut Event, extras: u8) {
+    event.name = keys::TRACE_STARTED.to_owned();
+    event.span_id = SpanId::from_bytes([extras % 6 + 1; 8]);
+    event.attributes.insert(keys::TRACE_NAME.to_owned(), "begun".into());
+    if extras.is_multiple_of(2) {
+        event.attributes.insert(keys::USER_ID.to_owned(), format!("u{}", extras % 4 / 2).into());
+    }
 }
 
 fn content() -> impl Strategy<Value = BatchContent> {

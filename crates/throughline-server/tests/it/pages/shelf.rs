@@ -184,6 +184,7 @@ impl Store for Shelf {
                         trace: &detail.trace,
                         observations: detail.observations.iter().collect(),
                         events: detail.events.iter().collect(),
+                        abandoned: false,
                     })
                     .collect(),
                 events: self.events_of(session.id.as_str()).collect(),
@@ -236,6 +237,7 @@ impl Store for Shelf {
                 trace: &detail.trace,
                 observations: detail.observations.iter().collect(),
                 events: detail.events.iter().collect(),
+                abandoned: false,
             };
             matches(&query.filter, &record) && in_range(query, detail.trace.start_time, detail.trace.end_time)
         });

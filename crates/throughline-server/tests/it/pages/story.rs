@@ -52,6 +52,7 @@ impl Story {
     ) -> Observation {
         let (start_time, duration) = at;
         Observation {
+            unfinished: false,
             id: span_id(self.next()),
             trace_id: trace,
             parent_id: parent,
@@ -131,6 +132,7 @@ impl Story {
         models.dedup();
         let errors = observations.iter().filter(|o| o.is_error()).count() as u64;
         let mut trace = Trace {
+            unfinished: None,
             id,
             session_id: Some(session.into()),
             user_id: None,

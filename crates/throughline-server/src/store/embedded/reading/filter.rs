@@ -35,6 +35,7 @@ pub(super) struct Translator<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) project: &'a ProjectId,
     pub(super) boundary: Boundary,
+    pub(super) abandoned_after: i64,
     pub(super) executor: &'a Executor,
     pub(super) target: Target,
     pub(super) now: Timestamp,
@@ -370,6 +371,13 @@ impl Translator<'_> {
                 });
                 if *yes { abandoned } else { but_not(abandoned) }
             }
+            (Field::Abandoned, Literal::Bool(yes)) => {
+                let silent_since = self.now.as_nanos().saturating_sub(self.abandoned_after);
+                let unfinished = self.marked(kind::UNFINISHED, true);
+                let abandoned = all_of(vec![unfinished, between(derived.end, (i64::MIN, silent_since))]);
+                if *yes { abandoned } else { but_not(abandoned) }
+            }
+            (Field::Unfinished, Literal::Bool(yes)) => self.marked(kind::UNFINISHED, *yes),
             (Field::Reopened, Literal::Bool(yes)) if is_session => self.marked(self.reopened(), *yes),
             (Field::Synthetic, Literal::Bool(yes)) => self.marked(kind::SYNTHETIC, *yes),
             (Field::Parts, Literal::Number(number)) if is_session => self.parts(counts(comparison, *number)),
@@ -533,7 +541,7 @@ impl Translator<'_> {
 }
 
 /// Everything else.
-fn but_not(query: Box<dyn Query>) -> Box<dyn Query> {
+pub(super) fn but_not(query: Box<dyn Query>) -> Box<dyn Query> {
     Box::new(BooleanQuery::new(vec![
         (Occur::Must, Box::new(AllQuery) as Box<dyn Query>),
         (Occur::MustNot, query),

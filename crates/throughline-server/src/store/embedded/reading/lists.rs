@@ -21,8 +21,9 @@ use crate::store::embedded::span_index::Stored;
 
 impl Reading {
     pub(super) fn translator(&self, target: Target, now: Timestamp) -> Translator<'_> {
-        let Self { snapshot, project, boundary, executor } = self;
-        Translator { snapshot, project, boundary: *boundary, executor, target, now }
+        let Self { snapshot, project, boundary, abandoned_after, executor } = self;
+        let (boundary, abandoned_after) = (*boundary, *abandoned_after);
+        Translator { snapshot, project, boundary, abandoned_after, executor, target, now }
     }
 
     pub(crate) fn sessions(&self, query: &ListQuery) -> Result<Page<Session>, IndexError> {

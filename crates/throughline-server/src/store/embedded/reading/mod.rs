@@ -20,7 +20,7 @@ use tantivy::{DocAddress, Executor, Searcher};
 use throughline_model::{ProjectId, Timestamp};
 
 use super::snapshot::{IndexError, Snapshot};
-use crate::domain::lifecycle::Boundary;
+use crate::domain::lifecycle::{Boundary, Lifecycle};
 
 /// From when to when: what ended before or began after does not count.
 type Times = (Option<Timestamp>, Option<Timestamp>);
@@ -30,6 +30,8 @@ pub(super) struct Reading {
     snapshot: Arc<Snapshot>,
     project: ProjectId,
     boundary: Boundary,
+    /// See [`Lifecycle::abandoned_after`].
+    abandoned_after: i64,
     /// For what goes through all segments.
     executor: Arc<Executor>,
 }
@@ -38,10 +40,11 @@ impl Reading {
     pub(super) fn new(
         snapshot: Arc<Snapshot>,
         project: &ProjectId,
-        boundary: Boundary,
+        lifecycle: &Lifecycle,
         executor: Arc<Executor>,
     ) -> Self {
-        Self { snapshot, project: project.clone(), boundary, executor }
+        let (boundary, abandoned_after) = (lifecycle.boundary(project), lifecycle.abandoned_after);
+        Self { snapshot, project: project.clone(), boundary, abandoned_after, executor }
     }
 }
 

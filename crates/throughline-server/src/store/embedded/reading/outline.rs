@@ -14,6 +14,8 @@ use super::records::with_facts;
 use crate::domain::logged_messages;
 use crate::domain::query::{SpanOutline, TraceOutline};
 use crate::domain::trace_records::TextSource;
+use crate::domain::trace_start::is_trace_start;
+use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::key::trace_key;
 use crate::store::embedded::snapshot::{IndexError, Snapshot, StoredRecord};
 use crate::store::embedded::span_index::own_session;
@@ -44,6 +46,8 @@ impl Reading {
     pub(crate) fn trace_outline(&self, id: TraceId) -> Result<Option<TraceOutline>, IndexError> {
         let Some(summary) = self.snapshot.trace(&self.project, id)?.flatten() else { return Ok(None) };
         let (placed, others) = self.places_in(id)?;
+        let open: Vec<SpanOutline> =
+            summary.open_observations().map(|begun| SpanOutline::of(&begun)).collect();
         let mut trace = summary.trace;
         if let Some(source) = summary.input_source {
             let told = |facts: &SpanFacts<'_>| facts.trace_input.as_deref().map(shown);
@@ -53,7 +57,7 @@ impl Reading {
             let told = |facts: &SpanFacts<'_>| facts.trace_output.as_deref().map(shown);
             trace.output = self.whole_text(&placed, source, told, |own| own.output)?.or(trace.output);
         }
-        let mut spans = Vec::with_capacity(placed.len());
+        let mut spans = open;
         let addresses: Vec<DocAddress> = placed.iter().map(|span| span.address).collect();
         let mut next = placed.iter();
         self.snapshot.records(&addresses, |record| {
@@ -65,7 +69,9 @@ impl Reading {
         spans.sort_unstable_by_key(|span| (span.start_time, span.id));
         let mut events = Vec::with_capacity(others.len());
         self.snapshot.records(&others, |record| {
-            if let StoredRecord::Event(mut event) = record {
+            if let StoredRecord::Event(mut event) = record
+                && !is_trace_start(&event)
+            {
                 if own_session(&event).is_none() {
                     event.session_id.clone_from(&trace.session_id);
                 }
@@ -104,7 +110,7 @@ impl Reading {
         id: TraceId,
         wanted: &HashSet<SpanId>,
     ) -> Result<Vec<Observation>, IndexError> {
-        let trace = self.snapshot.trace(&self.project, id)?.flatten().map(|summary| summary.trace);
+        let summary = self.snapshot.trace(&self.project, id)?.flatten();
         let (placed, _) = self.places_in(id)?;
         let (chosen, others): (Vec<_>, Vec<_>) =
             placed.into_iter().partition(|span| wanted.contains(&span.id));
@@ -117,12 +123,14 @@ impl Reading {
             let said_in = |body: &[u8]| parent_of(body).is_some_and(|parent| silent.contains(&parent));
             observations.extend(self.read_spans(&records, said_in)?);
         }
+        observations.extend(summary.iter().flat_map(TraceSummary::open_observations));
         observations.sort_by_key(|observation| (observation.start_time, observation.id));
         logged_messages::tell(&mut observations);
         observations.retain(|observation| wanted.contains(&observation.id));
+        let trace = summary.as_ref().map(|summary| &summary.trace);
         for observation in &mut observations {
-            observation.session_id = trace.as_ref().and_then(|trace| trace.session_id.clone());
-            observation.user_id = trace.as_ref().and_then(|trace| trace.user_id.clone());
+            observation.session_id = trace.and_then(|trace| trace.session_id.clone());
+            observation.user_id = trace.and_then(|trace| trace.user_id.clone());
         }
         Ok(observations)
     }

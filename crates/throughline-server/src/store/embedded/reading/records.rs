@@ -6,12 +6,13 @@ use tantivy::{DocAddress, Searcher};
 use throughline_model::otlp::{SpanFacts, each_span, observation, shown};
 use throughline_model::{Event, Money, Observation, SessionId, TraceId};
 
-use super::filter::{all_of, term};
+use super::filter::{all_of, but_not, term};
 use super::{Reading, documents};
 use crate::domain::logged_messages;
 use crate::domain::query::{Cursor, Page, TimelineItem, TraceDetail};
 use crate::domain::session_cost::Call;
 use crate::domain::trace_records::{TextSource, TraceRecords};
+use crate::domain::trace_start::is_trace_start;
 use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
@@ -35,11 +36,13 @@ enum Source {
 impl Reading {
     pub(crate) fn trace(&self, id: TraceId) -> Result<Option<TraceDetail>, IndexError> {
         let mut whole = self.whole_trace(id)?;
-        let Some(TraceSummary { mut trace, .. }) = whole.records.summary() else { return Ok(None) };
+        let Some(mut summary) = whole.records.summary() else { return Ok(None) };
         // Its session may follow from the project's boundary, as that was when the trace was summed up.
         if let Some(TraceSummary { trace: counted, .. }) = self.snapshot.trace(&self.project, id)?.flatten() {
-            (trace.session_id, trace.flags) = (counted.session_id, counted.flags);
+            (summary.trace.session_id, summary.trace.flags) = (counted.session_id, counted.flags);
         }
+        let open: Vec<_> = summary.open_observations().collect();
+        let mut trace = summary.trace;
         trace.input =
             whole.text(whole.records.input_source(), |facts| facts.trace_input.as_deref(), |o| &o.input);
         trace.output =
@@ -51,7 +54,7 @@ impl Reading {
         };
         let bodies = std::mem::take(&mut whole.bodies);
         let mut observations: Vec<_> =
-            bodies.into_iter().map(|(observation, _)| inherited(observation)).collect();
+            bodies.into_iter().map(|(observation, _)| inherited(observation)).chain(open).collect();
         observations.sort_by_key(|observation| (observation.start_time, observation.id));
         logged_messages::tell(&mut observations);
         let mut events = whole.events;
@@ -77,7 +80,7 @@ impl Reading {
                 }
                 StoredRecord::Event(event) => {
                     whole.records.insert_event(&event);
-                    whole.events.push(*event);
+                    whole.events.extend(Some(*event).filter(|event| !is_trace_start(event)));
                 }
             }
             Ok::<_, IndexError>(())
@@ -111,7 +114,10 @@ impl Reading {
         limit: usize,
     ) -> Result<Page<TimelineItem>, IndexError> {
         let snapshot = &self.snapshot;
-        let session = term(snapshot.fields.span.session, &text_key(&self.project, id.as_str()));
+        let fields = &snapshot.fields.span;
+        let beginning = term(fields.mark, &text_key(&self.project, mark::START));
+        let session =
+            all_of(vec![term(fields.session, &text_key(&self.project, id.as_str())), but_not(beginning)]);
         let mut places = starts(&snapshot.derived, &*self.traces_of(id), Source::Trace)?;
         places.extend(starts(&snapshot.spans, &*session, Source::Record)?);
         // What begins at the very time of the cursor or of the page's end is read before its order is known.

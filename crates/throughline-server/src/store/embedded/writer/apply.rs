@@ -11,6 +11,7 @@ use super::{PENDING_BYTES, PendingSpan, Writer};
 use crate::domain::arrival::{Arrival, ArrivalRecord, BatchContent};
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_records::Inserted;
+use crate::domain::trace_start::is_trace_start;
 use crate::store::embedded::entry::Entry;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, Snapshot, StoredRecord};
@@ -218,7 +219,7 @@ impl Writer {
             state.events.push(event.clone());
             self.session_changed(&key);
         }
-        if self.has_audience() {
+        if self.has_audience() && !is_trace_start(event) {
             let mut event = event.clone();
             event.session_id = own_session(&event).or(trace_session.as_deref()).map(SessionId::from);
             self.show(project, ArrivalRecord::Event(Box::new(event)));

@@ -14,7 +14,7 @@ use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::derived_index::{kind, session_term, trace_term};
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
-use crate::store::embedded::span_index::{Stored, mark};
+use crate::store::embedded::span_index::{Stored, mark, own_session};
 
 impl Writer {
     /// Writes the documents of all traces and sessions that changed since the last commit.
@@ -215,7 +215,7 @@ impl Writer {
             self.traces.remove(&TraceKey { project: number, id: trace });
             let mut others = false;
             snapshot.trace_records(project, trace, |record| {
-                others |= matches!(record, StoredRecord::Event(event) if event.session_id.as_ref().is_some_and(|own| own != id));
+                others |= matches!(record, StoredRecord::Event(event) if own_session(&event).is_some_and(|own| own != id.as_str()));
                 Ok::<_, IndexError>(())
             })?;
             if others {
