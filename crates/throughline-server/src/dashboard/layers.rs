@@ -24,6 +24,8 @@ pub(super) enum Fate {
     /// Failed, and something around it made up for that.
     Handled,
     Cancelled,
+    /// It has begun and not ended.
+    Unfinished,
 }
 
 impl Fate {
@@ -32,6 +34,7 @@ impl Fate {
             () if observation.is_error() && is_set(observation, "error.handled") => Self::Handled,
             () if observation.is_error() => Self::Failed,
             () if is_set(observation, "cancelled") => Self::Cancelled,
+            () if observation.unfinished => Self::Unfinished,
             () => Self::Fine,
         }
     }
@@ -43,6 +46,7 @@ impl Fate {
             Self::Failed => "failed",
             Self::Handled => "handled",
             Self::Cancelled => "cancelled",
+            Self::Unfinished => "unfinished",
         }
     }
 }
@@ -130,6 +134,7 @@ pub(super) fn detail(observation: &Observation) -> Vec<String> {
 /// What went wrong here, if this is where it did.
 pub(super) fn note(observation: &Observation, below: &[Node<'_>]) -> Option<Note> {
     match Fate::of(observation) {
+        Fate::Unfinished => None,
         Fate::Fine => {
             let error = text(observation, "layer.incoming_error")?;
             Some(Note { kind: "answer", says: format!("called with: {error}") })

@@ -101,7 +101,7 @@ impl RecordPanel {
             id: observation.id.to_string(),
             status: if observation.is_error() { "error" } else { observation.status.as_str() },
             fate: match Fate::of(observation) {
-                fate @ (Fate::Handled | Fate::Cancelled) => fate.class(),
+                fate @ (Fate::Handled | Fate::Cancelled | Fate::Unfinished) => fate.class(),
                 Fate::Fine | Fate::Failed => "",
             },
             level: observation.level.as_str(),

@@ -169,6 +169,9 @@ pub(super) fn explain(flag: &str) -> String {
             "No session is named here: what its user did forms one, in parts with pauses between them."
                 .to_owned()
         }
+        "unfinished" => {
+            "A trace here has begun and not ended: it goes on, or its program was stopped.".to_owned()
+        }
         "usage_exclusive" => {
             "The source counts cached tokens beside the input, not inside it; they were added up accordingly."
                 .to_owned()

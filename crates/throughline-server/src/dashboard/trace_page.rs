@@ -15,6 +15,7 @@ use super::record_panel::{self, RecordPanel};
 use super::session_header::explain;
 use super::time_scale::TimeScale;
 use super::tree::{self, Node, Record};
+use super::turn::Mark;
 use super::waterfall::{self, Folding, Plan, Waterfall};
 use crate::domain::query::TraceDetail;
 use crate::http::{Error, Project, State};
@@ -47,6 +48,7 @@ struct TracePage {
     name: String,
     /// How many errors, and the place of the first.
     errors: Option<(String, String)>,
+    unfinished: Option<Mark>,
     session: Option<(String, String)>,
     facts: Vec<Fact>,
     models: Vec<String>,
@@ -74,7 +76,8 @@ pub(super) async fn trace(
     let now = state.clock.now();
     let id: TraceId = id.parse().map_err(|error| Error::not_found(format!("{error}")))?;
     let detail = state.store.trace(&project, &id).await?;
-    let detail = detail.ok_or_else(|| Error::not_found(format!("no trace has the id {id}")))?;
+    let mut detail = detail.ok_or_else(|| Error::not_found(format!("no trace has the id {id}")))?;
+    state.note_unfinished([&mut detail.trace]);
     html(&TracePage::new(&detail, &parameters, &visit, now))
 }
 
@@ -113,6 +116,7 @@ impl TracePage {
             session: trace.session_id.as_ref().map(|session| {
                 (Address::session(session.as_str()).to_string(), notation::line(session.as_str(), 120))
             }),
+            unfinished: super::turn::unfinished(trace),
             facts: facts(trace),
             models: trace.models.iter().take(12).map(|model| notation::line(model, 80)).collect(),
             tags: trace.tags.iter().take(40).map(|tag| notation::line(tag, 60)).collect(),
@@ -208,8 +212,13 @@ fn rows_say(waterfall: &Waterfall) -> String {
     )
 }
 
+fn so_far(trace: &Trace) -> String {
+    let duration = notation::duration(trace.duration);
+    if trace.unfinished.is_some() { format!("{duration} so far") } else { duration }
+}
+
 fn facts(trace: &Trace) -> Vec<Fact> {
-    let mut facts = vec![Fact::new("Duration", notation::duration(trace.duration))];
+    let mut facts = vec![Fact::new("Duration", so_far(trace))];
     if let Some(user) = &trace.user_id {
         facts.push(Fact::new("User", notation::line(user, 120)));
     }

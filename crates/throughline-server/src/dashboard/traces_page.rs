@@ -9,7 +9,7 @@ use super::address::Address;
 use super::frame::{Asked, Frame, Section, Visit};
 use super::list::{Asking, Kind, List, Parameters};
 use super::notation::{self, When};
-use super::turn;
+use super::turn::{self, Mark};
 use crate::domain::filter::Target;
 use crate::domain::query::{Sort, SortField};
 use crate::http::{Error, Project, State};
@@ -31,6 +31,7 @@ static TRACES: Kind = Kind {
     ],
     presets: &[
         ("All", "", ""),
+        ("Not ended", "unfinished:true", ""),
         ("With errors", "error:true", ""),
         ("Without session", WITHOUT_SESSION, ""),
         ("Longest", "", "-duration"),
@@ -54,6 +55,7 @@ struct Row {
     id: String,
     href: String,
     failed: bool,
+    unfinished: Option<Mark>,
     name: String,
     said: String,
     session: Option<(String, String)>,
@@ -75,7 +77,8 @@ pub(super) async fn traces(
 ) -> Result<Response, Error> {
     let now = state.clock.now();
     let asking = Asking::new(&TRACES, parameters, now);
-    let page = asking.read(async |query| state.store.traces(&project, query).await).await?;
+    let mut page = asking.read(async |query| state.store.traces(&project, query).await).await?;
+    state.note_unfinished(&mut page.rows);
     let view = TracesPage {
         frame: visit.frame(Section::Traces, "Traces"),
         rows: page.rows.iter().map(|trace| Row::new(trace, now)).collect(),
@@ -95,6 +98,7 @@ impl Row {
             id: trace.id.to_string(),
             href: Address::trace(trace.id).to_string(),
             failed: trace.error_count > 0,
+            unfinished: turn::unfinished(trace),
             name,
             said: said.unwrap_or_else(|| trace.id.to_string()),
             session,

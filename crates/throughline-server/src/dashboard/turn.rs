@@ -1,6 +1,6 @@
 //! One turn of a session: a trace with its conversation and its waterfall.
 
-use throughline_model::{Timestamp, Trace, message, millis};
+use throughline_model::{Timestamp, Trace, Unfinished, message, millis};
 
 use super::address::Address;
 use super::conversation::Entry;
@@ -16,6 +16,8 @@ pub(super) struct Turn {
     pub name: String,
     pub href: String,
     pub failed: bool,
+    /// Where it has not ended.
+    pub unfinished: Option<Mark>,
     pub started: When,
     pub duration: String,
     pub tokens: String,
@@ -28,6 +30,15 @@ pub(super) struct Turn {
     pub waterfall: Waterfall,
     /// What happened in the session after it, outside of any turn.
     pub after: Vec<super::event_list::EventRow>,
+}
+
+/// What is said of a trace that has not ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    /// The class of its chip and its dot.
+    pub class: &'static str,
+    pub says: &'static str,
+    pub title: &'static str,
 }
 
 /// An address, and what its link says.
@@ -49,6 +60,7 @@ pub(super) struct Stop {
     pub label: String,
     pub href: String,
     pub failed: bool,
+    pub unfinished: Option<Mark>,
     pub duration: String,
     pub gap: Gap,
     /// Whether the page shows it.
@@ -84,6 +96,7 @@ impl Turn {
             name: name(trace),
             href: Address::trace(trace.id).to_string(),
             failed: trace.error_count > 0,
+            unfinished: None,
             started: When::new(trace.start_time, plan.now),
             duration: notation::duration(trace.duration),
             tokens: if trace.total_tokens > 0 {
@@ -134,6 +147,22 @@ pub(super) struct TurnPlan<'a> {
     /// Rows of the waterfall at most.
     pub rows: usize,
     pub now: Timestamp,
+}
+
+/// How a trace is marked whose beginning was told and not its end.
+pub(super) fn unfinished(trace: &Trace) -> Option<Mark> {
+    Some(match trace.unfinished? {
+        Unfinished::Live => Mark {
+            class: "live",
+            says: "live",
+            title: "It has begun and goes on; what has ended in it so far is shown",
+        },
+        Unfinished::Abandoned => Mark {
+            class: "warn",
+            says: "abandoned",
+            title: "It has begun, and nothing was heard of it for so long that it never will end",
+        },
+    })
 }
 
 pub(super) fn name(trace: &Trace) -> String {

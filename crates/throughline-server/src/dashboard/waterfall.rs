@@ -190,7 +190,10 @@ fn toggle(node: &Node<'_>, id: &str, plan: &Plan<'_>) -> Toggle {
 
 fn observation_row(observation: &Observation, below: &[Node<'_>], plan: &Plan<'_>) -> Row {
     let name = notation::line(&observation.name, 200);
-    let duration = notation::duration(observation.duration);
+    let mut duration = notation::duration(observation.duration);
+    if observation.unfinished {
+        duration += "…";
+    }
     let own = layers::own_time(observation).map(|own| format!(", own time {own}")).unwrap_or_default();
     let summary = format!(
         "{name}: {} for {duration}, from {}{own}",

@@ -275,6 +275,7 @@ fn stops(session: &Session, overview: &Overview, view: View) -> Vec<Stop> {
                 label: turn::label(trace),
                 href,
                 failed: trace.error_count > 0,
+                unfinished: turn::unfinished(trace),
                 duration: notation::duration(trace.duration),
                 gap: gap(session, traces, i),
                 shown: on_page,

@@ -35,7 +35,10 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     pub(super) async fn session_traces(&self, after: Option<&Cursor>) -> Result<Page<Trace>, Error> {
-        Ok(self.state.store.session_traces(self.project, &self.session.id, after, OVERVIEW).await?)
+        let mut page =
+            self.state.store.session_traces(self.project, &self.session.id, after, OVERVIEW).await?;
+        self.state.note_unfinished(&mut page.rows);
+        Ok(page)
     }
 
     async fn read(&self, trace: &Trace, wanted: Wanted) -> Result<Option<ReadTurn>, Error> {
@@ -69,6 +72,7 @@ impl Reader<'_> {
             let entries = if alone { Vec::new() } else { conversation::turn(&read, &mut history, &mut room) };
             let number = overview.first + place;
             let mut turn = Turn::new(number, &read, gap, entries, &plan);
+            turn.unfinished = turn::unfinished(&traces[place]);
             if !alone {
                 let address = overview.address(&self.session.id).with("turn", number.to_string());
                 (turn.earlier_steps, turn.later_steps) = turn::more_steps(&read, STEPS, number, &address);

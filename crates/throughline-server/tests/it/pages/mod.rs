@@ -6,6 +6,7 @@ pub(crate) mod large;
 mod layers;
 pub(crate) mod shelf;
 pub(crate) mod story;
+mod unfinished;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

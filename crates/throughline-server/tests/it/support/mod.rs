@@ -52,7 +52,16 @@ impl TestServer {
     }
 
     pub(crate) async fn with_store(store: Arc<dyn Store>, flags: &[(&'static str, &str)]) -> Self {
-        let running = app::start_with(&config(flags), store, Clock::fixed(NOW)).await.unwrap();
+        Self::starting(store, flags, NOW).await
+    }
+
+    /// A server that takes another time for now.
+    pub(crate) async fn with_store_at(store: Arc<dyn Store>, now: Timestamp) -> Self {
+        Self::starting(store, &[], now).await
+    }
+
+    async fn starting(store: Arc<dyn Store>, flags: &[(&'static str, &str)], now: Timestamp) -> Self {
+        let running = app::start_with(&config(flags), store, Clock::fixed(now)).await.unwrap();
         Self { addresses: running.addresses, running: Some(running), directory: None }
     }
 
