@@ -128,6 +128,7 @@ async fn measure(args: &AnalyticsArgs, path: &Path, is_new: bool) -> anyhow::Res
 fn router(store: Arc<dyn Store>) -> anyhow::Result<Router> {
     let now = Timestamp::from_nanos(NOW_NANOS);
     let state = State {
+        lifecycle: Arc::default(),
         store,
         clock: Clock::fixed(now),
         metrics: Arc::new(Metrics::default()),
