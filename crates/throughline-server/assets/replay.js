@@ -42,6 +42,7 @@ function read() {
     tokens: number(element, "tokens"),
     cost: number(element, "cost"),
     errors: number(element, "errors"),
+    isWhole: "to" in element.dataset,
     frames: [...element.querySelectorAll(".frame")].map(readFrame),
     state: "",
   }));
@@ -122,8 +123,8 @@ function showFrame(frame) {
   return state === "ahead" ? null : frame;
 }
 
-// Shows what is there at this moment; returns the last frame that has just come. A turn that is over counts as a whole:
-// its frames may tell only a part of it.
+// Shows what is there at this moment; returns the last frame that has just come. A turn that is over counts as a whole,
+// if it is played as one: its frames may tell only a part of it.
 function show() {
   let fresh = null;
   const sums = { turns: 0, tools: 0, errors: 0, tokens: 0, cost: 0 };
@@ -137,10 +138,10 @@ function show() {
     if (state === "ahead") continue;
     const told = turn.frames.filter((frame) => frame.state === "there");
     const sum = (name) => told.reduce((sum, frame) => sum + Number(frame[name]), 0);
-    const isOver = position >= turn.to;
+    const isOver = turn.isWhole && position >= turn.to;
     sums.turns += 1;
     sums.tools += sum("tool");
-    sums.errors += isOver ? turn.errors : Math.min(sum("failed"), turn.errors);
+    sums.errors += isOver ? turn.errors : sum("failed");
     sums.tokens += isOver ? turn.tokens : sum("tokens");
     sums.cost += isOver ? turn.cost : sum("cost");
   }

@@ -42,22 +42,18 @@ pub(super) enum Entry {
 
 /// The entries of a turn, as far as it was read.
 pub(super) fn turn(read: &ReadTurn, history: &mut History, room: &mut Room) -> Vec<Entry> {
-    const MOST: usize = 120;
+    // Most steps are an entry or two; one whose input is a long history that was not told before may be hundreds.
+    let most = 80 + 2 * read.steps.len();
+    Teller::new(history, &mut Room::new(0, 0)).steps(read.before());
     let mut teller = Teller::new(history, room);
-    for step in read.told() {
-        match step.kind {
-            ObservationType::Generation => teller.generation(step),
-            ObservationType::Retriever => teller.retrieval(step),
-            _ => teller.tool(step),
-        }
-    }
+    teller.steps(read.told());
     if !teller.told && read.steps.start == 0 {
         teller.whole_trace(read);
     }
     let mut entries = teller.entries;
-    if entries.len() > MOST {
-        let count = entries.len() - MOST;
-        entries.truncate(MOST);
+    if entries.len() > most {
+        let count = entries.len() - most;
+        entries.truncate(most);
         entries.push(Entry::More { count, href: Address::trace(read.trace().id).to_string() });
     }
     entries
@@ -109,6 +105,16 @@ impl<'a> Teller<'a> {
             tools: HashMap::new(),
             moment: Moment::default(),
             answer: String::new(),
+        }
+    }
+
+    fn steps<'s>(&mut self, steps: impl Iterator<Item = &'s Observation>) {
+        for step in steps {
+            match step.kind {
+                ObservationType::Generation => self.generation(step),
+                ObservationType::Retriever => self.retrieval(step),
+                _ => self.tool(step),
+            }
         }
     }
 
@@ -310,7 +316,7 @@ mod tests {
     use crate::domain::query::TraceDetail;
 
     fn whole(detail: TraceDetail) -> ReadTurn {
-        ReadTurn::of(detail, Wanted { first: Some(0), steps: 100, rows: 0 })
+        ReadTurn::of(detail, Wanted { first: Some(0), steps: 100, before: 0, rows: 0 })
     }
 
     /// A turn with one model call; what is told of it, in short.

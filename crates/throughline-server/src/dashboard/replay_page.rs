@@ -20,13 +20,17 @@ use super::passage;
 use super::turn;
 use super::turn_reader::{ReadTurn, Wanted};
 use crate::domain::filter::Field;
-use crate::domain::query::Page;
+use crate::domain::query::{Cursor, Sort, SortField};
 use crate::http::{Error, Project, State};
 
 /// Turns that are played in one go; longer sessions are played in parts.
 const TURNS: usize = 100;
-/// Steps of one turn that are played.
+/// Steps of one turn that are played in one go; the part ends with them.
 const STEPS: usize = 200;
+/// Steps of all its turns together, after which a part ends with the turn.
+const STEPS_OF_ALL: usize = 400;
+/// Steps before the first that are known, where a part begins within a turn: clients send them along again.
+const HISTORY: usize = 40;
 /// Bytes of text on the page.
 const TEXT: usize = 2 << 20;
 
@@ -36,6 +40,8 @@ pub(super) struct Parameters {
     /// Where this part begins: a cursor and the number of the turn after it.
     after: String,
     first: String,
+    /// The number of the first step of its first turn.
+    step: String,
     /// Where in time to begin, which is for the player.
     #[serde(rename = "t")]
     _position: String,
@@ -62,16 +68,27 @@ struct PlayedTurn {
     href: String,
     /// Milliseconds after the first frame.
     from: String,
-    to: String,
-    /// What the whole turn took, which its frames may tell in part.
-    tokens: u64,
-    cost: String,
-    errors: u64,
+    /// What it took, if it is played as a whole: its frames may tell less.
+    whole: Option<WholeTurn>,
     clock: String,
     idle: String,
     frames: Vec<PlayedFrame>,
-    /// How many steps are not played, and where they are.
-    more: Option<(String, String)>,
+}
+
+struct WholeTurn {
+    to: String,
+    tokens: u64,
+    cost: String,
+    errors: u64,
+}
+
+/// The part of a session that is played.
+struct Part {
+    turns: Vec<PlayedTurn>,
+    begin: Timestamp,
+    end: Timestamp,
+    /// Where the next part begins.
+    next: Option<Address>,
 }
 
 struct PlayedFrame {
@@ -98,33 +115,23 @@ pub(super) async fn replay(
     let session = state.store.session(&project, &id, now).await?.ok_or_else(|| {
         Error::not_found(format!("no session has the id {}", notation::line(id.as_str(), 120)))
     })?;
-    let cursor = list_place::read_cursor(&parameters.after);
-    let first = parameters.first.parse().ok().filter(|_| cursor.is_some()).unwrap_or(1_usize).max(1);
-    let traces = state.store.session_traces(&project, &id, cursor.as_ref(), TURNS).await?;
-    let begin = if first == 1 { session.start_time } else { start_of(&traces, &session) };
-    let turns = play(&state, &project, &traces, first, (begin, now)).await?;
-    let end = traces.rows.iter().map(|trace| trace.end_time).max().unwrap_or(begin);
+    let part = Player { state: &state, project: &project, session: &session, now }.play(&parameters).await?;
     let address = Address::session(session.id.as_str());
     let title = session.title.as_deref().unwrap_or(session.id.as_str());
     let of_session = exactly(Field::Session, session.id.as_str()).to_string();
-    let is_last = traces.next.is_none();
+    let is_last = part.next.is_none();
     let view = ReplayPage {
         frame: visit.frame(Section::Sessions, format!("Replay: {}", notation::line(title, 200))),
         title: notation::line(title, 400),
         session_href: address.to_string(),
-        length: offset(begin, end),
+        length: offset(part.begin, part.end),
         stream: if is_last && session.state != SessionState::Ended {
             Address::page("/api/v1/stream").with("filter", of_session).to_string()
         } else {
             String::new()
         },
-        turns,
-        next: traces.next.map(|next| {
-            Address::of_part(&address, "replay")
-                .with("after", list_place::write_cursor(&next))
-                .with("first", (first + traces.rows.len()).to_string())
-                .to_string()
-        }),
+        turns: part.turns,
+        next: part.next.map(|next| next.to_string()),
         export: format!(
             "{}?format=html",
             Address::of_part(&Address::of("/api/v1/sessions", session.id.as_str()), "export")
@@ -133,45 +140,107 @@ pub(super) async fn replay(
     html(&view)
 }
 
-fn start_of(traces: &Page<Trace>, session: &Session) -> Timestamp {
-    traces.rows.first().map_or(session.start_time, |trace| trace.start_time)
+struct Player<'a> {
+    state: &'a State,
+    project: &'a ProjectId,
+    session: &'a Session,
+    now: Timestamp,
 }
 
-async fn play(
-    state: &State,
-    project: &ProjectId,
-    traces: &Page<Trace>,
-    first: usize,
-    (begin, now): (Timestamp, Timestamp),
-) -> Result<Vec<PlayedTurn>, Error> {
-    let mut history = History::default();
-    let mut room = Room::new(TEXT, passage::SHORT);
-    let mut turns = Vec::with_capacity(traces.rows.len());
-    for (place, trace) in traces.rows.iter().enumerate() {
-        let wanted = Wanted { first: Some(0), steps: STEPS, rows: 0 };
-        // A trace that was deleted meanwhile is simply no longer there.
-        let Some(read) = ReadTurn::read(state, project, trace, wanted).await? else { continue };
-        let entries = conversation::turn(&read, &mut history, &mut room);
-        let started = Moment::at(trace.start_time);
-        let href = Address::trace(trace.id).to_string();
-        let unplayed = (read.all_steps - read.steps.end) as u64;
-        turns.push(PlayedTurn {
-            number: first + place,
-            name: turn::name(trace),
-            from: offset(begin, trace.start_time),
-            to: offset(begin, trace.end_time),
-            tokens: trace.total_tokens,
-            cost: trace.total_cost.map(dollars).unwrap_or_default(),
-            errors: trace.error_count,
-            clock: When::new(trace.start_time, now).second().to_owned(),
-            idle: turn::idle_before(place.checked_sub(1).map(|before| &traces.rows[before]), trace),
-            frames: entries.into_iter().map(|entry| PlayedFrame::new(entry, &started, begin)).collect(),
-            more: (unplayed > 0)
-                .then(|| (href.clone(), format!("{} more in the trace", notation::plural(unplayed, "step")))),
-            href,
-        });
+impl Player<'_> {
+    async fn play(&self, parameters: &Parameters) -> Result<Part, Error> {
+        let cursor = list_place::read_cursor(&parameters.after);
+        let first = parameters.first.parse().ok().filter(|_| cursor.is_some()).unwrap_or(1_usize).max(1);
+        let mut step = parameters.step.parse().unwrap_or(1_usize).saturating_sub(1);
+        let id = &self.session.id;
+        let traces = self.state.store.session_traces(self.project, id, cursor.as_ref(), TURNS).await?;
+        let (mut history, mut room) = (History::default(), Room::new(TEXT, passage::SHORT));
+        let mut part = Part {
+            turns: Vec::with_capacity(traces.rows.len()),
+            begin: self.session.start_time,
+            end: self.session.start_time,
+            next: None,
+        };
+        let mut steps_left = STEPS_OF_ALL;
+        for (place, trace) in traces.rows.iter().enumerate() {
+            let previous = place.checked_sub(1).map(|before| &traces.rows[before]);
+            if steps_left == 0 {
+                part.next = Some(self.part(previous.map(place_of).as_ref(), first + place, 0));
+                return Ok(part);
+            }
+            let wanted = Wanted { first: Some(step), steps: STEPS, before: HISTORY, rows: 0 };
+            // A trace that was deleted meanwhile is simply no longer there.
+            let Some(read) = ReadTurn::read(self.state, self.project, trace, wanted).await? else { continue };
+            if place == 0 {
+                part.begin = self.begin(&read, first);
+            }
+            steps_left = steps_left.saturating_sub(read.steps.len());
+            let entries = conversation::turn(&read, &mut history, &mut room);
+            part.turns.push(self.turn(&read, first + place, previous, entries, part.begin));
+            if read.steps.end < read.all_steps {
+                part.end = read.told().map(|step| step.end_time).max().unwrap_or(part.begin);
+                let after = previous.map_or(cursor, |previous| Some(place_of(previous)));
+                part.next = Some(self.part(after.as_ref(), first + place, read.steps.end));
+                return Ok(part);
+            }
+            part.end = part.end.max(trace.end_time);
+            step = 0;
+        }
+        part.next = traces.next.map(|next| self.part(Some(&next), first + traces.rows.len(), 0));
+        Ok(part)
     }
-    Ok(turns)
+
+    /// When the first thing that is played happened.
+    fn begin(&self, read: &ReadTurn, number: usize) -> Timestamp {
+        match (number, read.steps.start) {
+            (1, 0) => self.session.start_time,
+            (_, 0) => read.trace().start_time,
+            _ => read.told().map(|step| step.start_time).min().unwrap_or(read.trace().start_time),
+        }
+    }
+
+    fn part(&self, after: Option<&Cursor>, first: usize, step: usize) -> Address {
+        let address = Address::of_part(&Address::session(self.session.id.as_str()), "replay");
+        let number = |number: usize| if number == 0 { String::new() } else { (number + 1).to_string() };
+        let address = address.with("after", after.map(list_place::write_cursor).unwrap_or_default());
+        address.with("first", number(first - 1)).with("step", number(step))
+    }
+
+    fn turn(
+        &self,
+        read: &ReadTurn,
+        number: usize,
+        previous: Option<&Trace>,
+        entries: Vec<Entry>,
+        begin: Timestamp,
+    ) -> PlayedTurn {
+        let trace = read.trace();
+        let from = trace.start_time.max(begin);
+        let is_whole = read.steps.len() == read.all_steps;
+        PlayedTurn {
+            number,
+            name: turn::name(trace),
+            href: Address::trace(trace.id).to_string(),
+            from: offset(begin, from),
+            whole: is_whole.then(|| WholeTurn {
+                to: offset(begin, trace.end_time),
+                tokens: trace.total_tokens,
+                cost: trace.total_cost.map(dollars).unwrap_or_default(),
+                errors: trace.error_count,
+            }),
+            clock: When::new(from, self.now).second().to_owned(),
+            idle: turn::idle_before(previous, trace),
+            frames: entries
+                .into_iter()
+                .map(|entry| PlayedFrame::new(entry, &Moment::at(from), begin))
+                .collect(),
+        }
+    }
+}
+
+/// Where a trace stands among those of its session.
+fn place_of(trace: &Trace) -> Cursor {
+    Sort { by: SortField::StartTime, descending: false }.place_of_trace(trace)
 }
 
 impl PlayedFrame {

@@ -23,6 +23,8 @@ pub(super) struct Wanted {
     /// The first step told, and how many; without a first one, the last of them.
     pub first: Option<usize>,
     pub steps: usize,
+    /// How many steps before these are read too, not to be told again.
+    pub before: usize,
     /// Rows drawn.
     pub rows: usize,
 }
@@ -33,6 +35,8 @@ pub(super) struct ReadTurn {
     detail: TraceDetail,
     /// The steps that are told, as places among the observations.
     told: Vec<usize>,
+    /// Those before them.
+    before: Vec<usize>,
     /// Which steps these are.
     pub steps: Range<usize>,
     /// How many there are.
@@ -79,7 +83,8 @@ impl ReadTurn {
             observations.filter(|(_, step)| is_step(step.kind)).map(|(place, _)| place).collect();
         steps.sort_by_key(|&place| detail.observations[place].start_time);
         let (shown, all_steps) = (wanted.range(steps.len()), steps.len());
-        Self { told: steps[shown.clone()].to_vec(), steps: shown, all_steps, rows: None, detail }
+        let before = steps[shown.start.saturating_sub(wanted.before)..shown.start].to_vec();
+        Self { told: steps[shown.clone()].to_vec(), before, steps: shown, all_steps, rows: None, detail }
     }
 
     pub(super) fn trace(&self) -> &Trace {
@@ -89,6 +94,11 @@ impl ReadTurn {
     /// The steps to tell, in order of time.
     pub(super) fn told(&self) -> impl Iterator<Item = &Observation> {
         self.told.iter().map(|&place| &self.detail.observations[place])
+    }
+
+    /// The steps read before those.
+    pub(super) fn before(&self) -> impl Iterator<Item = &Observation> {
+        self.before.iter().map(|&place| &self.detail.observations[place])
     }
 
     /// Everything that was read.
@@ -128,6 +138,7 @@ impl Wanted {
 struct ReadPlan {
     ids: Vec<SpanId>,
     told: HashSet<SpanId>,
+    before: HashSet<SpanId>,
     steps: Range<usize>,
     all_steps: usize,
     rows: Vec<(RowId, Place)>,
@@ -139,7 +150,9 @@ impl ReadPlan {
         let TraceOutline { spans, events, .. } = outline;
         let steps: Vec<&SpanOutline> = spans.iter().filter(|span| is_step(span.kind)).collect();
         let shown = wanted.range(steps.len());
-        let told: HashSet<SpanId> = steps[shown.clone()].iter().map(|step| step.id).collect();
+        let ids = |range: Range<usize>| steps[range].iter().map(|step| step.id).collect::<HashSet<SpanId>>();
+        let (told, before) =
+            (ids(shown.clone()), ids(shown.start.saturating_sub(wanted.before)..shown.start));
         let branches: Vec<Branch> =
             spans.iter().map(Branch::of_span).chain(events.iter().map(Branch::of_event)).collect();
         let places = tree::arrange(&branches);
@@ -155,10 +168,11 @@ impl ReadPlan {
         let drawn = rows.iter().filter_map(|(id, _)| if let RowId::Span(id) = id { Some(*id) } else { None });
         let failed = spans.iter().filter(|span| span.failed && steps.is_empty()).take(FAILURES);
         let ids: HashSet<SpanId> =
-            told.iter().copied().chain(drawn).chain(failed.map(|span| span.id)).collect();
+            told.union(&before).copied().chain(drawn).chain(failed.map(|span| span.id)).collect();
         Self {
             ids: ids.into_iter().collect(),
             told,
+            before,
             steps: shown,
             all_steps: steps.len(),
             rows,
@@ -168,10 +182,13 @@ impl ReadPlan {
 
     fn carry_out(self, outline: TraceOutline, observations: Vec<Observation>) -> ReadTurn {
         let TraceOutline { trace, events, .. } = outline;
-        let places = observations.iter().enumerate();
-        let told = places.filter(|(_, step)| self.told.contains(&step.id)).map(|(place, _)| place).collect();
+        let places = |ids: &HashSet<SpanId>| {
+            let steps = observations.iter().enumerate().filter(|(_, step)| ids.contains(&step.id));
+            steps.map(|(place, _)| place).collect()
+        };
         ReadTurn {
-            told,
+            told: places(&self.told),
+            before: places(&self.before),
             steps: self.steps,
             all_steps: self.all_steps,
             rows: Some((self.rows, self.all_rows)),

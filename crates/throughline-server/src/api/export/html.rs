@@ -178,8 +178,16 @@ impl Call {
 }
 
 impl Line {
-    fn content_text(&self) -> String {
-        bounded(&self.content)
+    /// The content in pieces, each with whether it stood between lines of three backticks.
+    fn pieces(&self) -> Vec<(bool, String)> {
+        let text = bounded(&self.content);
+        let piece = |(i, part): (usize, &str)| {
+            let is_code = i % 2 == 1;
+            // The language after the backticks is no part of the code.
+            let part = if is_code { part.split_once('\n').map_or(part, |(_, code)| code) } else { part };
+            (is_code, part.trim_matches('\n').to_owned())
+        };
+        text.split("```").enumerate().map(piece).filter(|(_, part)| !part.trim().is_empty()).collect()
     }
 
     fn reasoning_text(&self) -> String {

@@ -15,6 +15,8 @@ pub(super) struct Turn<'a> {
     is_first: bool,
     /// When the last model call so far ended, and when it began to answer.
     last_call: Option<(Timestamp, Timestamp)>,
+    /// What was thought before the answer, and last of all so far: a wrapper around a call repeats it.
+    thoughts: [Option<String>; 2],
     /// What failed so far.
     pub(super) errors: Vec<String>,
 }
@@ -26,6 +28,7 @@ pub(super) struct Line {
     pub(super) role: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
+    /// Empty where a model only thought.
     pub(super) content: String,
     /// What the model thought before it said this.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +50,9 @@ pub(super) struct Call {
 
 impl<'a> Turn<'a> {
     pub(super) fn new(trace: &'a Trace, is_first: bool) -> Self {
-        Self { trace, is_first, last_call: None, errors: Vec::new() }
+        let answered = said(trace.output.as_ref(), "assistant", |output| conversation(None, output));
+        let thought = answered.iter().find_map(|message| Line::of(message, Default::default())?.reasoning);
+        Self { trace, is_first, last_call: None, thoughts: [thought, None], errors: Vec::new() }
     }
 
     /// What was asked. Clients that send the whole history with every call repeat what earlier turns said: a turn begins
@@ -59,12 +64,30 @@ impl<'a> Turn<'a> {
         asked[begin..].iter().filter_map(|message| Line::of(message, start)).collect()
     }
 
-    /// What tools did and what was looked up in these observations, which are the next ones in order of time.
+    /// What tools did, what was looked up and what models thought in these observations, which are the next ones in order
+    /// of time.
     pub(super) fn steps(&mut self, observations: &[Observation]) -> Vec<Line> {
-        observations.iter().for_each(|observation| self.remember(observation));
-        let is_step =
-            |step: &&Observation| matches!(step.kind, ObservationType::Tool | ObservationType::Retriever);
-        observations.iter().filter(is_step).map(Line::of_step).collect()
+        let mut lines = Vec::new();
+        for observation in observations {
+            self.remember(observation);
+            match observation.kind {
+                ObservationType::Tool | ObservationType::Retriever => lines.push(Line::of_step(observation)),
+                ObservationType::Generation => lines.extend(self.thought(observation)),
+                _ => {}
+            }
+        }
+        lines
+    }
+
+    /// What a model thought before it called a tool. What it thought before the answer is told with that.
+    fn thought(&mut self, call: &Observation) -> Option<Line> {
+        let times = (call.start_time, call.end_time);
+        let answers = conversation(None, call.output.as_ref());
+        let mut lines = answers.iter().filter_map(|message| Line::of(message, times));
+        let line = lines.find(|line| line.reasoning.is_some() && !self.thoughts.contains(&line.reasoning))?;
+        self.thoughts[1].clone_from(&line.reasoning);
+        // The tools are told where they ran, and what was said with the answer.
+        Some(Line { content: String::new(), tool_calls: Vec::new(), ..line })
     }
 
     fn remember(&mut self, observation: &Observation) {

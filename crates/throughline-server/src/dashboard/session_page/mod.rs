@@ -30,6 +30,9 @@ const OVERVIEW: usize = 200;
 const TURNS: usize = 10;
 /// Steps of one turn that are told at once: a turn may have thousands.
 const STEPS: usize = 40;
+/// Steps of all turns of a page together; each turn has a few whatever those before it took.
+const STEPS_OF_ALL: usize = 120;
+const FEW_STEPS: usize = 8;
 /// Waterfall rows of one turn, beside its conversation and alone.
 const ROWS_BESIDE: usize = 40;
 const ROWS_ALONE: usize = 60;

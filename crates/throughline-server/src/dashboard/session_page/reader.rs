@@ -6,7 +6,8 @@ use throughline_model::{Event, ProjectId, Session, Timestamp, Trace, TraceId};
 
 use super::overview::Overview;
 use super::{
-    EVENTS, OVERVIEW, Parameters, ROWS_ALONE, ROWS_BESIDE, STEPS, SessionPage, TEXT, View, gap, with_view,
+    EVENTS, FEW_STEPS, OVERVIEW, Parameters, ROWS_ALONE, ROWS_BESIDE, STEPS, STEPS_OF_ALL, SessionPage, TEXT,
+    View, gap, with_view,
 };
 use crate::dashboard::address::Address;
 use crate::dashboard::conversation;
@@ -60,14 +61,16 @@ impl Reader<'_> {
         let plan = TurnPlan { scale: alone.then_some(&scale), rows, now: self.now };
         let mut history = History::default();
         let mut room = Room::new(TEXT, passage::SHORT);
-        if !alone {
+        if !alone && overview.step == 0 {
             self.remember(overview, &mut history).await?;
         }
+        let mut steps_left = STEPS_OF_ALL;
         for place in shown.clone() {
-            let steps = if alone { 0 } else { STEPS };
-            let wanted = Wanted { first: Some(overview.step), steps, rows };
+            let steps = if alone { 0 } else { STEPS.min(steps_left.max(FEW_STEPS)) };
+            let wanted = Wanted { first: Some(overview.step), steps, before: STEPS, rows };
             // A trace that was deleted meanwhile is simply no longer there.
             let Some(read) = self.read(&traces[place], wanted).await? else { continue };
+            steps_left = steps_left.saturating_sub(read.steps.len());
             let gap = gap(self.session, traces, place);
             let entries = if alone { Vec::new() } else { conversation::turn(&read, &mut history, &mut room) };
             let number = overview.first + place;
@@ -85,15 +88,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What was said just before the page begins: clients send it along again.
+    /// What was said in the turn before the page: clients send it along again.
     async fn remember(&self, overview: &Overview, history: &mut History) -> Result<(), Error> {
-        let traces = &overview.traces.rows;
-        let (trace, first) = match overview.step {
-            0 => (overview.window.checked_sub(1).and_then(|before| traces.get(before)), None),
-            step => (traces.get(overview.window), Some(step.saturating_sub(STEPS))),
-        };
-        let Some(trace) = trace else { return Ok(()) };
-        if let Some(read) = self.read(trace, Wanted { first, steps: STEPS, rows: 0 }).await? {
+        let before = overview.window.checked_sub(1);
+        let Some(trace) = before.and_then(|before| overview.traces.rows.get(before)) else { return Ok(()) };
+        if let Some(read) = self.read(trace, Wanted { first: None, steps: STEPS, before: 0, rows: 0 }).await?
+        {
             conversation::remember(&read, history);
         }
         Ok(())

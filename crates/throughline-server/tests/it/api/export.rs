@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::served::{Served, shop_event, span, text};
-use crate::pages::{shelf::Shelf, story};
+use crate::pages::{large, shelf::Shelf, story};
 
 const SHOP: &str = "/api/v1/sessions/chat%2F1/export";
 
@@ -197,4 +197,24 @@ async fn a_turn_of_any_size_is_exported_piece_by_piece() {
     served.get(&format!("{CRAWL}?format=ndjson")).await;
     let most = shelf.most_read.load(Ordering::Relaxed);
     assert!(most <= 500, "{most} records at once");
+}
+
+#[tokio::test]
+async fn what_was_thought_and_looked_up_is_exported_where_it_happened() {
+    let story = large::agent(3);
+    let served = Served::over(Arc::new(Shelf::new(story.traces, story.events)));
+    let chat = served.json("/api/v1/sessions/agent-run/export?format=chat").await;
+    let messages = chat["turns"][0]["messages"].as_array().unwrap();
+    let told = |message: &Value| {
+        let thought = message["reasoning"].as_str().map(|_| " thinks").unwrap_or_default();
+        format!("{}{thought}", message["role"].as_str().unwrap())
+    };
+    let told: Vec<String> = messages.iter().map(told).collect();
+    let round = ["assistant thinks", "tool"];
+    assert_eq!(told, [&["user"][..], &round, &round, &round, &["assistant"]].concat());
+    assert_eq!(messages[1]["reasoning"], "Part 0 may run out; the sales of last spring tell.");
+    let html = served.get("/api/v1/sessions/agent-run/export?format=html").await;
+    for said in ["Part 2 may run out", "sales of part 2 last spring", "Part 2: 12 in March, 31 in April."] {
+        assert!(html.text().contains(said), "{said} is missing");
+    }
 }

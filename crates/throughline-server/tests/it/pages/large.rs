@@ -118,6 +118,48 @@ async fn a_turn_of_ten_thousand_steps_is_read_and_told_in_pieces() {
 }
 
 #[tokio::test]
+async fn a_turn_of_ten_thousand_steps_is_played_in_parts() {
+    let (server, shelf) = with_agent().await;
+    let mut path = "/sessions/agent-run/replay".to_owned();
+    for part in 0..3 {
+        let (_, html) = page(&server, &path).await;
+        assert!(html.len() < 700_000, "{} bytes", html.len());
+        let text = read(&html);
+        for round in [part * 200 / 3 + 1, (part + 1) * 200 / 3 - 1] {
+            assert_eq!(
+                text.matches(&format!("Part {round} may run out")).count(),
+                2,
+                "{round}: in short and in full"
+            );
+        }
+        assert!(!html.contains("more in the trace"));
+        path = links(&html, "/sessions/agent-run/replay?").next().unwrap();
+        assert_eq!(path, format!("/sessions/agent-run/replay?step={}", (part + 1) * 200 + 1));
+    }
+    let (_, last) = page(&server, "/sessions/agent-run/replay?step=9801").await;
+    assert!(read(&last).contains("Part 3332 may run out") && !last.contains("Next part"));
+    let most = shelf.most_read.load(Ordering::Relaxed);
+    assert!(most <= 240, "{most} observations for one page");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn many_turns_are_played_in_parts_that_follow_each_other() {
+    let mut story = Story::default();
+    story.conversation("many", "dana", ago(50_000.0), &[("And now?", "Now this."); 230]);
+    let server = server(story).await;
+    let (mut path, mut played) = (Some("/sessions/many/replay".to_owned()), Vec::new());
+    while let Some(part) = path {
+        let (_, html) = page(&server, &part).await;
+        played
+            .extend(html.split("id=\"turn-").skip(1).map(|turn| turn.split('"').next().unwrap().to_owned()));
+        path = links(&html, "/sessions/many/replay?after=").next();
+    }
+    assert_eq!(played, (1..=230).map(|n| n.to_string()).collect::<Vec<_>>());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_costs_of_hundreds_of_turns_come_in_pages_that_add_up() {
     let mut story = Story::default();
     story.conversation("many", "dana", ago(50_000.0), &[("And now?", "Now this."); 230]);
