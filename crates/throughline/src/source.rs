@@ -160,6 +160,18 @@ pub(crate) fn event_id(time: Timestamp, process: u64, number: u64) -> EventId {
     EventId::from(IdText::event(time, process, number).as_str().to_owned())
 }
 
+/// The hexadecimal digits of a number, the first one highest: all at once, since ids have thirty of them.
+const fn eight_digits(number: u32) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut halves = number as u64;
+    halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
+    halves = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
+    halves = (halves | halves << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // Those from ten on, as ones: adding six carries into the upper half of the byte.
+    let letters = (halves + 6 * ONES) >> 4 & ONES;
+    halves + b'0' as u64 * ONES + (b'a' - b'0' - 10) as u64 * letters
+}
+
 /// An id without a place of its own.
 pub(crate) struct IdText {
     bytes: [u8; Self::MAX],
@@ -193,10 +205,11 @@ impl IdText {
     /// In hexadecimal, with at least so many digits.
     fn push(&mut self, number: u64, digits: usize) {
         let needed = (67 - number.leading_zeros() as usize) / 4;
-        for digit in (0..digits.max(needed)).rev() {
-            self.bytes[self.length] = b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15];
-            self.length += 1;
-        }
+        let count = digits.max(needed);
+        let (high, low) = (eight_digits((number >> 32) as u32), eight_digits(number as u32));
+        let all = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        self.bytes[self.length..self.length + count].copy_from_slice(&all[16 - count..]);
+        self.length += count;
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -250,7 +263,7 @@ mod tests {
         let time = Timestamp::from_nanos(5_000_000);
         let (first, second) = (event_id(time, 7, 1), event_id(time, 7, 2));
         assert!(first < second && first.as_str().starts_with("evt_"));
-        for number in [0, 1, 0xffff_ffff, 0x1_0000_0000, u64::MAX] {
+        for number in [0, 1, 0x9a, 0xffff_ffff, 0x1_0000_0000, 0x0123_4567_89ab_cdef, u64::MAX] {
             assert_eq!(event_id(time, 7, number).as_str(), format!("evt_{:012x}{:010x}{number:08x}", 5, 7));
         }
     }
