@@ -28,11 +28,11 @@ mod record_panel;
 mod replay_page;
 #[cfg(test)]
 mod sample;
+mod scores;
 mod session_end;
 mod session_header;
 mod session_page;
 mod session_parts;
-mod session_scores;
 mod sessions_page;
 mod snippets;
 mod theme;
@@ -60,7 +60,8 @@ pub fn routes() -> Router<http::State> {
         .route("/sessions", get(sessions_page::sessions))
         .route("/sessions/{id}", get(session_page::session))
         .route("/sessions/{id}/end", post(session_end::end))
-        .route("/sessions/{id}/thumbs", post(session_scores::give_thumb))
+        .route("/sessions/{id}/thumbs", post(scores::on_session))
+        .route("/traces/{id}/thumbs", post(scores::on_trace))
         .route("/sessions/{id}/replay", get(replay_page::replay))
         .route("/traces", get(traces_page::traces))
         .route("/traces/{id}", get(trace_page::trace))
@@ -68,6 +69,7 @@ pub fn routes() -> Router<http::State> {
         .route("/analytics", get(analytics::overview))
         .route("/analytics/goals", get(analytics::goals))
         .route("/analytics/journeys", get(analytics::journeys))
+        .route("/analytics/scores", get(analytics::scores))
         .route("/analytics/usage", get(analytics::usage))
         .route("/analytics/users", get(analytics::users))
         .route("/live", get(live_page::live))

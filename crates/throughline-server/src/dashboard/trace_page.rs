@@ -12,6 +12,7 @@ use super::frame::{Asked, Frame, Named, Section, Visit, html};
 use super::notation;
 use super::passage;
 use super::record_panel::{self, RecordPanel};
+use super::scores::Scores;
 use super::session_header::explain;
 use super::time_scale::TimeScale;
 use super::tree::{self, Node, Record};
@@ -62,6 +63,7 @@ struct TracePage {
     later: Option<String>,
     overview: String,
     panel: RecordPanel,
+    scores: Scores,
     json_href: String,
 }
 
@@ -127,6 +129,7 @@ impl TracePage {
             later: (waterfall.after > 0).then(|| page_at(waterfall.before + waterfall.rows.len())),
             overview: address.to_string(),
             panel: panel(detail, &nodes, parameters, &address, now),
+            scores: Scores::of_record(detail, &parameters.observation),
             waterfall,
             json_href: Address::of("/api/v1/traces", &trace.id.to_string()).to_string(),
         }

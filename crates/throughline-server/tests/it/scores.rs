@@ -147,3 +147,35 @@ async fn a_thumb_is_a_score_that_can_be_turned() {
     assert_eq!(request.body("up=true").send().await.status, 404);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn thumbs_on_a_trace_and_its_observations_are_told_apart() {
+    let (server, store) = TestServer::on(Engine::Memory).await;
+    chat(&server).await;
+    store.settle().await.unwrap();
+    let give = async |body: String| {
+        let request = server
+            .post(&format!("/traces/{TRACE}/thumbs"))
+            .header("content-type", "application/x-www-form-urlencoded");
+        let reply = request.body(body).send().await;
+        (reply.status.as_u16(), reply.header("location").to_owned())
+    };
+    let span = "b7ad6b7169203331";
+    let (trace_page, span_page) = (format!("/traces/{TRACE}"), format!("/traces/{TRACE}?observation={span}"));
+    assert_eq!(give("up=true".to_owned()).await, (303, trace_page.clone()));
+    assert_eq!(give(format!("up=true&observation={span}")).await, (303, span_page.clone()));
+    assert_eq!(give(format!("up=false&observation={span}")).await, (303, span_page.clone()));
+    assert_eq!(give("up=false&observation=00000000000000aa".to_owned()).await.0, 404);
+    for (page, pressed) in [(&trace_page, "Good"), (&span_page, "Bad")] {
+        let html = server.get(page).send().await;
+        let pressed = format!("aria-pressed=\"true\" aria-label=\"{pressed}\"");
+        assert_eq!(html.text().matches("aria-pressed=\"true\"").count(), 1, "{page}");
+        assert!(html.text().contains(&pressed), "{page}: {}", html.text());
+    }
+    assert_eq!(list(&server, "score.thumbs:*").await.len(), 2);
+    let sessions = server.get("/api/v1/sessions?filter=score.thumbs:false").send().await.json();
+    assert_eq!(sessions["data"][0]["id"], "chat-1");
+    let (_, html) = crate::pages::page(&server, "/analytics/scores").await;
+    assert!(html.contains("2 scores") && html.contains("score.thumbs:false"), "{html}");
+    server.stop().await;
+}

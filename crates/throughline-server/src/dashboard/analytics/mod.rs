@@ -4,6 +4,7 @@ mod chart;
 mod goals_page;
 mod journeys_page;
 mod overview_page;
+mod scores_page;
 mod time_chart;
 mod usage_page;
 mod users_page;
@@ -20,15 +21,17 @@ use crate::domain::filter::{Comparison, Field, Filter, Literal, Target};
 pub(super) use self::goals_page::goals;
 pub(super) use self::journeys_page::journeys;
 pub(super) use self::overview_page::overview;
+pub(super) use self::scores_page::scores;
 pub(super) use self::usage_page::usage;
 pub(super) use self::users_page::users;
 
 const SESSIONS: &[Target] = &[Target::Session];
 
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("Overview", "/analytics"),
     ("Goals", "/analytics/goals"),
     ("Journeys", "/analytics/journeys"),
+    ("Scores", "/analytics/scores"),
     ("Usage", "/analytics/usage"),
     ("Users", "/analytics/users"),
 ];
@@ -47,6 +50,8 @@ pub(super) struct Parameters {
     funnel: String,
     /// Of goals: one to try out.
     goal: String,
+    /// Of scores: the one shown.
+    name: String,
     /// Of usage: what to group by.
     group: String,
     /// Of users: their order, and where the page before ended.
@@ -84,6 +89,7 @@ impl Asked {
             .with("by", &parameters.by)
             .with("funnel", &parameters.funnel)
             .with("goal", &parameters.goal)
+            .with("name", &parameters.name)
             .with("group", &parameters.group)
             .with("sort", &parameters.sort);
         let (finder, filter) = Finder::read(&parameters.filter, targets, now, &address, path);

@@ -63,13 +63,16 @@ pub(super) fn stretches<P: Copy>(
         let nanos = i128::from(begin.as_nanos()) + i128::from(column * each) * nanos;
         Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
     };
-    (0..columns)
-        .map(|column| {
-            let (from, to) = (at(column), at(column + 1));
-            let inside = points.iter().filter(|point| (from..to).contains(&time(point)));
-            Stretch { from, to, points: inside.copied().collect() }
-        })
-        .collect()
+    let mut stretches: Vec<Stretch<P>> = (0..columns)
+        .map(|column| Stretch { from: at(column), to: at(column + 1), points: Vec::new() })
+        .collect();
+    for point in points {
+        let column = stretches.partition_point(|stretch| stretch.to <= time(point));
+        if let Some(stretch) = stretches.get_mut(column).filter(|stretch| stretch.from <= time(point)) {
+            stretch.points.push(*point);
+        }
+    }
+    stretches
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use throughline_model::{Money, ProjectId};
+use throughline_model::Money;
 
 use super::chart::{BarValues, COLOURS, Chart};
 use super::time_chart::{Stretch, stretches};
@@ -75,13 +75,11 @@ pub(in crate::dashboard) async fn usage(
     let targets = if chosen.2.target() == Target::Trace { TRACES } else { CALLS };
     let mut asked = Asked::read(&parameters, "/analytics/usage", targets, state.clock.now());
     let mut rows = Vec::new();
-    let mut all = Money::ZERO;
     while !asked.finder.is_wrong() {
         let Selection { filter, from, to, now } = asked.selection.clone();
         let interval = Some(asked.interval);
         let query = UsageQuery { filter, from, to, interval, ..UsageQuery::by(chosen.2, now) };
         rows = state.store.usage(&project, &query).await?;
-        all = total_cost(&state, &project, &query, &rows).await?;
         let first = rows.iter().filter_map(|row| Some(row.series.first()?.time)).min();
         if !asked.look_closer(first) {
             break;
@@ -94,6 +92,7 @@ pub(in crate::dashboard) async fn usage(
     };
     let status = if asked.finder.is_wrong() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let sorted = by_cost(&rows);
+    let all: Money = rows.iter().filter_map(|row| row.cost).sum();
     let view = UsagePage {
         frame: visit.frame(Section::Analytics, "Usage"),
         groups: GROUPS.iter().map(group).collect(),
@@ -102,7 +101,9 @@ pub(in crate::dashboard) async fn usage(
         more: rows.len().saturating_sub(MOST),
         rows: sorted.iter().take(MOST).map(|row| Row::new(&asked, chosen.3.as_ref(), row, all)).collect(),
         note: match chosen.2 {
-            UsageGroup::Tag => "A trace counts with each of its tags. p50 and p95 are of traces.",
+            UsageGroup::Tag => {
+                "A trace counts with each of its tags, also in the charts and shares. p50 and p95 are of traces."
+            }
             UsageGroup::Trace => "p50 and p95 are of traces.",
             _ => "",
         },
@@ -110,21 +111,6 @@ pub(in crate::dashboard) async fn usage(
         finder: asked.finder,
     };
     Ok((status, html(&view)?).into_response())
-}
-
-/// What everything together costs, which the rows need not add up to.
-async fn total_cost(
-    state: &State,
-    project: &ProjectId,
-    query: &UsageQuery,
-    rows: &[UsageRow],
-) -> Result<Money, Error> {
-    let sum = |rows: &[UsageRow]| rows.iter().filter_map(|row| row.cost).sum();
-    if query.group != UsageGroup::Tag {
-        return Ok(sum(rows));
-    }
-    let by_trace = UsageQuery { group: UsageGroup::Trace, interval: None, ..query.clone() };
-    Ok(sum(&state.store.usage(project, &by_trace).await?))
 }
 
 /// The most expensive first; of equals, and of what has no price, the most used.

@@ -17,9 +17,9 @@ use super::event_list::EventRow;
 use super::frame::{Asked, Frame, Named, Section, Visit, html};
 use super::notation;
 use super::passage::{self, JsonText};
+use super::scores::Scores;
 use super::session_header::SessionHeader;
 use super::session_parts;
-use super::session_scores::SessionScores;
 use super::token_chart::TokenChart;
 use super::turn::{self, Gap, Stop, Turn};
 use crate::http::{Error, Project, State};
@@ -97,7 +97,7 @@ impl View {
 struct SessionPage {
     frame: Frame,
     header: SessionHeader,
-    scores: SessionScores,
+    scores: Scores,
     chart: Option<TokenChart>,
     tabs: Vec<Tab>,
     view: View,
@@ -141,7 +141,7 @@ pub(super) async fn session(
     let reader = Reader { state: &state, project: &project, session: &session, now };
     let overview = Overview::read(&reader, &parameters).await?;
     let mut page = SessionPage::new(&session, &overview, &parameters, &visit, now);
-    page.scores = SessionScores::read(&state, &project, &session.id, now).await?;
+    page.scores = Scores::of_session(&state, &project, &session.id, now).await?;
     match page.view {
         View::Conversation | View::Waterfall => reader.turns(&mut page, &overview).await?,
         View::Events => reader.events(&mut page, &parameters).await?,
@@ -194,7 +194,7 @@ impl SessionPage {
         Self {
             frame: visit.frame(Section::Sessions, header.title.clone()),
             header,
-            scores: SessionScores::default(),
+            scores: Scores::default(),
             chart: TokenChart::draw(&overview.traces.rows, overview.first, overview.spent, href),
             tabs: tabs(session, overview, view),
             view,

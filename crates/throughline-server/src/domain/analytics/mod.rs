@@ -16,7 +16,9 @@ pub use self::journey::{
     Branch, FunnelStep, Journeys, Path, PathGatherer, PathTotals, StepKind, read_funnel,
 };
 pub use self::scores::{NumberBar, NumberSpread, ScoreGatherer, ScorePoint, ScoreStatistics};
-pub use self::statistics::{Point, SessionFacts, SessionStatistics, StatisticsGatherer, TurnTokens};
+pub use self::statistics::{
+    Counted, Point, SessionFacts, SessionStatistics, StatisticsGatherer, TurnTokens, Values,
+};
 
 use super::filter::Filter;
 use super::lifecycle::Boundary;

@@ -186,21 +186,68 @@ impl StatisticsGatherer {
     }
 
     pub fn finish(self) -> SessionStatistics {
-        let by_turn = self.by_turn.into_iter().enumerate().map(|(index, tokens)| {
-            let spread = Distribution::of(tokens, &[]);
-            let (mean, p50, p90) = (spread.mean(), spread.p50, spread.p90);
-            TurnTokens { turn: index + 1, sessions: spread.count, mean, p50, p90 }
+        let (counted, values) = self.into_parts();
+        counted.finish(values.into_iter().map(Values::spread).collect())
+    }
+
+    /// What is only counted, and what has yet to be spread: all of it apart from the rest, so that several threads may.
+    pub fn into_parts(self) -> (Counted, Vec<Values>) {
+        let of_sessions = [
+            (self.turns, &TURNS[..]),
+            (self.duration, &DURATIONS),
+            (self.active, &DURATIONS),
+            (self.tokens, &TOKENS),
+            (self.cost, &COSTS),
+        ];
+        let of_turns = self.by_turn.into_iter().map(|tokens| (tokens, &[][..]));
+        let values = of_sessions.into_iter().chain(of_turns);
+        let counted =
+            Counted { with_errors: self.with_errors, abandoned: self.abandoned, series: self.series };
+        (counted, values.map(|(values, bounds)| Values { values, bounds }).collect())
+    }
+}
+
+/// One figure of many sessions.
+#[derive(Debug)]
+pub struct Values {
+    values: Vec<i64>,
+    bounds: &'static [i64],
+}
+
+impl Values {
+    pub fn spread(self) -> Distribution {
+        Distribution::of(self.values, self.bounds)
+    }
+}
+
+/// Sessions counted, before their figures are spread.
+#[derive(Debug)]
+pub struct Counted {
+    with_errors: u64,
+    abandoned: u64,
+    series: BTreeMap<Timestamp, Point>,
+}
+
+impl Counted {
+    /// `spread` are the values that came with this, spread, in their order.
+    pub fn finish(self, spread: Vec<Distribution>) -> SessionStatistics {
+        let mut spread = spread.into_iter();
+        let [turns, duration, active_duration, tokens, cost] =
+            std::array::from_fn(|_| spread.next().unwrap_or_default());
+        let by_turn = spread.enumerate().map(|(index, tokens)| {
+            let (mean, p50, p90) = (tokens.mean(), tokens.p50, tokens.p90);
+            TurnTokens { turn: index + 1, sessions: tokens.count, mean, p50, p90 }
         });
         SessionStatistics {
-            sessions: self.turns.len() as u64,
+            sessions: turns.count,
             with_errors: self.with_errors,
             abandoned: self.abandoned,
             tokens_by_turn: by_turn.collect(),
-            turns: Distribution::of(self.turns, &TURNS),
-            duration: Distribution::of(self.duration, &DURATIONS),
-            active_duration: Distribution::of(self.active, &DURATIONS),
-            tokens: Distribution::of(self.tokens, &TOKENS),
-            cost: Distribution::of(self.cost, &COSTS),
+            turns,
+            duration,
+            active_duration,
+            tokens,
+            cost,
             series: self.series.into_values().collect(),
         }
     }

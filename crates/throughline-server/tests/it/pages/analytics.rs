@@ -64,6 +64,8 @@ async fn nothing_and_wrong_filters_say_what_to_do() {
         ("/analytics", 200, "No session to count"),
         ("/analytics/journeys?by=tag", 200, "No journey to follow"),
         ("/analytics/usage?group=user", 200, "No usage"),
+        ("/analytics/scores", 200, "No scores"),
+        ("/analytics/scores?filter=tga:x", 400, "did you mean tag?"),
         ("/analytics/users", 200, "No users"),
         ("/analytics/usage?filter=tga:x", 400, "did you mean tag?"),
         ("/analytics/goals", 200, "What should a session achieve?"),

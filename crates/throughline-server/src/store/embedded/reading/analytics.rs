@@ -1,16 +1,21 @@
 //! What many sessions say together: columns of the derived index, folded a segment at a time on all cores.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use rustc_hash::FxHashMap;
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::query::{EnableScoring, Query};
 use tantivy::{DocId, Searcher, SegmentReader, TantivyError};
 use throughline_model::Timestamp;
 
 use super::Reading;
+use super::columns::{BATCH, values};
 use super::filter::term;
+use super::references::Identity;
 use crate::domain::analytics::{
     Goal, GoalGatherer, GoalReport, Interval, Journeys, PathGatherer, PathTotals, Selection, SessionFacts,
-    SessionStatistics, StatisticsGatherer, StepKind,
+    SessionStatistics, StatisticsGatherer, StepKind, Values,
 };
 use crate::domain::filter::{Filter, Target};
 use crate::domain::lifecycle::Boundary;
@@ -29,14 +34,15 @@ impl Reading {
             let sessions = Sessions::open(segment, self.boundary)?;
             let turn_tokens: Option<Column<i64>> = segment.fast_fields().column_opt("turn_tokens")?;
             let mut gatherer = StatisticsGatherer::new(interval);
-            for &doc in docs {
-                let tokens = turn_tokens.iter().flat_map(|column| column.values_for_doc(doc));
-                gatherer.add(&sessions.facts(doc, selection), tokens);
-            }
+            sessions.each(docs, selection, |doc, facts| {
+                gatherer.add(&facts, turn_tokens.iter().flat_map(|column| column.values_for_doc(doc)));
+            });
             Ok(gatherer)
         })?;
         let all = gathered.into_iter().reduce(StatisticsGatherer::merge);
-        Ok(all.unwrap_or_else(|| StatisticsGatherer::new(interval)).finish())
+        let (counted, values) = all.unwrap_or_else(|| StatisticsGatherer::new(interval)).into_parts();
+        let spread = self.executor.map(|values: Values| Ok(values.spread()), values.into_iter())?;
+        Ok(counted.finish(spread))
     }
 
     pub(crate) fn journeys(
@@ -75,11 +81,11 @@ impl Reading {
             gatherer.count_reached(selection.counts_at(*start));
         }
         if let Some(turn) = &goal.turn {
-            let sessions: FxHashSet<u64> = reached.iter().map(|(session, _)| *session).collect();
-            let deciding = self.deciding_turns(turn, selection.now, &sessions)?;
-            let before = self.up_to(&deciding)?;
-            for (session, start) in reached {
-                if let (Some(turn), Some(sums)) = (deciding.get(&session), before.get(&session)) {
+            let numbered = number(&reached);
+            let deciding = self.deciding_turns(turn, selection.now, &numbered)?;
+            let sums = self.up_to(&deciding, &numbered)?;
+            for (((_, start), turn), sums) in reached.into_iter().zip(&deciding).zip(&sums) {
+                if let Some(turn) = turn {
                     gatherer.reached(turn.end.nanos_since(start), sums.turns, sums.cost);
                 }
             }
@@ -100,56 +106,70 @@ impl Reading {
     /// By reference, when each of the sessions found began.
     pub(super) fn starts(&self, found: &dyn Query) -> Result<Vec<(u64, Timestamp)>, IndexError> {
         let starts = self.fold(&self.snapshot.derived, found, |segment, docs| {
-            let (session, start) = (References::open(segment)?, Numbers::open(segment, "start")?);
-            let row = |doc: &DocId| Some((session.get(*doc)?, start.time(*doc)));
-            Ok(docs.iter().filter_map(row).collect::<Vec<_>>())
+            let session: Option<Column<u64>> = segment.fast_fields().column_opt("session_ref")?;
+            let start = Numbers::open(segment, "start")?;
+            let mut starts = Vec::with_capacity(docs.len());
+            for docs in docs.chunks(BATCH) {
+                let sessions = values(session.as_ref(), docs, NO_SESSION);
+                let times = start.values(docs).into_iter().map(Timestamp::from_nanos);
+                starts.extend(sessions.into_iter().zip(times).filter(|(session, _)| *session != NO_SESSION));
+            }
+            Ok(starts)
         })?;
         Ok(starts.concat())
     }
 
-    /// By session, the first of its turns that matches.
+    /// Of each session numbered, the first of its turns that matches.
     fn deciding_turns(
         &self,
         filter: &Filter,
         now: Timestamp,
-        sessions: &FxHashSet<u64>,
-    ) -> Result<FxHashMap<u64, Spell>, IndexError> {
+        sessions: &Numbered,
+    ) -> Result<Vec<Option<Spell>>, IndexError> {
         let found = self.derived(Target::Trace, filter, (None, None), now)?;
         let turns = self.fold(&self.snapshot.derived, &*found, |segment, docs| {
-            let session = References::open(segment)?;
             let (start, end) = (Numbers::open(segment, "start")?, Numbers::open(segment, "end")?);
-            let row = |doc: &DocId| {
-                let session = session.get(*doc).filter(|session| sessions.contains(session))?;
-                Some((session, Spell { start: start.time(*doc), end: end.time(*doc) }))
-            };
-            Ok(docs.iter().filter_map(row).collect::<Vec<_>>())
+            let mut turns = Vec::new();
+            each_numbered(segment, docs, sessions, |docs, numbers| {
+                let (start, end) = (start.values(docs), end.values(docs));
+                for (at, number) in numbers {
+                    let time = |nanos: &[i64]| Timestamp::from_nanos(nanos[at]);
+                    turns.push((number, Spell { start: time(&start), end: time(&end) }));
+                }
+            })?;
+            Ok(turns)
         })?;
-        let mut first: FxHashMap<u64, Spell> = FxHashMap::default();
+        let mut first: Vec<Option<Spell>> = vec![None; sessions.len()];
         for (session, spell) in turns.into_iter().flatten() {
-            let known = first.entry(session).or_insert(spell);
-            *known = spell.min(*known);
+            let known = &mut first[session as usize];
+            *known = Some(known.map_or(spell, |known| known.min(spell)));
         }
         Ok(first)
     }
 
-    /// By session, what its turns up to and with the deciding one come to.
-    fn up_to(&self, deciding: &FxHashMap<u64, Spell>) -> Result<FxHashMap<u64, TurnSums>, IndexError> {
+    /// Of each session numbered, what its turns up to and with the deciding one come to.
+    fn up_to(&self, deciding: &[Option<Spell>], sessions: &Numbered) -> Result<Vec<TurnSums>, IndexError> {
         let traces = term(self.snapshot.fields.derived.kind, &text_key(&self.project, kind::TRACE));
         let turns = self.fold(&self.snapshot.derived, &*traces, |segment, docs| {
-            let session = References::open(segment)?;
             let (start, cost) = (Numbers::open(segment, "start")?, Numbers::open(segment, "cost")?);
-            let row = |doc: &DocId| {
-                let session = session.get(*doc)?;
-                let counts = deciding.get(&session).is_some_and(|turn| start.time(*doc) <= turn.start);
-                counts.then(|| (session, cost.known(*doc)))
-            };
-            Ok(docs.iter().filter_map(row).collect::<Vec<_>>())
+            let mut turns = Vec::new();
+            each_numbered(segment, docs, sessions, |docs, numbers| {
+                let (start, cost) = (start.values(docs), cost.values(docs));
+                for (at, number) in numbers {
+                    let counts = deciding[number as usize]
+                        .is_some_and(|turn| Timestamp::from_nanos(start[at]) <= turn.start);
+                    if counts {
+                        turns.push((number, cost[at]));
+                    }
+                }
+            })?;
+            Ok(turns)
         })?;
-        let mut sums: FxHashMap<u64, TurnSums> = FxHashMap::default();
+        let mut sums = vec![TurnSums::default(); deciding.len()];
         for (session, cost) in turns.into_iter().flatten() {
-            let sums = sums.entry(session).or_default();
+            let sums = &mut sums[session as usize];
             sums.turns += 1;
-            sums.cost = match (sums.cost, cost) {
+            sums.cost = match (sums.cost, Some(cost).filter(|cost| *cost != -1)) {
                 (Some(sum), Some(part)) => Some(sum.saturating_add(part)),
                 (sum, part) => sum.or(part),
             };
@@ -191,6 +211,32 @@ struct TurnSums {
     cost: Option<i64>,
 }
 
+/// By reference, the number of each session among those that are looked at.
+pub(super) type Numbered = HashMap<u64, u32, BuildHasherDefault<Identity>>;
+
+/// The reference of no session: one in 10¹⁹ sessions would have it, too, and not be counted.
+const NO_SESSION: u64 = u64::MAX;
+
+pub(super) fn number(starts: &[(u64, Timestamp)]) -> Numbered {
+    starts.iter().map(|(session, _)| *session).zip(0..).collect()
+}
+
+/// Calls `each` with some of the documents at a time, and which of them belong to what numbered session.
+fn each_numbered(
+    segment: &SegmentReader,
+    docs: &[DocId],
+    sessions: &Numbered,
+    mut each: impl FnMut(&[DocId], &mut dyn Iterator<Item = (usize, u32)>),
+) -> Result<(), TantivyError> {
+    let column: Option<Column<u64>> = segment.fast_fields().column_opt("session_ref")?;
+    for docs in docs.chunks(BATCH) {
+        let references = values(column.as_ref(), docs, NO_SESSION);
+        let number = |(at, reference): (usize, &u64)| Some((at, *sessions.get(reference)?));
+        each(docs, &mut references.iter().enumerate().filter_map(number));
+    }
+    Ok(())
+}
+
 /// A column of whole numbers, which a segment need not have.
 struct Numbers(Option<Column<i64>>);
 
@@ -199,34 +245,8 @@ impl Numbers {
         segment.fast_fields().column_opt(name).map(Self)
     }
 
-    fn get(&self, doc: DocId) -> i64 {
-        self.0.as_ref().and_then(|column| column.first(doc)).unwrap_or_default()
-    }
-
-    fn count(&self, doc: DocId) -> u64 {
-        u64::try_from(self.get(doc)).unwrap_or_default()
-    }
-
-    fn time(&self, doc: DocId) -> Timestamp {
-        Timestamp::from_nanos(self.get(doc))
-    }
-
-    /// Cost, of which -1 means that it is not known.
-    fn known(&self, doc: DocId) -> Option<i64> {
-        Some(self.get(doc)).filter(|cost| *cost != -1)
-    }
-}
-
-/// Which session a document belongs to.
-struct References(Option<Column<u64>>);
-
-impl References {
-    fn open(segment: &SegmentReader) -> Result<Self, TantivyError> {
-        segment.fast_fields().column_opt("session_ref").map(Self)
-    }
-
-    fn get(&self, doc: DocId) -> Option<u64> {
-        self.0.as_ref()?.first(doc)
+    fn values(&self, docs: &[DocId]) -> Vec<i64> {
+        values(self.0.as_ref(), docs, 0)
     }
 }
 
@@ -261,18 +281,39 @@ impl Sessions {
         })
     }
 
-    fn facts(&self, doc: DocId, selection: &Selection) -> SessionFacts {
-        let (start, end) = (self.start.time(doc), self.end.time(doc));
-        let is_over = selection.is_over(self.ended.get(doc) == 1, end, self.boundary);
-        SessionFacts {
-            time: selection.counts_at(start),
-            duration: end.nanos_since(start),
-            active: self.active.get(doc),
-            turns: self.turns.count(doc),
-            tokens: self.tokens.count(doc),
-            cost: self.cost.known(doc),
-            errors: self.errors.count(doc),
-            abandoned: self.last_failed.get(doc) == 1 && is_over,
+    /// Calls `each` with every one of these sessions.
+    fn each(&self, docs: &[DocId], selection: &Selection, mut each: impl FnMut(DocId, SessionFacts)) {
+        for docs in docs.chunks(BATCH) {
+            let columns = [
+                &self.start,
+                &self.end,
+                &self.active,
+                &self.turns,
+                &self.tokens,
+                &self.cost,
+                &self.errors,
+                &self.ended,
+                &self.last_failed,
+            ];
+            let columns = columns.map(|column| column.values(docs));
+            for (at, &doc) in docs.iter().enumerate() {
+                let [start, end, active, turns, tokens, cost, errors, ended, last_failed] =
+                    columns.each_ref().map(|column| column[at]);
+                let (start, end) = (Timestamp::from_nanos(start), Timestamp::from_nanos(end));
+                let count = |number: i64| u64::try_from(number).unwrap_or_default();
+                let is_over = selection.is_over(ended == 1, end, self.boundary);
+                let facts = SessionFacts {
+                    time: selection.counts_at(start),
+                    duration: end.nanos_since(start),
+                    active,
+                    turns: count(turns),
+                    tokens: count(tokens),
+                    cost: Some(cost).filter(|cost| *cost != -1),
+                    errors: count(errors),
+                    abandoned: last_failed == 1 && is_over,
+                };
+                each(doc, facts);
+            }
         }
     }
 }
@@ -288,11 +329,10 @@ fn paths(
 ) -> Result<Paths, TantivyError> {
     let sessions = Sessions::open(segment, boundary)?;
     let mut paths: FxHashMap<(Vec<u64>, bool), PathTotals> = FxHashMap::default();
-    for &doc in docs {
+    sessions.each(docs, selection, |doc, facts| {
         let path = PathGatherer::path(steps.ords().values_for_doc(doc));
-        let facts = sessions.facts(doc, selection);
         paths.entry(path).or_default().add(&PathTotals::of(&facts));
-    }
+    });
     let mut used: Vec<u64> = paths.keys().flat_map(|(path, _)| path).copied().collect();
     used.sort_unstable();
     used.dedup();

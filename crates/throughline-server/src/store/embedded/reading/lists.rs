@@ -1,15 +1,17 @@
 //! Lists of sessions, traces, events and users.
 
 use rustc_hash::FxHashMap;
-use tantivy::Term;
+use tantivy::columnar::Column;
 use tantivy::query::Query;
 use tantivy::schema::Field as IndexField;
+use tantivy::{DocId, SegmentReader, TantivyError, Term};
 use throughline_model::{Event, Money, Session, SessionId, Timestamp, Trace};
 
+use super::columns::{BATCH, values};
 use super::filter::{FEW, Translator, all_of, between, term};
 use super::newest::newest;
 use super::top::{Order, Row};
-use super::{Reading, Times, documents};
+use super::{Reading, Times};
 use crate::domain::filter::{Filter, Target};
 use crate::domain::query::{Cursor, ListQuery, Page, SortField, User};
 use crate::domain::session_summary::SessionSummary;
@@ -201,64 +203,73 @@ impl Reading {
     }
 
     fn sum_users(&self, found: &dyn Query) -> Result<FxHashMap<String, User>, IndexError> {
+        let of_segments = self.fold(&self.snapshot.derived, found, users_of)?;
         let mut users: FxHashMap<String, User> = FxHashMap::default();
-        let searcher = &self.snapshot.derived;
-        let mut of_segment: FxHashMap<u64, User> = FxHashMap::default();
-        let found = documents(searcher, found)?;
-        for group in found.chunk_by(|a, b| a.segment_ord == b.segment_ord) {
-            let columns = searcher.segment_reader(group[0].segment_ord).fast_fields();
-            let Some(names) = columns.str("user")? else { continue };
-            let numbers = ["start", "end", "traces", "errors", "tokens", "cost"];
-            let numbers = numbers.map(|name| columns.i64(name));
-            let [start, end, traces, errors, tokens, cost] = &numbers;
-            let value = |column: &Result<tantivy::columnar::Column<i64>, _>, doc| {
-                column.as_ref().ok().and_then(|column| column.first(doc)).unwrap_or_default()
-            };
-            for address in group {
-                let doc = address.doc_id;
-                let Some(name) = names.ords().first(doc) else { continue };
-                let (from, to) = (value(start, doc), value(end, doc));
-                let cost = Some(value(cost, doc)).filter(|cost| *cost != -1);
-                let more = User {
-                    id: String::new(),
-                    session_count: 1,
-                    trace_count: value(traces, doc) as u64,
-                    error_count: value(errors, doc) as u64,
-                    total_tokens: value(tokens, doc) as u64,
-                    total_cost: cost.map(|cost| Money::from_picodollars(cost.into())),
-                    first_seen: Timestamp::from_nanos(from),
-                    last_seen: Timestamp::from_nanos(to),
-                };
-                add_user(&mut of_segment, name, more);
-            }
-            for (name, mut user) in of_segment.drain() {
-                names.ord_to_str(name, &mut user.id)?;
-                add_user(&mut users, user.id.clone(), user);
+        for user in of_segments.into_iter().flatten() {
+            match users.get_mut(&user.id) {
+                Some(known) => add_user(known, &user),
+                None => drop(users.insert(user.id.clone(), user)),
             }
         }
         Ok(users)
     }
 }
 
-fn add_user<K: std::hash::Hash + Eq>(users: &mut FxHashMap<K, User>, key: K, more: User) {
-    match users.entry(key) {
-        std::collections::hash_map::Entry::Vacant(entry) => {
-            entry.insert(more);
-        }
-        std::collections::hash_map::Entry::Occupied(mut entry) => {
-            let user = entry.get_mut();
-            user.session_count += more.session_count;
-            user.trace_count += more.trace_count;
-            user.error_count += more.error_count;
-            user.total_tokens = user.total_tokens.saturating_add(more.total_tokens);
-            user.total_cost = match (user.total_cost, more.total_cost) {
-                (Some(sum), Some(part)) => Some(sum + part),
-                (sum, part) => sum.or(part),
+/// The users of one segment's sessions.
+fn users_of(segment: &SegmentReader, docs: &[DocId]) -> Result<Vec<User>, TantivyError> {
+    let columns = segment.fast_fields();
+    let Some(names) = columns.str("user")? else { return Ok(Vec::new()) };
+    let numbers = ["start", "end", "traces", "errors", "tokens", "cost"];
+    let mut opened: Vec<Option<Column<i64>>> = Vec::with_capacity(numbers.len());
+    for name in numbers {
+        opened.push(columns.column_opt(name)?);
+    }
+    let mut users: Vec<Option<User>> = vec![None; names.dictionary().num_terms()];
+    for docs in docs.chunks(BATCH) {
+        let ords = values(Some(names.ords()), docs, u64::MAX);
+        let numbers: Vec<Vec<i64>> = opened.iter().map(|column| values(column.as_ref(), docs, 0)).collect();
+        for (at, ord) in ords.into_iter().enumerate() {
+            let Some(user) = users.get_mut(ord as usize) else { continue };
+            let [start, end, traces, errors, tokens, cost] = [0, 1, 2, 3, 4, 5].map(|n| numbers[n][at]);
+            let cost = Some(cost).filter(|cost| *cost != -1);
+            let more = User {
+                id: String::new(),
+                session_count: 1,
+                trace_count: traces as u64,
+                error_count: errors as u64,
+                total_tokens: tokens as u64,
+                total_cost: cost.map(|cost| Money::from_picodollars(cost.into())),
+                first_seen: Timestamp::from_nanos(start),
+                last_seen: Timestamp::from_nanos(end),
             };
-            user.first_seen = user.first_seen.min(more.first_seen);
-            user.last_seen = user.last_seen.max(more.last_seen);
+            match user {
+                Some(user) => add_user(user, &more),
+                None => *user = Some(more),
+            }
         }
     }
+    let used: Vec<u64> = (0..).zip(&users).filter(|(_, user)| user.is_some()).map(|(ord, _)| ord).collect();
+    let mut users: Vec<User> = users.into_iter().flatten().collect();
+    let mut unnamed = users.iter_mut();
+    names.dictionary().sorted_ords_to_term_cb(&used, |name| {
+        if let Some(user) = unnamed.next() {
+            user.id = String::from_utf8_lossy(name).into_owned();
+        }
+    })?;
+    Ok(users)
+}
+
+fn add_user(user: &mut User, more: &User) {
+    user.session_count += more.session_count;
+    user.trace_count += more.trace_count;
+    user.error_count += more.error_count;
+    user.total_tokens = user.total_tokens.saturating_add(more.total_tokens);
+    user.total_cost = match (user.total_cost, more.total_cost) {
+        (Some(sum), Some(part)) => Some(sum + part),
+        (sum, part) => sum.or(part),
+    };
+    user.first_seen = user.first_seen.min(more.first_seen);
+    user.last_seen = user.last_seen.max(more.last_seen);
 }
 
 /// What was going on in the time asked for: began before its end, and (as `ends_from` says) did not end before it.

@@ -1,6 +1,7 @@
 //! Answering questions from one snapshot. Nothing here waits or changes anything.
 
 mod analytics;
+mod columns;
 mod filter;
 mod lists;
 mod newest;

@@ -6,16 +6,14 @@ use tantivy::{DocId, SegmentReader, TantivyError};
 use throughline_model::Timestamp;
 
 use super::Reading;
+use super::analytics::{Numbered, number};
+use super::columns::{BATCH, values};
 use super::filter::term;
-use super::references::Identity;
 use crate::domain::analytics::{Interval, ScoreGatherer, ScoreStatistics, Selection};
 use crate::domain::filter::Filter;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::IndexError;
 use crate::store::embedded::span_index::mark;
-
-/// By reference, the number of each session selected, which the vector beside it has the time of.
-type Numbered = std::collections::HashMap<u64, u32, std::hash::BuildHasherDefault<Identity>>;
 
 /// The scores with one name, and the numbers of the sessions that they are in.
 struct Named {
@@ -32,7 +30,7 @@ impl Reading {
         let starts = self.starts(&*self.selected(selection, Filter::All)?)?;
         let times: Vec<Timestamp> =
             starts.iter().map(|(_, start)| interval.floor(selection.counts_at(*start))).collect();
-        let numbered: Numbered = starts.iter().map(|(session, _)| *session).zip(0..).collect();
+        let numbered = number(&starts);
         let scores = term(self.snapshot.fields.span.mark, &text_key(&self.project, mark::SCORE));
         let of_segments = self.fold(&self.snapshot.spans, &*scores, |segment, docs| {
             gather(segment, docs, &numbered, &times, interval)
@@ -103,16 +101,21 @@ fn gather(
     let labels: Option<StrColumn> = columns.str("score_label")?;
     let mut of_names: FxHashMap<u64, Named> = FxHashMap::default();
     let mut labelled: FxHashMap<(u64, u64, Timestamp), u64> = FxHashMap::default();
-    for &doc in docs {
-        let session = session.as_ref().and_then(|column| numbered.get(&column.first(doc)?).copied());
-        let (Some(session), Some(name)) = (session, names.ords().first(doc)) else { continue };
-        let named = of_names.entry(name).or_insert_with(|| Named::new(interval, times.len()));
-        named.sessions.insert(session);
-        let time = times[session as usize];
-        if let Some(number) = numbers.as_ref().and_then(|column| column.first(doc)) {
-            named.gatherer.number(time, number);
-        } else if let Some(label) = labels.as_ref().and_then(|column| column.ords().first(doc)) {
-            *labelled.entry((name, label, time)).or_default() += 1;
+    for docs in docs.chunks(BATCH) {
+        let sessions = values(session.as_ref(), docs, u64::MAX);
+        let of_docs = values(Some(names.ords()), docs, u64::MAX);
+        let numbers = values(numbers.as_ref(), docs, f64::NAN);
+        let labels = values(labels.as_ref().map(|column| column.ords()), docs, u64::MAX);
+        for (at, &name) in of_docs.iter().enumerate() {
+            let Some(&session) = numbered.get(&sessions[at]) else { continue };
+            let named = of_names.entry(name).or_insert_with(|| Named::new(interval, times.len()));
+            named.sessions.insert(session);
+            let time = times[session as usize];
+            if numbers[at].is_nan() {
+                *labelled.entry((name, labels[at], time)).or_default() += 1;
+            } else {
+                named.gatherer.number(time, numbers[at]);
+            }
         }
     }
     let mut text = String::new();

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tantivy::columnar::{Column, StrColumn};
-use tantivy::query::{EnableScoring, Query, Weight};
-use tantivy::{DocId, Searcher, SegmentReader, TantivyError};
+use tantivy::columnar::{Cardinality, Column, StrColumn};
+use tantivy::{DocId, SegmentReader, TantivyError};
 use throughline_model::{Money, Timestamp, Usage, millis};
 
+use super::columns::{BATCH, values};
 use super::references::ReferenceSet;
 use super::scan::Scan;
 use super::{Reading, Times};
@@ -27,8 +27,14 @@ struct Group {
     buckets: [u64; 8],
     picodollars: i128,
     priced: bool,
-    durations: Vec<i64>,
     series: FxHashMap<i64, UsagePoint>,
+}
+
+/// The groups of one segment, and of each call or trace the number of its group and how long it took.
+#[derive(Default)]
+struct OfSegment {
+    groups: Vec<(String, Group)>,
+    durations: Vec<(u32, i64)>,
 }
 
 impl Reading {
@@ -46,24 +52,44 @@ impl Reading {
             of_traces: target == Target::Trace,
         };
         let searcher = if summing.of_traces { &self.snapshot.derived } else { &self.snapshot.spans };
-        let mut groups: FxHashMap<String, Group> = FxHashMap::default();
-        for (name, more) in self.sum_usage(searcher, &*query, summing)?.into_iter().flatten() {
-            groups.entry(name).or_default().add(more);
-        }
-        let mut rows: Vec<_> = groups.into_iter().map(|(name, group)| group.row(name)).collect();
+        let of_segments =
+            self.fold(searcher, &*query, |segment, docs| sum_segment(segment, docs, summing))?;
+        let mut rows = self.rows(of_segments)?;
         rows.sort_by(|a, b| b.usage.total().cmp(&a.usage.total()).then_with(|| a.group.cmp(&b.group)));
         Ok(rows)
     }
 
-    fn sum_usage(
-        &self,
-        searcher: &Searcher,
-        query: &dyn Query,
-        summing: Summing,
-    ) -> Result<Vec<Vec<(String, Group)>>, IndexError> {
-        let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
-        let sum = |segment: &SegmentReader| sum_segment(segment, &*weight, summing);
-        Ok(self.executor.map(sum, searcher.segment_readers().iter())?)
+    /// Puts the groups of all segments together.
+    fn rows(&self, of_segments: Vec<OfSegment>) -> Result<Vec<UsageRow>, IndexError> {
+        let mut numbers: FxHashMap<String, u32> = FxHashMap::default();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut durations: Vec<Vec<i64>> = Vec::new();
+        for segment in of_segments {
+            let mut number_of = Vec::with_capacity(segment.groups.len());
+            for (name, more) in segment.groups {
+                let number = *numbers.entry(name).or_insert(groups.len() as u32);
+                match groups.get_mut(number as usize) {
+                    Some(group) => group.add(more),
+                    None => groups.push(more),
+                }
+                number_of.push(number);
+            }
+            durations.resize_with(groups.len(), Vec::new);
+            for (group, duration) in segment.durations {
+                durations[number_of[group as usize] as usize].push(duration);
+            }
+        }
+        let mut parts: Vec<(String, Group, Vec<i64>)> = Vec::with_capacity(groups.len());
+        for (name, number) in numbers {
+            let number = number as usize;
+            parts.push((name, std::mem::take(&mut groups[number]), std::mem::take(&mut durations[number])));
+        }
+        let row = |(name, group, durations): (String, Group, Vec<i64>)| Ok(group.row(name, durations));
+        // Handing a small one to another thread takes longer than it does.
+        let (large, small): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| part.2.len() > 10_000);
+        let mut rows = self.executor.map(row, large.into_iter())?;
+        rows.extend(small.into_iter().map(|(name, group, durations)| group.row(name, durations)));
+        Ok(rows)
     }
 
     /// The sessions that the filter finds; nothing if it finds all.
@@ -150,83 +176,121 @@ struct Calls {
 }
 
 impl Calls {
-    /// `None` if it does not count.
-    fn read(columns: &Columns, doc: DocId, summing: Summing) -> Option<Self> {
-        let number = |column: &Option<Column<u64>>| column.as_ref().and_then(|column| column.first(doc));
-        let value = |column: &Option<Column<i64>>| column.as_ref().and_then(|column| column.first(doc));
-        let start = Timestamp::from_nanos(columns.start.first(doc).unwrap_or_default());
-        let duration = columns.duration.first(doc).unwrap_or_default();
-        let (from, to) = summing.times;
-        let is_over = from.is_some_and(|from| start.plus_nanos(duration) < from);
-        let count = if summing.of_traces { number(&columns.calls).unwrap_or_default() } else { 1 };
-        if is_over || count == 0 || to.is_some_and(|to| start >= to) {
-            return None;
-        }
-        let mut buckets = [0; 8];
-        for (bucket, column) in &columns.buckets {
-            buckets[*bucket] = column.first(doc).unwrap_or_default();
-        }
-        let cost = value(&columns.cost).filter(|cost| !summing.of_traces || *cost != -1);
-        Some(Self {
-            start,
-            duration,
-            count,
-            failed: number(&columns.failed).unwrap_or_default(),
-            buckets,
-            cost: cost.or_else(|| value(&columns.given_cost)),
-        })
-    }
-
     fn tokens(&self) -> u64 {
         self.buckets.iter().fold(0, |sum, tokens| sum.saturating_add(*tokens))
     }
 }
 
-fn sum_segment(
-    segment: &SegmentReader,
-    weight: &dyn Weight,
-    summing: Summing,
-) -> Result<Vec<(String, Group)>, TantivyError> {
+/// What the columns say of some documents, in their order.
+struct Batch {
+    start: Vec<i64>,
+    duration: Vec<i64>,
+    cost: Vec<i64>,
+    given_cost: Vec<i64>,
+    calls: Vec<u64>,
+    failed: Vec<u64>,
+    buckets: Vec<(usize, Vec<u64>)>,
+}
+
+/// What stands for a cost that is not there.
+const NO_COST: i64 = i64::MIN;
+
+impl Batch {
+    fn read(columns: &Columns, docs: &[DocId], summing: Summing) -> Self {
+        let cost = values(columns.cost.as_ref(), docs, NO_COST);
+        // Traces have -1 where it is not known.
+        let known = |cost: i64| if summing.of_traces && cost == -1 { NO_COST } else { cost };
+        let bucket = |(bucket, column): &(usize, Column<u64>)| (*bucket, values(Some(column), docs, 0));
+        Self {
+            start: values(Some(&columns.start), docs, 0),
+            duration: values(Some(&columns.duration), docs, 0),
+            cost: cost.into_iter().map(known).collect(),
+            given_cost: values(columns.given_cost.as_ref(), docs, NO_COST),
+            calls: values(columns.calls.as_ref(), docs, if summing.of_traces { 0 } else { 1 }),
+            failed: values(columns.failed.as_ref(), docs, 0),
+            buckets: columns.buckets.iter().map(bucket).collect(),
+        }
+    }
+
+    /// `None` if it does not count.
+    fn calls(&self, at: usize, summing: Summing) -> Option<Calls> {
+        let (start, duration, count) =
+            (Timestamp::from_nanos(self.start[at]), self.duration[at], self.calls[at]);
+        let (from, to) = summing.times;
+        let is_over = from.is_some_and(|from| start.plus_nanos(duration) < from);
+        if is_over || count == 0 || to.is_some_and(|to| start >= to) {
+            return None;
+        }
+        let mut buckets = [0; 8];
+        for (bucket, tokens) in &self.buckets {
+            buckets[*bucket] = tokens[at];
+        }
+        let known = |cost: i64| Some(cost).filter(|cost| *cost != NO_COST);
+        let cost = known(self.cost[at]).or_else(|| known(self.given_cost[at]));
+        Some(Calls { start, duration, count, failed: self.failed[at], buckets, cost })
+    }
+}
+
+fn sum_segment(segment: &SegmentReader, docs: &[DocId], summing: Summing) -> Result<OfSegment, TantivyError> {
     let columns = Columns::open(segment, summing)?;
     let names = columns.group.as_ref().map_or(0, |group| group.dictionary().num_terms());
     // The last one is for what has no name.
     let mut groups = vec![Group::default(); names + 1];
-    let alive = segment.alive_bitset();
-    weight.for_each_no_score(segment, &mut |docs| {
-        for &doc in docs.iter().filter(|doc| alive.is_none_or(|alive| alive.is_alive(**doc))) {
-            let Some(calls) = Calls::read(&columns, doc, summing) else { continue };
-            let mut named = false;
-            for name in columns.group.iter().flat_map(|group| group.ords().values_for_doc(doc)) {
-                groups[name as usize].add_calls(&calls, summing.interval);
-                named = true;
+    let mut durations: Vec<(u32, i64)> = Vec::with_capacity(docs.len());
+    let mut add = |name: u64, calls: &Calls| {
+        let name = (name as usize).min(names);
+        groups[name].add_calls(calls, summing.interval);
+        durations.push((name as u32, calls.duration));
+    };
+    for docs in docs.chunks(BATCH) {
+        let batch = Batch::read(&columns, docs, summing);
+        let names = columns.group.as_ref().map(|column| column.ords());
+        let several = names.is_some_and(|names| names.get_cardinality() == Cardinality::Multivalued);
+        let first = values(names.filter(|_| !several), docs, u64::MAX);
+        for (at, &doc) in docs.iter().enumerate() {
+            let Some(calls) = batch.calls(at, summing) else { continue };
+            let mut all =
+                names.filter(|_| several).into_iter().flat_map(|names| names.values_for_doc(doc)).peekable();
+            if all.peek().is_none() {
+                add(first[at], &calls);
             }
-            if !named {
-                groups[names].add_calls(&calls, summing.interval);
-            }
+            all.for_each(|name| add(name, &calls));
         }
-    })?;
-    let used: Vec<usize> = (0..names).filter(|name| groups[*name].observations > 0).collect();
-    let mut named = Vec::new();
-    if let Some(column) = &columns.group {
+    }
+    named(columns.group.as_ref(), groups, durations)
+}
+
+/// Spells the names of the groups that are not empty.
+fn named(
+    names: Option<&StrColumn>,
+    mut groups: Vec<Group>,
+    mut durations: Vec<(u32, i64)>,
+) -> Result<OfSegment, TantivyError> {
+    let nameless = groups.len() - 1;
+    let used: Vec<usize> = (0..groups.len()).filter(|group| groups[*group].observations > 0).collect();
+    let mut spelt: Vec<String> = Vec::with_capacity(used.len());
+    if let Some(names) = names {
         // One pass over the dictionary: looked up one by one, each name would unpack a block of it.
-        let ords: Vec<u64> = used.iter().map(|name| *name as u64).collect();
-        let mut used = used.into_iter();
-        column.dictionary().sorted_ords_to_term_cb(&ords, |name| {
-            let group = used.next().map(|name| std::mem::take(&mut groups[name]));
-            named.extend(group.map(|group| (String::from_utf8_lossy(name).into_owned(), group)));
+        let ords: Vec<u64> =
+            used.iter().filter(|group| **group != nameless).map(|group| *group as u64).collect();
+        names.dictionary().sorted_ords_to_term_cb(&ords, |name| {
+            spelt.push(String::from_utf8_lossy(name).into_owned());
         })?;
     }
-    if let Some(nameless) = groups.pop().filter(|group| group.observations > 0) {
-        named.push((String::new(), nameless));
+    spelt.resize(used.len(), String::new());
+    let mut renumbered = vec![0; groups.len()];
+    for (number, group) in (0..).zip(&used) {
+        renumbered[*group] = number;
     }
-    Ok(named)
+    durations.iter_mut().for_each(|(group, _)| *group = renumbered[*group as usize]);
+    let groups = used.into_iter().map(|group| std::mem::take(&mut groups[group]));
+    Ok(OfSegment { groups: spelt.into_iter().zip(groups).collect(), durations })
 }
 
 impl Group {
     fn add_calls(&mut self, calls: &Calls, interval: Option<Interval>) {
         self.observations += calls.count;
         self.errors += calls.failed;
-        self.durations.push(calls.duration);
         for (sum, tokens) in self.buckets.iter_mut().zip(calls.buckets) {
             *sum = sum.saturating_add(tokens);
         }
@@ -242,7 +306,7 @@ impl Group {
         }
     }
 
-    fn add(&mut self, mut more: Self) {
+    fn add(&mut self, more: Self) {
         self.observations += more.observations;
         self.errors += more.errors;
         for (sum, tokens) in self.buckets.iter_mut().zip(more.buckets) {
@@ -253,14 +317,9 @@ impl Group {
         for (nanos, point) in more.series {
             self.series.entry(nanos).or_insert_with(|| UsagePoint::empty(point.time)).add(&point);
         }
-        if self.durations.is_empty() {
-            self.durations = more.durations;
-        } else {
-            self.durations.append(&mut more.durations);
-        }
     }
 
-    fn row(mut self, group: String) -> UsageRow {
+    fn row(self, group: String, mut durations: Vec<i64>) -> UsageRow {
         let mut series: Vec<UsagePoint> = self.series.into_values().collect();
         series.sort_unstable_by_key(|point| point.time);
         UsageRow {
@@ -269,8 +328,8 @@ impl Group {
             error_count: self.errors,
             usage: Usage::from_buckets(self.buckets),
             cost: self.priced.then(|| Money::from_picodollars(self.picodollars)),
-            duration_p50: percentile(&mut self.durations, 50),
-            duration_p95: percentile(&mut self.durations, 95),
+            duration_p50: percentile(&mut durations, 50),
+            duration_p95: percentile(&mut durations, 95),
             series,
         }
     }
