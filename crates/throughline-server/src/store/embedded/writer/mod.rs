@@ -132,6 +132,9 @@ fn index_writer<D: tantivy::schema::document::Document>(
     policy.set_max_docs_before_merge(MERGED_DOCUMENTS);
     policy.set_del_docs_ratio_before_merge(DELETED_SHARE);
     writer.set_merge_policy(Box::new(policy));
+    // A writer begins with the stamp of the last commit. A merge takes a deletion of that stamp for committed, and of
+    // the segments that it merges some may have it and others not: so no operation may have it.
+    writer.run(std::iter::empty())?;
     Ok(writer)
 }
 
@@ -246,4 +249,26 @@ fn summary_bytes(trace: &throughline_model::Trace) -> usize {
         + text(&trace.output)
         + trace.metadata.len() * 128
         + trace.tags.len() * 32
+}
+
+#[cfg(test)]
+mod tests {
+    use tantivy::schema::{STRING, Schema};
+    use tantivy::{Index, Term};
+
+    use super::*;
+
+    #[test]
+    fn what_a_writer_does_comes_after_the_last_commit() {
+        let mut schema = Schema::builder();
+        let field = schema.add_text_field("id", STRING);
+        let index = Index::create_in_ram(schema.build());
+        for _ in 0..3 {
+            let mut writer: IndexWriter = index_writer(&index, 1, 15 << 20).unwrap();
+            let deleted = writer.delete_term(Term::from_field_text(field, "a"));
+            assert!(deleted > index.load_metas().unwrap().opstamp);
+            writer.add_document(tantivy::doc!(field => "a")).unwrap();
+            writer.commit().unwrap();
+        }
+    }
 }
