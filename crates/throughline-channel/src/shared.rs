@@ -49,6 +49,12 @@ impl<T: Send + Sync + 'static> Shared<T> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// As where there is no fence to be had.
+    #[cfg(test)]
+    pub(crate) fn hide(&self) {
+        self.shown.store(ptr::null_mut(), Ordering::Release);
+    }
+
     /// Puts another value in place of the present one, which is dropped as soon as nobody reads it. `note` runs before
     /// anybody else can replace it.
     pub(crate) fn replace(

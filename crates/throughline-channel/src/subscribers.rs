@@ -257,7 +257,8 @@ impl Message for SubscriberPanic {
     }
 }
 
-/// Listens until it is dropped.
+/// Listens until it is dropped. What the subscriber owns is dropped with it, or once every thread that is in the middle
+/// of publishing something just then is done.
 ///
 /// ```
 /// # use throughline_channel::Channel;
@@ -299,5 +300,25 @@ impl Drop for Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Subscription")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscribers_are_called_where_there_is_no_fence_too() {
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let subscribers = Subscribers::new("test.no_fence");
+        for (id, weight) in [(1, 10), (2, 20)] {
+            subscribers.add(id, weight);
+        }
+        subscribers.list.hide();
+        subscribers.each(|weight| _ = CALLS.fetch_add(*weight, Ordering::Relaxed));
+        subscribers.remove(1);
+        subscribers.list.hide();
+        subscribers.each(|weight| _ = CALLS.fetch_add(*weight, Ordering::Relaxed));
+        assert_eq!(CALLS.load(Ordering::Relaxed), 50);
     }
 }

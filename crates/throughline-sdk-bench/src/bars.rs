@@ -106,6 +106,8 @@ const BARS: &[Bar] = &[
         ("small call, nobody listens", UNTRACED),
         1.02,
     ),
+    absolute(Allocations, "small call, nobody listens", "throughline-channel, trace_sync", 0.0),
+    absolute(Allocations, "publish, one subscriber", "throughline-channel", 0.0),
     bar(
         Nanos,
         "small future, nobody listens",
