@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
 use crate::load::{EPOCH_NANOS, Load, Words, int, text};
-use crate::process::{Latencies, anonymous_mb, wait_until_calm};
+use crate::process::{Latencies, anonymous_mb, cpu, wait_until_calm};
 use crate::server::Server;
 
 #[derive(Args)]
@@ -34,6 +34,8 @@ pub(crate) struct PageArgs {
 struct Asked {
     first_byte: Latencies,
     whole: Latencies,
+    /// The server's processor time for each answer, which does not depend on what else the machine does.
+    cpu: Duration,
     bytes: usize,
 }
 
@@ -46,17 +48,18 @@ pub(crate) fn run(args: &PageArgs) -> anyhow::Result<()> {
     }
     wait_until_calm(server.pid());
     println!(
-        "| session of {} observations | first byte p50 ms | p99 ms | whole p50 ms | bytes |\n|---|---|---|---|---|",
+        "| session of {} observations | first byte p50 ms | p99 ms | whole p50 ms | CPU ms | bytes |\n|---|---|---|---|---|---|",
         args.observations
     );
     for &turns in &args.turns {
         for (name, path) in pages(turns, args.observations) {
             let mut asked = ask(&server, &path, args.times)?;
             println!(
-                "| {turns} turns, {name} | {:.1} | {:.1} | {:.1} | {} |",
+                "| {turns} turns, {name} | {:.1} | {:.1} | {:.1} | {:.1} | {} |",
                 asked.first_byte.quantile(0.5),
                 asked.first_byte.quantile(0.99),
                 asked.whole.quantile(0.5),
+                asked.cpu.as_secs_f64() * 1e3,
                 asked.bytes
             );
         }
@@ -89,18 +92,20 @@ fn pages(turns: usize, observations: usize) -> Vec<(&'static str, String)> {
 
 fn ask(server: &Server, path: &str, times: usize) -> anyhow::Result<Asked> {
     const WARM_UP: usize = 3;
-    let mut asked = Asked { first_byte: Latencies::default(), whole: Latencies::default(), bytes: 0 };
+    let (mut first_bytes, mut wholes, mut bytes) = (Latencies::default(), Latencies::default(), 0);
+    let before = cpu(server.pid());
     for number in 0..times + WARM_UP {
         let begin = Instant::now();
         let (first_byte, status, body) = server.get_timed(path)?;
         anyhow::ensure!(status == 200, "GET {path} answered {status}: {body}");
         if number >= WARM_UP {
-            asked.first_byte.push(first_byte);
-            asked.whole.push(begin.elapsed());
-            asked.bytes = body.len();
+            first_bytes.push(first_byte);
+            wholes.push(begin.elapsed());
+            bytes = body.len();
         }
     }
-    Ok(asked)
+    let cpu = (cpu(server.pid()) - before).div_f64((times + WARM_UP) as f64);
+    Ok(Asked { first_byte: first_bytes, whole: wholes, cpu, bytes })
 }
 
 /// Sends a session of so many turns, and waits until all of it can be read.
