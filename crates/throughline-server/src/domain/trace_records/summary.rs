@@ -17,6 +17,7 @@ impl TraceRecords {
         let (input, title) = self.input_preview().map(Preview::show).unzip();
         let (output, last_output) = self.output_preview().map(Preview::show).unzip();
         let name = |first: &First<_, Box<str>>| first.get().map(|name| name.to_string());
+        let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let trace = Trace {
             id: self.id,
             session_id: self.session_id().map(SessionId::from),
@@ -39,7 +40,7 @@ impl TraceRecords {
             status: self.status(),
             unfinished: None,
             services: self.services(),
-            environment: name(&self.names.environment).or(begun.map(|start| start.environment.clone())),
+            environment: name(&self.names.environment).or_else(|| said(&begun?.environment)),
             version: name(&self.names.version).or_else(|| begun?.version.clone()),
             flags: self.flags(),
         };

@@ -1,6 +1,6 @@
 //! Traces whose beginning was told, and whose end has not come yet or never will.
 
-use throughline_model::{ObservationType, ProjectId, Status};
+use throughline_model::{Event, ObservationType, ProjectId, Status};
 use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::Target;
 use throughline_server::domain::query::{ListQuery, SpanOutline};
@@ -52,6 +52,9 @@ pub(crate) async fn a_trace_that_began_is_shown_until_its_span_replaces_the_word
     assert!(ended.observations.iter().all(|observation| !observation.unfinished));
     let found = session(store, "s").await.unwrap();
     assert_eq!((found.trace_count, found.observation_count, found.flags), (1, 2, Vec::new()));
+
+    put_events(store, &[Event { environment: String::new(), ..start(2, 2, "somewhere") }]).await;
+    assert_eq!(trace(store, 2).await.unwrap().trace.environment, None, "nothing is said of it");
 }
 
 pub(crate) async fn whatever_comes_first_the_end_is_the_same(store: &TestStore) {
