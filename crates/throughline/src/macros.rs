@@ -81,13 +81,17 @@ macro_rules! __emit {
         let to = &$to;
         match $crate::__private::decide(to, $crate::__private::level::$level, &SITE) {
             ::core::option::Option::None => $crate::__private::$leave_out(to),
-            ::core::option::Option::Some(kept) => $crate::__private::$record(
-                to,
-                &SITE,
-                &mut [$($crate::Attribute::value(&$attribute)),*],
-                $crate::__extra!($($option : $value),*),
-                kept,
-            ),
+            ::core::option::Option::Some(kept) => {
+                // Out of the way of an event that is off.
+                ::core::hint::cold_path();
+                $crate::__private::$record(
+                    to,
+                    &SITE,
+                    &mut [$($crate::Attribute::value(&$attribute)),*],
+                    $crate::__extra!($($option : $value),*),
+                    kept,
+                )
+            }
         }
     }};
 }
