@@ -69,6 +69,8 @@ impl Message {
             (Self::ResourceSpans | Self::ScopeSpans | Self::ResourceLogs | Self::ScopeLogs, 3) => Text,
             (Self::KeyValue, 1) => Text,
             (Self::KeyValue, 2) => VALUE,
+            // An index into a profile's strings, which means nothing here: taken, and ignored.
+            (Self::KeyValue, 3) | (Self::AnyValue, 8) => Varint,
             (Self::AnyValue, 1) => Text,
             (Self::AnyValue, 2 | 3) => Varint,
             (Self::AnyValue, 4) => Fixed64,

@@ -245,6 +245,20 @@ fn read_logs(bytes: &[u8]) -> Result<(), TestCaseError> {
     spans_checked
 }
 
+#[test]
+fn indexes_into_a_profiles_strings_are_ignored_but_checked() {
+    let inside = |bytes: &[u8]| [&[0x0a, bytes.len() as u8], bytes].concat();
+    let with_attribute = |field: &[u8]| {
+        let attribute = [&[0x0a, 1, b'a'], field].concat();
+        inside(&inside(&inside(&attribute)))
+    };
+    let by_index = with_attribute(&[3 << 3, 5]);
+    assert!(check_logs(&by_index, now()).is_ok() && check_traces(&by_index, now()).is_ok());
+    read_logs(&by_index).unwrap();
+    let as_text = with_attribute(&[3 << 3 | 2, 1, b'x']);
+    assert!(check_logs(&as_text, now()).is_err() && check_traces(&as_text, now()).is_err());
+}
+
 proptest! {
     #[test]
     fn sound_requests_pass_untouched_and_read_as_the_protocol_says(request in traces()) {
