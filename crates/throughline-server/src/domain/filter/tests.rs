@@ -110,7 +110,7 @@ for an attribute write attr.ctx.order.id:
 
 see https://example.com
     ^^^^^ unknown field "https"
-    known fields are session, trace, user, name, type, model, provider, tool, tag, env, service, level, status, error, state, abandoned, reopened, synthetic, parts, cost, tokens, duration, turns, errors, start, end, attr., metadata., score.; to search for text with a colon, put it in quotes
+    known fields are session, trace, user, name, type, model, provider, tool, tag, env, service, level, status, error, state, abandoned, unfinished, reopened, synthetic, parts, cost, tokens, duration, turns, errors, start, end, attr., metadata., score.; to search for text with a colon, put it in quotes
 
 :x
 ^ the name of a field is missing before the colon
