@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Attributes, ErrorInfo, Level, Money, SessionId, SpanId, Timestamp, TraceId, Usage};
+use crate::{Attributes, ErrorInfo, Level, Money, SessionId, SpanId, Timestamp, TraceId, Usage, millis};
 
 /// What kind of work an observation is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -237,6 +237,60 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// An observation of which nothing is known but this: a root of type span, level info and status unset.
+    ///
+    /// ```
+    /// use throughline_model::{Observation, ObservationType, Timestamp};
+    ///
+    /// let (begin, end) = (Timestamp::from_nanos(0), Timestamp::from_nanos(1_500_000));
+    /// let ids = ("4bf92f3577b34da6a3ce929d0e0e4736".parse()?, "00f067aa0ba902b7".parse()?);
+    /// let turn = Observation::new(ids, "chat-turn", begin, end);
+    /// assert_eq!((turn.kind, turn.duration), (ObservationType::Span, 1.5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(
+        (trace_id, id): (TraceId, SpanId),
+        name: impl Into<String>,
+        start_time: Timestamp,
+        end_time: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            trace_id,
+            parent_id: None,
+            session_id: None,
+            user_id: None,
+            kind: ObservationType::Span,
+            name: name.into(),
+            start_time,
+            end_time,
+            duration: millis(end_time.nanos_since(start_time)),
+            unfinished: false,
+            level: Level::Info,
+            status: Status::Unset,
+            status_message: None,
+            error: None,
+            model: None,
+            requested_model: None,
+            provider: None,
+            model_parameters: Attributes::new(),
+            input: None,
+            output: None,
+            usage: None,
+            prompt_tokens: None,
+            completion_tokens: None,
+            total_tokens: None,
+            cost: None,
+            given_cost: None,
+            time_to_first_token: None,
+            tool: None,
+            tags: Vec::new(),
+            attributes: Attributes::new(),
+            service: None,
+            environment: None,
+        }
+    }
+
     /// Whether it failed.
     pub fn is_error(&self) -> bool {
         self.status == Status::Error || self.level >= Level::Error

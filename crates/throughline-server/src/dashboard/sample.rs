@@ -1,8 +1,6 @@
 //! Hand-made records for this room's unit tests.
 
-use throughline_model::{
-    Event, Level, Observation, ObservationType, SpanId, Status, Timestamp, Trace, TraceId, Usage, millis,
-};
+use throughline_model::{Event, Level, Observation, SpanId, Status, Timestamp, Trace, TraceId, Usage};
 
 use crate::domain::query::TraceDetail;
 
@@ -51,39 +49,8 @@ pub(super) fn trace(name: &str, start: i64) -> TraceDetail {
 
 pub(super) fn observation(id: u64, parent: Option<u64>, name: &str, start: i64, end: i64) -> Observation {
     Observation {
-        unfinished: false,
-        id: span_id(id),
-        trace_id: trace_id(),
         parent_id: parent.map(span_id),
-        session_id: None,
-        user_id: None,
-        kind: ObservationType::Span,
-        name: name.to_owned(),
-        start_time: second(start),
-        end_time: second(end),
-        duration: millis((end - start) * 1_000_000_000),
-        level: Level::Info,
-        status: Status::Unset,
-        status_message: None,
-        error: None,
-        model: None,
-        requested_model: None,
-        provider: None,
-        model_parameters: Default::default(),
-        input: None,
-        output: None,
-        usage: None,
-        prompt_tokens: None,
-        completion_tokens: None,
-        total_tokens: None,
-        cost: None,
-        given_cost: None,
-        time_to_first_token: None,
-        tool: None,
-        tags: Vec::new(),
-        attributes: Default::default(),
-        service: None,
-        environment: None,
+        ..Observation::new((trace_id(), span_id(id)), name, second(start), second(end))
     }
 }
 

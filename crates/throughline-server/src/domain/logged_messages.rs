@@ -17,9 +17,10 @@ struct Told {
     whole_output: Option<Value>,
 }
 
-/// Gives observations that have no input or output of their own the messages that were logged in them. The records stay
-/// below them, as observations by themselves. `observations` are those of one trace, in order of time.
+/// Puts the observations of one trace in order of time, and gives those that have no input or output of their own the
+/// messages that were logged in them. The records stay below them, as observations by themselves.
 pub fn tell(observations: &mut [Observation]) {
+    observations.sort_by_key(|observation| (observation.start_time, observation.id));
     let mut told: HashMap<SpanId, Told> = HashMap::new();
     for record in observations.iter() {
         let (Some(parent), Some(message)) = (record.parent_id, LoggedMessage::of(&record.name)) else {

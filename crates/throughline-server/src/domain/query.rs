@@ -209,6 +209,17 @@ pub enum UsageGroup {
 }
 
 impl UsageGroup {
+    pub const ALL: [Self; 8] = [
+        Self::Model,
+        Self::User,
+        Self::Service,
+        Self::Environment,
+        Self::Name,
+        Self::Type,
+        Self::Trace,
+        Self::Tag,
+    ];
+
     /// What is summed up, and what filters choose: observations, or traces as a whole.
     pub const fn target(self) -> Target {
         match self {

@@ -6,8 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use throughline_model::{
-    Actor, Attributes, Event, Level, Observation, ObservationType, Scope, SessionId, SpanId, Status,
-    Timestamp, Trace, keys, millis,
+    Actor, Event, Observation, ObservationType, Scope, SessionId, SpanId, Timestamp, Trace, keys,
 };
 
 use super::preview;
@@ -72,39 +71,13 @@ impl TraceStart {
         let end_time = trace.end_time.max(self.time);
         let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Observation {
-            id: self.span,
-            trace_id: trace.id,
-            parent_id: None,
             session_id: trace.session_id.clone(),
             user_id: trace.user_id.clone(),
             kind: self.kind,
-            name: self.name.clone(),
-            start_time: self.time,
-            end_time,
-            duration: millis(end_time.nanos_since(self.time)),
             unfinished: true,
-            level: Level::Info,
-            status: Status::Unset,
-            status_message: None,
-            error: None,
-            model: None,
-            requested_model: None,
-            provider: None,
-            model_parameters: Attributes::new(),
-            input: None,
-            output: None,
-            usage: None,
-            prompt_tokens: None,
-            completion_tokens: None,
-            total_tokens: None,
-            cost: None,
-            given_cost: None,
-            time_to_first_token: None,
-            tool: None,
-            tags: Vec::new(),
-            attributes: Attributes::new(),
             service: some(&self.service),
             environment: some(&self.environment),
+            ..Observation::new((trace.id, self.span), self.name.as_str(), self.time, end_time)
         }
     }
 

@@ -6,11 +6,13 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use serde_json::{Value, json};
 
+use super::is;
 use crate::api::list;
 use crate::api::params::refuse;
-use crate::domain::filter::Filter;
+use crate::domain::filter::{Field, Filter};
 use crate::domain::query::{ListQuery, Page, Sort, SortField};
 use crate::http::{Error, State};
+use crate::store::ReadError;
 
 const DEFAULT_LIMIT: usize = 50;
 /// Pages are counted out, so they cannot go on for ever.
@@ -56,6 +58,13 @@ impl Given {
         self.0.get(name).into_iter().flatten().flat_map(|values| values.split(','))
     }
 
+    /// What `environment` asks for: one of those given, or any.
+    pub(super) fn environment(&self) -> Option<Filter> {
+        let given = self.all("environment").map(|name| is(Field::Environment, name));
+        let given: Vec<Filter> = given.collect();
+        (!given.is_empty()).then(|| Filter::any_of(given))
+    }
+
     /// The number of the page, from 1.
     pub(super) fn page(&self) -> Result<usize, Error> {
         let Some(text) = self.one("page") else { return Ok(1) };
@@ -76,30 +85,25 @@ impl Given {
     }
 }
 
-/// The way from the first page to the one with a number.
-#[derive(Debug)]
-pub(super) struct Walk {
-    left: usize,
-}
-
-impl Walk {
-    pub(super) fn to(number: usize) -> Self {
-        Self { left: number.saturating_sub(1) }
-    }
-
-    /// The page, if it is the one or there is none after it; else the query goes on where it ended.
-    pub(super) fn arrive<T>(&mut self, mut page: Page<T>, query: &mut ListQuery) -> Option<Page<T>> {
-        if self.left == 0 {
-            return Some(page);
-        }
-        self.left -= 1;
+/// Reads on to the page with this number, from 1; it is empty if there are not so many.
+pub(super) async fn walk_to<T, Reading>(
+    number: usize,
+    mut query: ListQuery,
+    read: impl Fn(ListQuery) -> Reading,
+) -> Result<Page<T>, Error>
+where
+    Reading: Future<Output = Result<Page<T>, ReadError>>,
+{
+    let mut page = read(query.clone()).await?;
+    for _ in 1..number {
         query.after = page.next.take();
-        if query.after.is_some() {
-            return None;
+        if query.after.is_none() {
+            page.rows.clear();
+            break;
         }
-        page.rows.clear();
-        Some(page)
+        page = read(query.clone()).await?;
     }
+    Ok(page)
 }
 
 /// What stands below a page. How much there is in all is known as far as the page after this one.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State as Extract};
 use serde_json::{Value, json};
 
-use super::page::{Given, Walk, meta};
+use super::page::{Given, meta, walk_to};
 use super::traces::trace_name;
 use super::{given_id, is};
 use crate::api::errors::{InvalidRequest, ReadFailed};
@@ -55,24 +55,17 @@ pub(super) async fn list_langfuse_scores(
     given.only(&PARAMETERS)?;
     let one = |name: &str, field: Field| given.one(name).map(|value| is(field, value));
     let trace = given.one("traceId").map(|id| is(Field::Trace, &trace_id(id).to_string()));
-    let environments: Vec<Filter> =
-        given.all("environment").map(|name| is(Field::Environment, name)).collect();
     let conditions = [
         Some(score::standing()),
         one("name", Field::Attribute(score::NAME.to_owned())),
         one("sessionId", Field::Session),
         trace,
-        (!environments.is_empty()).then(|| Filter::any_of(environments)),
+        given.environment(),
     ];
-    let mut query = given.query(Filter::all_of(conditions.into_iter().flatten()), &state)?;
+    let query = given.query(Filter::all_of(conditions.into_iter().flatten()), &state)?;
     let (number, limit) = (given.page()?, query.limit);
-    let mut walk = Walk::to(number);
-    let page = loop {
-        let found = state.store.events(&project, &query).await?;
-        if let Some(page) = walk.arrive(found, &mut query) {
-            break page;
-        }
-    };
+    let (store, project) = (&state.store, &project);
+    let page = walk_to(number, query, |query| async move { store.events(project, &query).await }).await?;
     let meta = meta(number, limit, &page);
     let scores = page.rows.iter().filter_map(Score::of);
     let rows: Vec<Value> = scores.map(|score| shown_score(&score, project.as_str())).collect();

@@ -5,14 +5,13 @@ use axum::extract::State as Extract;
 use serde_json::{Value, json};
 use throughline_model::Session;
 
-use super::is;
-use super::page::{Given, Walk};
+use super::page::{Given, walk_to};
 use super::traces::shown_trace;
 use crate::api::errors::{InvalidRequest, ReadFailed, UnknownSession};
 use crate::api::params::SessionPath;
 use crate::api::sessions;
 use crate::domain::analytics::{Interval, Selection};
-use crate::domain::filter::{Field, Filter};
+use crate::domain::filter::Filter;
 use crate::domain::query::MAX_LIMIT;
 use crate::http::{Error, Project, State};
 
@@ -41,21 +40,13 @@ pub(super) async fn list_langfuse_sessions(
     given: Given,
 ) -> Result<Json<Value>, Error> {
     given.only(&PARAMETERS)?;
-    let environments: Vec<Filter> =
-        given.all("environment").map(|name| is(Field::Environment, name)).collect();
-    let filter = if environments.is_empty() { Filter::All } else { Filter::any_of(environments) };
-    let mut query = given.query(filter, &state)?;
+    let query = given.query(given.environment().unwrap_or(Filter::All), &state)?;
     let selection =
         Selection { filter: query.filter.clone(), from: query.from, to: query.to, now: query.now };
     let (page, limit) = (given.page()?, query.limit);
-    let mut walk = Walk::to(page);
-    let found = loop {
-        let found = state.store.sessions(&project, &query).await?;
-        if let Some(page) = walk.arrive(found, &mut query) {
-            break page;
-        }
-    };
-    let total = state.store.session_statistics(&project, &selection, Interval::Day).await?.sessions;
+    let (store, project) = (&state.store, &project);
+    let found = walk_to(page, query, |query| async move { store.sessions(project, &query).await }).await?;
+    let total = store.session_statistics(project, &selection, Interval::Day).await?.sessions;
     let rows: Vec<Value> = found.rows.iter().map(|session| shown(session, project.as_str())).collect();
     let meta = json!({"page": page, "limit": limit, "totalItems": total, "totalPages": total.div_ceil(limit as u64)});
     Ok(Json(json!({"data": rows, "meta": meta})))

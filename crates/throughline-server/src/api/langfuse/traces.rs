@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use throughline_model::Trace;
 
 use super::observations::shown_observations;
-use super::page::{Given, Walk, meta};
+use super::page::{Given, meta, walk_to};
 use super::{given_id, is, scores};
 use crate::api::errors::{InvalidRequest, ReadFailed, UnknownTrace};
 use crate::api::params::refuse;
@@ -61,10 +61,7 @@ pub(super) async fn list_langfuse_traces(
     let one = |name: &str, field| given.one(name).map(|value| is(field, value));
     let conditions = [one("userId", Field::User), one("name", Field::Name), one("sessionId", Field::Session)];
     let tags = given.all("tags").map(|tag| is(Field::Tag, tag));
-    let environments: Vec<Filter> =
-        given.all("environment").map(|name| is(Field::Environment, name)).collect();
-    let environment = (!environments.is_empty()).then(|| Filter::any_of(environments));
-    let filter = Filter::all_of(conditions.into_iter().flatten().chain(tags).chain(environment));
+    let filter = Filter::all_of(conditions.into_iter().flatten().chain(tags).chain(given.environment()));
     let mut query = given.query(filter, &state)?;
     query.sort.descending = match given.one("orderBy").map(String::as_str) {
         None | Some("timestamp.desc" | "timestamp") => true,
@@ -72,13 +69,8 @@ pub(super) async fn list_langfuse_traces(
         Some(other) => return Err(refuse("orderBy", other, "timestamp.desc or timestamp.asc")),
     };
     let (number, limit) = (given.page()?, query.limit);
-    let mut walk = Walk::to(number);
-    let page = loop {
-        let found = state.store.traces(&project, &query).await?;
-        if let Some(page) = walk.arrive(found, &mut query) {
-            break page;
-        }
-    };
+    let (store, project) = (&state.store, &project);
+    let page = walk_to(number, query, |query| async move { store.traces(project, &query).await }).await?;
     let meta = meta(number, limit, &page);
     let rows: Vec<Value> = page.rows.iter().map(|trace| shown_trace(trace, project.as_str())).collect();
     Ok(Json(json!({"data": rows, "meta": meta})))

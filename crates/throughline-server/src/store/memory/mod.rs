@@ -313,7 +313,6 @@ impl Store for MemoryStore {
             let mut observations: Vec<_> =
                 whole.observations.iter().map(|whole| whole.observation.clone()).collect();
             observations.extend(whole.summary.open_observations());
-            observations.sort_by_key(|observation| (observation.start_time, observation.id));
             logged_messages::tell(&mut observations);
             let events = snapshot.events_of(*id).into_iter().cloned().collect();
             TraceDetail { trace: whole.detail.clone(), observations, events }

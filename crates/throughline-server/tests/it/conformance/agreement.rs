@@ -309,15 +309,7 @@ async fn in_pieces(store: &TestStore, project: &ProjectId, n: u64) -> String {
 }
 
 async fn compare_usage(a: &TestStore, b: &TestStore, project: &ProjectId, context: &str) {
-    for group in [
-        UsageGroup::Model,
-        UsageGroup::User,
-        UsageGroup::Service,
-        UsageGroup::Name,
-        UsageGroup::Type,
-        UsageGroup::Trace,
-        UsageGroup::Tag,
-    ] {
+    for group in UsageGroup::ALL {
         for (filter, sessions) in [
             ("", ""),
             ("model:gpt-4o", ""),

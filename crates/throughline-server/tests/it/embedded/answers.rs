@@ -164,15 +164,7 @@ async fn lists(out: &mut String, store: &dyn Store, project: &ProjectId) {
         let told = analytics::told(store, project, filter(text, Target::Session)).await;
         writeln!(out, "analytics, {text}\n{told}").unwrap();
     }
-    for group in [
-        UsageGroup::Model,
-        UsageGroup::User,
-        UsageGroup::Service,
-        UsageGroup::Name,
-        UsageGroup::Type,
-        UsageGroup::Trace,
-        UsageGroup::Tag,
-    ] {
+    for group in UsageGroup::ALL {
         for text in OBSERVATION_FILTERS {
             let (filter, interval) = (filter(text, group.target()), Some(Interval::Hour));
             let now = Timestamp::from_nanos(EPOCH);

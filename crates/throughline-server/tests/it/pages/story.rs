@@ -51,42 +51,17 @@ impl Story {
         at: (Timestamp, f64),
     ) -> Observation {
         let (start_time, duration) = at;
+        let end_time = start_time.plus_nanos(seconds(duration));
         Observation {
-            unfinished: false,
-            id: span_id(self.next()),
-            trace_id: trace,
             parent_id: parent,
-            session_id: None,
-            user_id: None,
-            kind: ObservationType::Span,
-            name: name.to_owned(),
-            start_time,
-            end_time: start_time.plus_nanos(seconds(duration)),
             duration: duration * 1e3,
-            level: Level::Info,
             status: Status::Ok,
-            status_message: None,
-            error: None,
-            model: None,
-            requested_model: None,
-            provider: None,
-            model_parameters: Attributes::new(),
-            input: None,
-            output: None,
-            usage: None,
-            prompt_tokens: None,
-            completion_tokens: None,
-            total_tokens: None,
-            cost: None,
-            given_cost: None,
-            time_to_first_token: None,
-            tool: None,
-            tags: Vec::new(),
             attributes: attributes(
                 json!({"http.request.method": "POST", "server.address": "api.shop.example", "thread.id": 7}),
             ),
             service: Some("shop-assistant".to_owned()),
             environment: Some("production".to_owned()),
+            ..Observation::new((trace, span_id(self.next())), name, start_time, end_time)
         }
     }
 

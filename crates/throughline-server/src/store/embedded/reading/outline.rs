@@ -10,15 +10,13 @@ use throughline_model::otlp::{SpanFacts, each_span, observation, shown};
 use throughline_model::{Money, Observation, ObservationType, SpanId, Timestamp, TraceId};
 
 use super::Reading;
-use super::records::with_facts;
+use super::records::{events_in, with_facts};
 use crate::domain::logged_messages;
 use crate::domain::query::{SpanOutline, TraceOutline};
 use crate::domain::trace_records::TextSource;
-use crate::domain::trace_start::is_trace_start;
 use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::key::trace_key;
 use crate::store::embedded::snapshot::{IndexError, Snapshot, StoredRecord};
-use crate::store::embedded::span_index::own_session;
 
 /// What the columns say of a span.
 struct PlacedSpan {
@@ -69,17 +67,12 @@ impl Reading {
         spans.sort_unstable_by_key(|span| (span.start_time, span.id));
         let mut events = Vec::with_capacity(others.len());
         self.snapshot.records(&others, |record| {
-            if let StoredRecord::Event(mut event) = record
-                && !is_trace_start(&event)
-            {
-                if own_session(&event).is_none() {
-                    event.session_id.clone_from(&trace.session_id);
-                }
+            if let StoredRecord::Event(event) = record {
                 events.push(*event);
             }
             Ok::<_, IndexError>(())
         })?;
-        events.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+        let events = events_in(&trace, events);
         Ok(Some(TraceOutline { trace, spans, events }))
     }
 
@@ -124,7 +117,6 @@ impl Reading {
             observations.extend(self.read_spans(&records, said_in)?);
         }
         observations.extend(summary.iter().flat_map(TraceSummary::open_observations));
-        observations.sort_by_key(|observation| (observation.start_time, observation.id));
         logged_messages::tell(&mut observations);
         observations.retain(|observation| wanted.contains(&observation.id));
         let trace = summary.as_ref().map(|summary| &summary.trace);

@@ -4,7 +4,7 @@ use tantivy::columnar::Column;
 use tantivy::query::Query;
 use tantivy::{DocAddress, Searcher};
 use throughline_model::otlp::{SpanFacts, each_span, observation, shown};
-use throughline_model::{Event, Money, Observation, SessionId, TraceId};
+use throughline_model::{Event, Money, Observation, SessionId, Trace, TraceId};
 
 use super::filter::{all_of, but_not, term};
 use super::{Reading, documents};
@@ -55,13 +55,8 @@ impl Reading {
         let bodies = std::mem::take(&mut whole.bodies);
         let mut observations: Vec<_> =
             bodies.into_iter().map(|(observation, _)| inherited(observation)).chain(open).collect();
-        observations.sort_by_key(|observation| (observation.start_time, observation.id));
         logged_messages::tell(&mut observations);
-        let mut events = whole.events;
-        events.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
-        for event in events.iter_mut().filter(|event| own_session(event).is_none()) {
-            event.session_id.clone_from(&trace.session_id);
-        }
+        let events = events_in(&trace, whole.events);
         Ok(Some(TraceDetail { trace, observations, events }))
     }
 
@@ -80,7 +75,7 @@ impl Reading {
                 }
                 StoredRecord::Event(event) => {
                     whole.records.insert_event(&event);
-                    whole.events.extend(Some(*event).filter(|event| !is_trace_start(event)));
+                    whole.events.push(*event);
                 }
             }
             Ok::<_, IndexError>(())
@@ -250,6 +245,16 @@ fn starts(
         places.push((start.unwrap_or_default(), source(address)));
     }
     Ok(places)
+}
+
+/// The events of a trace that are shown, in order of time, with the session that they belong to.
+pub(super) fn events_in(trace: &Trace, mut events: Vec<Event>) -> Vec<Event> {
+    events.retain(|event| !is_trace_start(event));
+    for event in events.iter_mut().filter(|event| own_session(event).is_none()) {
+        event.session_id.clone_from(&trace.session_id);
+    }
+    events.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+    events
 }
 
 /// Calls `f` with the facts of a stored span.
