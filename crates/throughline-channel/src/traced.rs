@@ -59,10 +59,10 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         active: Option<Arc<Active<C>>>,
         error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
-        match active {
-            Some(active) => Self::in_progress(future, active, error_of, None),
-            None => Self::untraced(future),
-        }
+        // Only the pointer comes out of the branch: a whole that is put together on two ways is put together in memory,
+        // and then copied, which costs an untraced future more than all the rest.
+        let work = active.and_then(|active| InProgress::boxed(active, error_of, None));
+        Self { inner: Some(future), state: Tracing { work: ManuallyDrop::new(work) } }
     }
 
     #[inline]
@@ -76,18 +76,20 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         context: Context,
         error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
-        Self::in_progress(future, active, error_of, Some(context))
-    }
-
-    #[cold]
-    fn in_progress(
-        future: F,
-        active: Arc<Active<C>>,
-        error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
-        context: Option<Context>,
-    ) -> Self {
-        let work = Some(Box::new(InProgress { active, error_of, context }));
+        let work = InProgress::boxed(active, error_of, Some(context));
         Self { inner: Some(future), state: Tracing { work: ManuallyDrop::new(work) } }
+    }
+}
+
+impl<T, C: TracedMessage> InProgress<T, C> {
+    #[cold]
+    #[inline(never)]
+    fn boxed(
+        active: Arc<Active<C>>,
+        error_of: fn(&C, &T) -> Option<ErrorRecord>,
+        context: Option<Context>,
+    ) -> Option<Box<Self>> {
+        Some(Box::new(Self { active, error_of, context }))
     }
 }
 
@@ -154,21 +156,18 @@ fn polled_after_completion() -> ! {
 impl<T, C: TracedMessage> Surround for Tracing<T, C> {
     #[inline]
     fn surround_drop(&mut self, drop_inner: impl FnOnce()) {
-        if let Some(work) = self.work.take() {
-            cancel(work, drop_inner);
+        // Looked at and not taken, so that nothing is written where an untraced future was.
+        if self.work.is_some() {
+            cancel(self.work.take(), drop_inner);
         }
     }
 }
 
+#[cold]
 #[inline(never)]
-#[expect(
-    clippy::boxed_local,
-    reason = "unboxed here, so that whoever drops an untraced future has no code for it"
-)]
-fn cancel<T, C: TracedMessage>(work: Box<InProgress<T, C>>, drop_inner: impl FnOnce()) {
-    let InProgress { active, context, .. } = *work;
+fn cancel<T, C: TracedMessage>(work: Option<Box<InProgress<T, C>>>, drop_inner: impl FnOnce()) {
     // Never polled: nothing was published, so nothing is to be closed.
-    let Some(context) = context else { return };
+    let Some((active, context)) = work.and_then(|work| Some((work.active, work.context?))) else { return };
     context.run(|| {
         let dropped = catch_unwind(AssertUnwindSafe(drop_inner));
         active.cancel(CancelReason::now());

@@ -117,6 +117,13 @@ const BARS: &[Bar] = &[
     ),
     bar(
         Nanos,
+        "small future that waits once, nobody listens",
+        "throughline-channel, trace_future",
+        ("small future that waits once, nobody listens", UNTRACED),
+        1.02,
+    ),
+    bar(
+        Nanos,
         "small future, nobody listens",
         "throughline-channel, trace_future",
         ("small future, nobody listens", "a wrapper by hand"),

@@ -3,13 +3,13 @@
 use std::hint::black_box;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use throughline_channel::{Channel, Store, TracingChannel};
 
 use crate::eight_times;
-use crate::lab::{Lab, poll_once};
+use crate::lab::Lab;
 
 static IDLE: TracingChannel<u64> = TracingChannel::new("bench.idle");
 static BUSY: TracingChannel<u64> = TracingChannel::new("bench.busy");
@@ -30,18 +30,54 @@ fn small(header: &str) -> Option<usize> {
 
 const HEADER: &str = "theme=dark; locale=en-GB; session=0190163d8694739b95abc0270a5e3d13";
 
+/// Awaits what is new at each of eight places, then lets others have a turn, for ever.
+macro_rules! eight_awaited {
+    ($future:expr) => {
+        async {
+            loop {
+                eight_times!(_ = black_box($future.await));
+                Wait::default().await;
+            }
+        }
+    };
+}
 pub(crate) fn idle(lab: &Lab) {
     lab.hot8("small call, nobody listens", "floor: untraced", || eight_times!(black_box(small(HEADER))));
     lab.hot8("small call, nobody listens", "throughline-channel, trace_sync", || {
         eight_times!(black_box(IDLE.trace_sync(|| black_box(1), || small(HEADER))));
     });
-    let ready = || poll_once(std::pin::pin!(async { black_box(small(HEADER)) }));
-    lab.hot("small future, nobody listens", "floor: untraced", ready);
-    let future = || async { black_box(small(HEADER)) };
-    let traced = || poll_once(std::pin::pin!(IDLE.trace_future(|| black_box(1), future())));
-    lab.hot("small future, nobody listens", "throughline-channel, trace_future", traced);
-    let by_hand = || poll_once(std::pin::pin!(ByHand::new(std::pin::pin!(future()))));
-    lab.hot("small future, nobody listens", "a wrapper by hand", by_hand);
+    in_a_task(lab, "small future, nobody listens", 1, || async { small(HEADER) });
+    in_a_task(lab, "small future that waits once, nobody listens", 9, || async {
+        Wait::default().await;
+        small(HEADER)
+    });
+}
+
+/// Futures awaited at eight places of a task, which is polled `polls` times through a pointer, as a runtime does it,
+/// until it has been at all of them.
+fn in_a_task<F: Future>(lab: &Lab, op: &str, polls: usize, work: impl Fn() -> F) {
+    let measured = |label, mut task: Pin<&mut dyn Future<Output = ()>>| {
+        let mut cx = Context::from_waker(Waker::noop());
+        lab.hot8(op, label, || (0..polls).for_each(|_| _ = black_box(task.as_mut().poll(&mut cx))));
+    };
+    measured("floor: untraced", std::pin::pin!(eight_awaited!(work())));
+    let traced = || IDLE.trace_future(|| black_box(1), work());
+    measured("throughline-channel, trace_future", std::pin::pin!(eight_awaited!(traced())));
+    let by_hand = eight_awaited!(ByHand::new(std::pin::pin!(work())));
+    measured("a wrapper by hand", std::pin::pin!(by_hand));
+}
+
+/// Pending once.
+#[derive(Default)]
+struct Wait(bool);
+
+impl Future for Wait {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 static LISTENED_TO: AtomicBool = AtomicBool::new(false);
@@ -102,13 +138,7 @@ pub(crate) fn idle_least(lab: &Lab) {
             SENT.publish_with(|| black_box(1));
         });
     });
-    let ready = || poll_once(std::pin::pin!(async { black_box(least(3)) }));
-    lab.hot("least future, nobody listens", "floor: untraced", ready);
-    let future = || async { black_box(least(3)) };
-    let traced = || poll_once(std::pin::pin!(IDLE.trace_future(|| black_box(1), future())));
-    lab.hot("least future, nobody listens", "throughline-channel, trace_future", traced);
-    let by_hand = || poll_once(std::pin::pin!(ByHand::new(std::pin::pin!(future()))));
-    lab.hot("least future, nobody listens", "a wrapper by hand", by_hand);
+    in_a_task(lab, "least future, nobody listens", 1, || async { least(3) });
 }
 
 type Listener = Box<dyn Fn(&u64) + Send + Sync>;
