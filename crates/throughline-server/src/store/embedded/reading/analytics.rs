@@ -11,7 +11,7 @@ use throughline_model::Timestamp;
 
 use super::Reading;
 use super::columns::{BATCH, values};
-use super::filter::term;
+use super::conditions::term;
 use super::references::Identity;
 use crate::domain::analytics::{
     Goal, GoalGatherer, GoalReport, Interval, Journeys, PathGatherer, PathTotals, Selection, SessionFacts,

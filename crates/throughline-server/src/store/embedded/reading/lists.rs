@@ -8,7 +8,8 @@ use tantivy::{DocId, SegmentReader, TantivyError, Term};
 use throughline_model::{Event, Money, Session, SessionId, Timestamp, Trace};
 
 use super::columns::{BATCH, values};
-use super::filter::{FEW, Translator, all_of, between, term};
+use super::conditions::{all_of, between, term};
+use super::filter::{FEW, Translator};
 use super::newest::newest;
 use super::top::{Order, Row};
 use super::{Reading, Times};

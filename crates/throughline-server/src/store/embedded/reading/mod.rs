@@ -2,6 +2,7 @@
 
 mod analytics;
 mod columns;
+mod conditions;
 mod filter;
 mod lists;
 mod newest;

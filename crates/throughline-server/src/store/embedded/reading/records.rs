@@ -6,7 +6,7 @@ use tantivy::{DocAddress, Searcher};
 use throughline_model::otlp::{SpanFacts, each_span, observation, shown};
 use throughline_model::{Event, Money, Observation, SessionId, Trace, TraceId};
 
-use super::filter::{all_of, but_not, term};
+use super::conditions::{all_of, but_not, term};
 use super::{Reading, documents};
 use crate::domain::logged_messages;
 use crate::domain::query::{Cursor, Page, TimelineItem, TraceDetail};

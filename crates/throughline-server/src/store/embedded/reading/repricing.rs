@@ -7,7 +7,7 @@ use tantivy::{DocAddress, Term};
 use throughline_model::Money;
 use throughline_model::otlp::each_span;
 
-use super::filter::{all_of, between, term};
+use super::conditions::{all_of, between, term};
 use super::{Reading, documents};
 use crate::domain::price::{CallRange, Prices, Repricing, RepricingGatherer};
 use crate::store::embedded::key::text_key;

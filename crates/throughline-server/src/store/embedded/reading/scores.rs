@@ -8,7 +8,7 @@ use throughline_model::Timestamp;
 use super::Reading;
 use super::analytics::{Numbered, number};
 use super::columns::{BATCH, values};
-use super::filter::term;
+use super::conditions::term;
 use crate::domain::analytics::{Interval, ScoreGatherer, ScoreStatistics, Selection};
 use crate::domain::filter::Filter;
 use crate::store::embedded::key::text_key;
