@@ -72,8 +72,9 @@ impl<K: Ord, T> First<K, T> {
         self.held.as_ref().map(|(_, value)| value)
     }
 
-    pub(super) fn key(&self) -> Option<&K> {
-        self.held.as_ref().map(|(key, _)| key)
+    /// What is held, and by whom.
+    pub(super) fn entry(&self) -> Option<(&K, &T)> {
+        self.held.as_ref().map(|(key, value)| (key, value))
     }
 }
 

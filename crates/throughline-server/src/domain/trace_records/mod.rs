@@ -8,27 +8,25 @@ mod starts;
 mod summary;
 #[cfg(test)]
 pub(crate) mod tests;
+mod texts;
 mod tree;
+mod usage;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
-use throughline_model::otlp::{LoggedMessage, SpanFacts};
-use throughline_model::{
-    Actor, Event, EventId, Money, ObservationType, Scope, SpanId, Status, Timestamp, TraceId, Usage,
-};
+use throughline_model::otlp::SpanFacts;
+use throughline_model::{Actor, Event, EventId, Money, Scope, SpanId, Status, Timestamp, TraceId};
+
+pub use self::texts::TextSource;
 
 use self::claims::{Agreed, First, Merged, Names, Place, Role};
 use self::starts::Starts;
+use self::texts::Texts;
 use self::tree::{Carries, Tree};
+use self::usage::SpanUsage;
 use super::lifecycle::{Boundary, session_of_user};
-use super::preview::{self, Preview, Said};
+use super::preview;
 use super::trace_start::TraceStart;
-
-/// No model call has more tokens than this in one bucket. What claims more is cut off, so that sums stay exact.
-const MAX_TOKENS: u64 = 1 << 40;
 
 /// Whether a record was new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,25 +35,15 @@ pub enum Inserted {
     Duplicate,
 }
 
-/// Which span a trace's input or output comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextSource {
-    pub span: SpanId,
-    /// It is the span's explicit text for the whole trace (`trace_input`, `trace_output`), not its own.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub explicit: bool,
-}
-
 /// The records of one trace, in any order of arrival.
 #[derive(Debug, Clone)]
 pub struct TraceRecords {
     id: TraceId,
     tree: Tree,
-    /// Where the usage of each span is in `carried`, by order of arrival; `NOTHING` if it carries none.
-    carrying: Vec<u32>,
-    carried: Vec<Carried>,
-    sums: Sums,
-    models: BTreeMap<Arc<str>, ModelUse>,
+    /// The earliest start and the latest end of spans.
+    span_times: Option<(Timestamp, Timestamp)>,
+    errors: u64,
+    usage: SpanUsage,
     root: First<Place, Root>,
     orphans: Vec<Orphan>,
     names: NamedBySpans,
@@ -68,44 +56,11 @@ pub struct TraceRecords {
     user_session: Option<Box<str>>,
 }
 
-const NOTHING: u32 = u32::MAX;
-
-/// The usage of one span, whether it counts or not.
-#[derive(Debug, Clone)]
-struct Carried {
-    usage: Usage,
-    cost: Option<Money>,
-    model: Option<Arc<str>>,
-    failed: bool,
-}
-
-/// Running sums; usage, cost, calls and models over what is billable now.
-#[derive(Debug, Clone, Default)]
-struct Sums {
-    /// The earliest start and the latest end.
-    times: Option<(Timestamp, Timestamp)>,
-    usage: Usage,
-    cost: Money,
-    priced: u32,
-    calls: u32,
-    failed_calls: u32,
-    errors: u64,
-}
-
-#[derive(Debug, Clone, Default)]
-struct ModelUse {
-    billable: u32,
-    /// A model call without usage asked for it.
-    called: bool,
-}
-
 /// What only the root can say.
 #[derive(Debug, Clone)]
 struct Root {
     name: Box<str>,
     status: Status,
-    input: Option<Preview>,
-    output: Option<Preview>,
 }
 
 /// A span that came before its parent: the earliest whose parent never comes stands in for the root.
@@ -131,17 +86,6 @@ struct NamedBySpans {
     tags: Names,
     services: Names,
     flags: Vec<&'static str>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Texts {
-    explicit_input: First<Place, Preview>,
-    explicit_output: First<Place, Preview>,
-    first_input: First<(Timestamp, SpanId), Preview>,
-    last_output: First<Reverse<(Timestamp, SpanId)>, Preview>,
-    /// What was said to and by a model in log records of their own.
-    logged_input: First<Reverse<(Timestamp, SpanId)>, Preview>,
-    logged_output: First<Reverse<(Timestamp, SpanId)>, Preview>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -172,10 +116,9 @@ impl TraceRecords {
         Self {
             id,
             tree: Tree::default(),
-            carrying: Vec::new(),
-            carried: Vec::new(),
-            sums: Sums::default(),
-            models: BTreeMap::new(),
+            span_times: None,
+            errors: 0,
+            usage: SpanUsage::default(),
             root: First::default(),
             orphans: Vec::new(),
             names: NamedBySpans::default(),
@@ -210,99 +153,28 @@ impl TraceRecords {
         let Some(placed) = self.tree.insert(facts.span_id, parent, carries) else {
             return Inserted::Duplicate;
         };
-        self.take_usage(facts, cost, placed.billable);
-        for i in 0..self.tree.replaced().len() {
-            self.stop_counting(self.tree.replaced()[i]);
+        self.usage.take(facts, cost, placed.billable);
+        for &arrival in self.tree.replaced() {
+            self.written.billable_changed |= arrival < self.written.spans;
+            self.usage.stop_counting(arrival);
         }
         if let Some(parent) = parent.filter(|_| placed.is_orphan) {
             let name = claims::name(&facts.name);
             self.orphans.push(Orphan { start: facts.start, span: facts.span_id, parent, name });
         }
-        self.sums.take(facts);
+        let (start, end) = self.span_times.unwrap_or((facts.start, facts.end));
+        self.span_times = Some((start.min(facts.start), end.max(facts.end)));
+        self.errors += u64::from(facts.is_error());
         self.names.take(place, facts);
-        self.form_session();
-        self.take_texts(place, facts);
-        Inserted::New
-    }
-
-    fn take_usage(&mut self, facts: &SpanFacts<'_>, cost: Option<Money>, billable: bool) {
-        let Some(usage) = facts.usage else {
-            self.carrying.push(NOTHING);
-            if let Some(model) = facts.model.as_deref().filter(|_| facts.kind.is_model_call()) {
-                let model = self.model(model);
-                self.models.entry(model).or_default().called = true;
-            }
-            return;
-        };
-        let carried = Carried {
-            usage: bounded(usage),
-            cost: cost.or(facts.given_cost),
-            model: facts.model.as_deref().filter(|model| !model.is_empty()).map(|model| self.model(model)),
-            failed: facts.is_error(),
-        };
-        if billable {
-            self.sums.add(&carried);
-            if let Some(model) = &carried.model {
-                self.models.entry(Arc::clone(model)).or_default().billable += 1;
-            }
-        }
-        self.carrying.push(self.carried.len() as u32);
-        self.carried.push(carried);
-    }
-
-    fn stop_counting(&mut self, arrival: u32) {
-        self.written.billable_changed |= arrival < self.written.spans;
-        let Some(carried) = self.carried.get(self.carrying[arrival as usize] as usize) else { return };
-        self.sums.subtract(carried);
-        if let Some(used) = carried.model.as_ref().and_then(|model| self.models.get_mut(model)) {
-            used.billable -= 1;
-        }
-    }
-
-    fn model(&self, name: &str) -> Arc<str> {
-        let name = preview::cut(name, 256);
-        self.models.get_key_value(name).map_or_else(|| Arc::from(name), |(known, _)| Arc::clone(known))
-    }
-
-    fn take_texts(&mut self, place: Place, facts: &SpanFacts<'_>) {
-        let input = |text: &str| Preview::new(text, Said::First);
-        let output = |text: &str| Preview::new(text, Said::Last);
-        let own_input = facts.input.as_deref().filter(|text| !text.is_empty());
-        let own_output = facts.output.as_deref().filter(|text| !text.is_empty());
-        if let Some(text) = facts.trace_input.as_deref().filter(|text| !text.is_empty()) {
-            self.texts.explicit_input.offer(place, || input(text));
-        }
-        if let Some(text) = facts.trace_output.as_deref().filter(|text| !text.is_empty()) {
-            self.texts.explicit_output.offer(place, || output(text));
-        }
-        if facts.kind == ObservationType::Generation {
-            if let Some(text) = own_input {
-                self.texts.first_input.offer((facts.start, facts.span_id), || input(text));
-            }
-            if let Some(text) = own_output {
-                self.texts.last_output.offer(Reverse((facts.end, facts.span_id)), || output(text));
-            }
-        }
-        if facts.kind == ObservationType::Event {
-            let place = Reverse((facts.start, facts.span_id));
-            match (LoggedMessage::of(&facts.name), own_input, own_output) {
-                (Some(LoggedMessage::Input("user")), Some(text), _) => {
-                    self.texts.logged_input.offer(place, || input(text));
-                }
-                (Some(LoggedMessage::Output), _, Some(text)) => {
-                    self.texts.logged_output.offer(place, || output(text));
-                }
-                _ => {}
-            }
-        }
+        self.texts.take(place, facts);
         if place.role != Role::Inner {
             self.root.offer(place, || Root {
                 name: claims::name(&facts.name),
                 status: if facts.is_error() { Status::Error } else { facts.status },
-                input: own_input.map(input),
-                output: own_output.map(output),
             });
         }
+        self.form_session();
+        Inserted::New
     }
 
     /// Takes an event in that names this trace. One that names a session itself counts there, not here.
@@ -368,7 +240,7 @@ impl TraceRecords {
 
     /// The earliest start and the latest end.
     fn times(&self) -> Option<(Timestamp, Timestamp)> {
-        self.open_starts().map(|start| start.time).fold(self.sums.times, |times, start| {
+        self.open_starts().map(|start| start.time).fold(self.span_times, |times, start| {
             let (first, last) = times.unwrap_or((start, start));
             Some((first.min(start), last.max(start)))
         })
@@ -426,67 +298,27 @@ impl TraceRecords {
 
     /// Where the whole text of the trace's input is to be found.
     pub fn input_source(&self) -> Option<TextSource> {
-        let explicit = self.texts.explicit_input.key().map(|place| (place.span, true));
-        let root = self.root.key().filter(|_| self.root.get().is_some_and(|root| root.input.is_some()));
-        let first = self.texts.first_input.key().map(|key| (key.1, false));
-        let logged = self.texts.logged_input.key().map(|key| (key.0.1, false));
-        let (span, explicit) = explicit.or(root.map(|place| (place.span, false))).or(first).or(logged)?;
-        Some(TextSource { span, explicit })
+        self.texts.input().map(|(_, source)| source)
     }
 
     /// Where the whole text of the trace's output is to be found.
     pub fn output_source(&self) -> Option<TextSource> {
-        let explicit = self.texts.explicit_output.key().map(|place| (place.span, true));
-        let root = self.root.key().filter(|_| self.root.get().is_some_and(|root| root.output.is_some()));
-        let last = self.texts.last_output.key().map(|key| (key.0.1, false));
-        let logged = self.texts.logged_output.key().map(|key| (key.0.1, false));
-        let (span, explicit) = explicit.or(root.map(|place| (place.span, false))).or(last).or(logged)?;
-        Some(TextSource { span, explicit })
+        self.texts.output().map(|(_, source)| source)
     }
 
     /// Bytes of memory held, about.
     pub fn size_bytes(&self) -> usize {
-        let previews = self.texts.size_bytes() + self.root.get().map_or(0, Root::size_bytes);
         size_of::<Self>()
             + self.tree.size_bytes()
-            + self.carrying.capacity() * size_of::<u32>()
-            + self.carried.capacity() * size_of::<Carried>()
+            + self.usage.size_bytes()
             + self.orphans.iter().map(|orphan| size_of::<Orphan>() + orphan.name.len()).sum::<usize>()
             + self.events.ids.capacity() * size_of::<Box<str>>()
             + self.events.id_bytes
             + self.starts.size_bytes()
-            + self.models.len() * 96
             + (self.names.tags.len() + self.names.services.len()) * 48
             + self.names.metadata.len() * 160
-            + previews
-    }
-}
-
-impl Sums {
-    fn take(&mut self, facts: &SpanFacts<'_>) {
-        let (start, end) = self.times.unwrap_or((facts.start, facts.end));
-        self.times = Some((start.min(facts.start), end.max(facts.end)));
-        self.errors += u64::from(facts.is_error());
-    }
-
-    fn add(&mut self, carried: &Carried) {
-        self.usage += carried.usage;
-        self.calls += 1;
-        self.failed_calls += u32::from(carried.failed);
-        if let Some(cost) = carried.cost {
-            self.cost += cost;
-            self.priced += 1;
-        }
-    }
-
-    fn subtract(&mut self, carried: &Carried) {
-        self.usage -= carried.usage;
-        self.calls -= 1;
-        self.failed_calls -= u32::from(carried.failed);
-        if let Some(cost) = carried.cost {
-            self.cost -= cost;
-            self.priced -= 1;
-        }
+            + self.root.get().map_or(0, |root| root.name.len())
+            + self.texts.size_bytes()
     }
 }
 
@@ -524,32 +356,4 @@ impl NamedBySpans {
             }
         }
     }
-}
-
-impl Texts {
-    fn size_bytes(&self) -> usize {
-        [
-            self.explicit_input.get(),
-            self.explicit_output.get(),
-            self.first_input.get(),
-            self.last_output.get(),
-            self.logged_input.get(),
-            self.logged_output.get(),
-        ]
-        .into_iter()
-        .flatten()
-        .map(Preview::size_bytes)
-        .sum()
-    }
-}
-
-impl Root {
-    fn size_bytes(&self) -> usize {
-        let texts = [&self.input, &self.output];
-        self.name.len() + texts.into_iter().flatten().map(Preview::size_bytes).sum::<usize>()
-    }
-}
-
-fn bounded(usage: Usage) -> Usage {
-    Usage::from_buckets(usage.buckets().map(|(_, tokens)| tokens.min(MAX_TOKENS)))
 }

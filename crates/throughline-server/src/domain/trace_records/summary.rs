@@ -3,7 +3,7 @@
 use throughline_model::{SessionId, Status, Trace, millis};
 
 use super::claims::First;
-use super::{Texts, TraceRecords};
+use super::{TextSource, TraceRecords};
 use crate::domain::lifecycle::{SYNTHETIC_FLAG, UNFINISHED_FLAG};
 use crate::domain::preview::Preview;
 use crate::domain::trace_summary::TraceSummary;
@@ -13,9 +13,10 @@ impl TraceRecords {
     pub fn summary(&self) -> Option<TraceSummary> {
         let (start_time, end_time) = self.times()?;
         let begun = self.begun();
-        let usage = self.sums.usage;
-        let (input, title) = self.input_preview().map(Preview::show).unzip();
-        let (output, last_output) = self.output_preview().map(Preview::show).unzip();
+        let sums = &self.usage.sums;
+        let show = |(preview, _): (&Preview, TextSource)| preview.show();
+        let (input, title) = self.texts.input().map(show).unzip();
+        let (output, last_output) = self.texts.output().map(show).unzip();
         let name = |first: &First<_, Box<str>>| first.get().map(|name| name.to_string());
         let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let trace = Trace {
@@ -30,13 +31,13 @@ impl TraceRecords {
             start_time,
             end_time,
             duration: millis(end_time.nanos_since(start_time)),
-            usage,
-            total_tokens: usage.total(),
-            total_cost: (self.sums.priced > 0).then_some(self.sums.cost),
-            models: self.model_names(),
+            usage: sums.usage,
+            total_tokens: sums.usage.total(),
+            total_cost: sums.total_cost(),
+            models: self.usage.model_names(),
             observation_count: u64::from(self.tree.len()),
             event_count: self.events.inheriting,
-            error_count: self.sums.errors + self.events.inheriting_errors,
+            error_count: self.errors + self.events.inheriting_errors,
             status: self.status(),
             unfinished: None,
             services: self.services(),
@@ -45,8 +46,8 @@ impl TraceRecords {
             flags: self.flags(),
         };
         let mut summary = TraceSummary::new(trace);
-        summary.calls = u64::from(self.sums.calls);
-        summary.failed_calls = u64::from(self.sums.failed_calls);
+        summary.calls = u64::from(sums.calls);
+        summary.failed_calls = u64::from(sums.failed_calls);
         let parent_session = self.names.parent_session.get().map(|id| SessionId::from(&**id));
         summary.parent_session_id = parent_session.or_else(|| begun?.parent_session.clone());
         summary.actor = self.names.actor.get().cloned().or_else(|| begun?.actor.clone());
@@ -54,9 +55,9 @@ impl TraceRecords {
         summary.open = self.open_starts().cloned().collect();
         summary.title = title.flatten();
         summary.last_output = last_output.flatten();
-        let is_cut = |preview: &&Preview| preview.is_cut();
-        summary.input_source = self.input_preview().filter(is_cut).and_then(|_| self.input_source());
-        summary.output_source = self.output_preview().filter(is_cut).and_then(|_| self.output_source());
+        let if_cut = |(preview, source): (&Preview, TextSource)| preview.is_cut().then_some(source);
+        summary.input_source = self.texts.input().and_then(if_cut);
+        summary.output_source = self.texts.output().and_then(if_cut);
         Some(summary)
     }
 
@@ -82,32 +83,12 @@ impl TraceRecords {
         services.into_iter().chain(begun.filter(|service| !service.is_empty())).collect()
     }
 
-    fn input_preview(&self) -> Option<&Preview> {
-        let root = self.root.get().and_then(|root| root.input.as_ref());
-        let Texts { explicit_input, first_input, logged_input, .. } = &self.texts;
-        explicit_input.get().or(root).or(first_input.get()).or(logged_input.get())
-    }
-
-    fn output_preview(&self) -> Option<&Preview> {
-        let root = self.root.get().and_then(|root| root.output.as_ref());
-        let Texts { explicit_output, last_output, logged_output, .. } = &self.texts;
-        explicit_output.get().or(root).or(last_output.get()).or(logged_output.get())
-    }
-
     fn status(&self) -> Status {
         match self.root.get() {
             Some(root) => root.status,
-            None if self.sums.errors > 0 => Status::Error,
+            None if self.errors > 0 => Status::Error,
             None => Status::Unset,
         }
-    }
-
-    /// The models of billable calls; if no span carries usage, those that were called in vain.
-    fn model_names(&self) -> Vec<String> {
-        let none_carried = self.carried.is_empty();
-        let counts =
-            self.models.iter().filter(|(_, used)| used.billable > 0 || (none_carried && used.called));
-        counts.map(|(name, _)| name.to_string()).collect()
     }
 
     fn flags(&self) -> Vec<String> {
