@@ -184,32 +184,37 @@ impl IdText {
 
     pub(crate) fn event(time: Timestamp, process: u64, number: u64) -> Self {
         let mut text = Self::begin(b"evt_", time);
-        text.push(process, 10);
-        text.push(number, 8);
+        text.push::<10>(process);
+        text.push::<8>(number);
         text
     }
 
     pub(crate) fn session(time: Timestamp, chance: u64) -> Self {
         let mut text = Self::begin(b"sess_", time);
-        text.push(chance, 16);
+        text.push::<16>(chance);
         text
     }
 
     fn begin(prefix: &[u8], time: Timestamp) -> Self {
         let mut text = Self { bytes: [0; Self::MAX], length: prefix.len() };
         text.bytes[..prefix.len()].copy_from_slice(prefix);
-        text.push(millis(time).cast_unsigned(), 12);
+        text.push::<12>(millis(time).cast_unsigned());
         text
     }
 
     /// In hexadecimal, with at least so many digits.
-    fn push(&mut self, number: u64, digits: usize) {
-        let needed = (67 - number.leading_zeros() as usize) / 4;
-        let count = digits.max(needed);
+    #[inline]
+    fn push<const DIGITS: usize>(&mut self, number: u64) {
         let (high, low) = (eight_digits((number >> 32) as u32), eight_digits(number as u32));
         let all = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
-        self.bytes[self.length..self.length + count].copy_from_slice(&all[16 - count..]);
-        self.length += count;
+        let needed = (67 - number.leading_zeros() as usize) / 4;
+        if needed <= DIGITS {
+            self.bytes[self.length..self.length + DIGITS].copy_from_slice(&all[16 - DIGITS..]);
+            self.length += DIGITS;
+        } else {
+            self.bytes[self.length..self.length + needed].copy_from_slice(&all[16 - needed..]);
+            self.length += needed;
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -31,11 +31,13 @@ mod reader;
 mod record;
 mod request;
 mod schema;
+mod sheet;
 mod slots;
 mod span;
 mod span_events;
 mod span_writer;
 mod synthetic;
+mod template;
 mod usage;
 mod value;
 
@@ -50,3 +52,4 @@ pub use request::{AttributeWriter, OutgoingLog, Request, attributes_of};
 pub use span::{RawSpan, each_span};
 pub use span_writer::{Origin, OutgoingSpan, spans_to_traces};
 pub use synthetic::LoggedMessage;
+pub use template::{LogTemplate, RecordWriter, WrittenKey};

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::sheet::Sheet;
 use super::span_writer::{Origin, OutgoingSpan};
+use super::template::{LogTemplate, RecordWriter};
 use super::value::{put_any_value, put_attribute};
 use super::{event, span_writer, wire};
 use crate::{Actor, ErrorInfo, Event, Level, Scope, SpanId, Timestamp, TraceId, keys};
@@ -25,18 +27,18 @@ use crate::{Actor, ErrorInfo, Event, Level, Scope, SpanId, Timestamp, TraceId, k
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// A gap for what stands before the records, whose length is known only after them, and the records.
-    bytes: Vec<u8>,
+    sheet: Sheet,
     /// Resource and scope: what stands before the records but for lengths.
     resource: Vec<u8>,
     gap: usize,
+    /// A record on its way there, whose length is not known yet.
+    record: Vec<u8>,
 }
 
 /// The scope that everything is from.
 const SCOPE: &[u8] = b"\x0a\x0d\x0a\x0bthroughline";
-/// Most records take 128 bytes to 16 KB, so their length takes so many.
-const RECORD: usize = 2;
 /// The most bytes that a tag and a length take.
-const MAX_HEAD: usize = 11;
+const MAX_HEAD: usize = 1 + wire::MAX_VARINT;
 
 impl Request {
     /// Begins anew: what was there is forgotten, its memory is kept.
@@ -51,42 +53,61 @@ impl Request {
             }
         });
         self.gap = self.resource.len() + SCOPE.len() + 2 * MAX_HEAD;
-        self.bytes.clear();
-        self.bytes.resize(self.gap, 0);
+        self.sheet.begin(self.gap);
     }
 
     /// Whether there is no record in it.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.len() == self.gap
+    pub const fn is_empty(&self) -> bool {
+        self.sheet.len() == self.gap
     }
 
     /// The request with all its records, in protobuf bytes.
     pub fn finish(&mut self) -> &[u8] {
-        let scoped = SCOPE.len() + self.bytes.len() - self.gap;
+        let scoped = SCOPE.len() + self.sheet.len() - self.gap;
         let mut head = Vec::with_capacity(self.gap);
         wire::put_length(&mut head, 1, self.resource.len() + wire::bytes_field_length(scoped));
         head.extend_from_slice(&self.resource);
         wire::put_length(&mut head, 2, scoped);
         head.extend_from_slice(SCOPE);
         let start = self.gap - head.len();
-        self.bytes[start..self.gap].copy_from_slice(&head);
-        &self.bytes[start..]
+        self.sheet.written_mut()[start..self.gap].copy_from_slice(&head);
+        &self.sheet.written()[start..]
     }
 
     /// Appends an event, as a log record.
     pub fn put_event(&mut self, event: &Event) {
-        wire::put_message(&mut self.bytes, 2, |out| event::put_record(event, out));
+        self.put_record(|out| event::put_record(event, out));
     }
 
     /// Appends a log record of these parts; `attributes` appends its attributes, which [`is_reserved`](super::is_reserved)
     /// must not hold for.
     pub fn put_log(&mut self, log: &OutgoingLog<'_>, attributes: impl FnOnce(&mut AttributeWriter<'_>)) {
-        wire::put_message_of(RECORD, &mut self.bytes, 2, |out| put_log(log, out, attributes));
+        self.put_record(|out| put_log(log, out, attributes));
+    }
+
+    /// Appends a log record that begins like others, with its own time and id; `rest` appends the rest.
+    #[inline]
+    pub fn put_like(
+        &mut self,
+        template: &LogTemplate,
+        time: Timestamp,
+        id: &str,
+        rest: impl FnOnce(&mut RecordWriter<'_>),
+    ) {
+        RecordWriter::write(&mut self.sheet, template, (time, id), rest);
     }
 
     /// Appends a span; `attributes` appends attributes to those that the span has.
     pub fn put_span(&mut self, span: &OutgoingSpan<'_>, attributes: impl FnOnce(&mut AttributeWriter<'_>)) {
-        wire::put_message_of(RECORD, &mut self.bytes, 2, |out| span_writer::put_span(span, out, attributes));
+        self.put_record(|out| span_writer::put_span(span, out, attributes));
+    }
+
+    #[inline]
+    fn put_record(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.record.clear();
+        write(&mut self.record);
+        self.sheet.push_length(2, self.record.len());
+        self.sheet.push(&self.record);
     }
 }
 
@@ -145,7 +166,7 @@ pub(super) fn put_log(
     wire::put_bytes(out, 12, log.name.as_bytes());
 }
 
-const fn severity_text(level: Level) -> &'static [u8] {
+pub(super) const fn severity_text(level: Level) -> &'static [u8] {
     match level {
         Level::Debug => b"DEBUG",
         Level::Info => b"INFO",

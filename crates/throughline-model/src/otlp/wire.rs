@@ -204,6 +204,25 @@ fn put_raw_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// The most bytes that a varint takes.
+pub(crate) const MAX_VARINT: usize = 10;
+
+/// Writes `value` to the beginning of `out`, which is long enough, and returns how many bytes it takes.
+#[inline]
+pub(crate) fn write_varint(out: &mut [u8], mut value: u64) -> usize {
+    let mut taken = 0;
+    for byte in out {
+        taken += 1;
+        if value < 0x80 {
+            *byte = value as u8;
+            break;
+        }
+        *byte = value as u8 | 0x80;
+        value >>= 7;
+    }
+    taken
+}
+
 /// How many bytes `value` takes as a varint.
 pub(crate) const fn varint_length(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
@@ -255,36 +274,19 @@ pub fn put_wire(out: &mut Vec<u8>, number: u32, wire: Wire<'_>) {
     }
 }
 
-/// Appends a message field whose content `write` appends.
+/// Appends a message field whose content `write` appends. Its length likely takes one byte: if it does not, the content
+/// is moved.
 #[inline]
 pub(crate) fn put_message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
-    put_message_of(1, out, number, write);
-}
-
-/// The same for a message whose length likely takes so many bytes: if it does not, the message is moved.
-#[inline]
-pub(crate) fn put_message_of(
-    likely: usize,
-    out: &mut Vec<u8>,
-    number: u32,
-    write: impl FnOnce(&mut Vec<u8>),
-) {
     put_raw_varint(out, u64::from(number) << 3 | 2);
     let at = out.len();
-    out.extend_from_slice(&[0; 5][..likely]);
+    out.push(0);
     write(out);
-    let start = at + likely;
-    let length = out.len() - start;
+    let length = out.len() - at - 1;
     let needed = varint_length(length as u64);
-    if needed > likely {
+    if needed > 1 {
         out.resize(at + needed + length, 0);
+        out.copy_within(at + 1..at + 1 + length, at + needed);
     }
-    if needed != likely {
-        out.copy_within(start..start + length, at + needed);
-        out.truncate(at + needed + length);
-    }
-    for (digit, byte) in out[at..at + needed].iter_mut().enumerate() {
-        let more = digit + 1 < needed;
-        *byte = (length >> (7 * digit)) as u8 & 0x7f | u8::from(more) << 7;
-    }
+    write_varint(&mut out[at..], length as u64);
 }

@@ -2,7 +2,8 @@
 
 use throughline_model::keys;
 use throughline_model::otlp::{
-    AttributeWriter, OutgoingLog, OutgoingSpan, Request, attributes_of, is_reserved,
+    AttributeWriter, LogTemplate, OutgoingLog, OutgoingSpan, RecordWriter, Request, WrittenKey,
+    attributes_of, is_reserved,
 };
 
 use super::block::{EventView, SpanView};
@@ -14,6 +15,8 @@ use crate::{Attributes, Callsite, Level, SessionState};
 /// What all events of a place in the code say, written once.
 #[derive(Debug)]
 pub(crate) struct SiteOtlp {
+    template: LogTemplate,
+    /// Where it is, for records that do not begin with the template.
     source: Vec<u8>,
     /// Whether one of its keys has a name that needs care, or is said twice.
     needs_care: bool,
@@ -22,12 +25,14 @@ pub(crate) struct SiteOtlp {
 
 impl SiteOtlp {
     pub(crate) fn new(site: &Callsite) -> Self {
+        let source = attributes_of(true, |writer| {
+            writer.text(keys::SOURCE_CAUSER, site.module);
+            writer.text(keys::SOURCE_FILE, site.file);
+            writer.int(keys::SOURCE_LINE, site.line.into());
+        });
         Self {
-            source: attributes_of(true, |writer| {
-                writer.text(keys::SOURCE_CAUSER, site.module);
-                writer.text(keys::SOURCE_FILE, site.file);
-                writer.int(keys::SOURCE_LINE, site.line.into());
-            }),
+            template: LogTemplate::new(site.name, site.level, site.keys, |writer| writer.written(&source)),
+            source,
             needs_care: (site.keys.iter().enumerate())
                 .any(|(at, key)| is_reserved(key) || site.keys[..at].contains(key)),
             keys: site.keys.iter().copied().collect(),
@@ -96,17 +101,55 @@ impl Written {
             span: pairs(false, &of_spans),
         }
     }
+
+    /// Writes what events say of it that have attributes of their own with these keys.
+    #[inline]
+    fn write_beside(&self, keys: Keys, own: &[&str], mut write: impl FnMut(&[u8])) {
+        if self.keys.may_meet(keys) {
+            write(&self.log[..self.attributes_at]);
+            let others = self.log_attributes.iter().flatten().filter(|(key, _)| !own.contains(&key.as_str()));
+            others.for_each(|(_, written)| write(written));
+        } else {
+            write(&self.log);
+        }
+    }
 }
 
 impl EventView<'_> {
     /// Appends it to a request of log records. `false` if that needs its envelope.
     pub(crate) fn put(&self, request: &mut Request) -> bool {
         let (session, site) = (self.session().map(Prepared::written), self.site().map(Callsite::otlp));
-        let of_session = session.map(|session| session.log_attributes.as_deref());
-        let Some(of_session) = of_session.unwrap_or(Some(&[])) else { return false };
-        if self.overrides_session() || site.is_some_and(|site| site.needs_care) {
-            return false;
+        let needs_envelope = session.is_some_and(|session| session.log_attributes.is_none())
+            || site.is_some_and(|site| site.needs_care)
+            || self.overrides_session();
+        match site {
+            _ if needs_envelope => return false,
+            Some(site) if self.extra().is_none() => self.put_like_others(request, site, session),
+            _ => self.put_by_itself(request, site, session),
         }
+        true
+    }
+
+    /// Says nothing that its place in the code and its session do not say, but values.
+    #[inline]
+    fn put_like_others(&self, request: &mut Request, site: &SiteOtlp, session: Option<&Written>) {
+        request.put_like(&site.template, self.time(), self.id().as_str(), |record| {
+            if let Some(session) = session {
+                session.write_beside(site.keys, self.own_keys(), |written| record.written(written));
+            }
+            let values = site.template.keys().iter().zip(self.all_values());
+            values.for_each(|(key, value)| put_value(record, key, value, self.text()));
+            let weight = self.weight();
+            if weight > 1.0 {
+                record.written(&attributes_of(true, |writer| writer.float(keys::SAMPLING_WEIGHT, weight)));
+            }
+            if let Some(span) = self.span() {
+                record.span(span.trace_id, span.span_id);
+            }
+        });
+    }
+
+    fn put_by_itself(&self, request: &mut Request, site: Option<&SiteOtlp>, session: Option<&Written>) {
         let own_source = self.has_own_source();
         let (span, id) = (self.span(), self.id());
         let source = if own_source { self.borrowed_source() } else { (None, None, None) };
@@ -124,16 +167,9 @@ impl EventView<'_> {
             if let Some(site) = site.filter(|_| !own_source) {
                 writer.written(&site.source);
             }
-            match session {
-                Some(session) if site.is_some_and(|site| site.keys.may_meet(session.keys)) => {
-                    writer.written(&session.log[..session.attributes_at]);
-                    let own = self.site().map_or(&[][..], |site| site.keys);
-                    for (_, written) in of_session.iter().filter(|(key, _)| !own.contains(&key.as_str())) {
-                        writer.written(written);
-                    }
-                }
-                Some(session) => writer.written(&session.log),
-                None => {}
+            if let Some(session) = session {
+                let keys = site.map(|site| site.keys).unwrap_or_default();
+                session.write_beside(keys, self.own_keys(), |written| writer.written(written));
             }
             self.values().for_each(|(key, value)| put(writer, key, value, self.text()));
             let weight = self.weight();
@@ -141,7 +177,10 @@ impl EventView<'_> {
                 writer.float(keys::SAMPLING_WEIGHT, weight);
             }
         });
-        true
+    }
+
+    fn own_keys(&self) -> &'static [&'static str] {
+        self.site().map_or(&[], |site| site.keys)
     }
 }
 
@@ -211,5 +250,23 @@ fn put(writer: &mut AttributeWriter<'_>, key: &str, value: &Scalar, text: &str) 
         Scalar::Float(number) if number.is_finite() => writer.float(key, *number),
         Scalar::Text(piece) => writer.text(key, piece.of(text)),
         Scalar::Float(_) | Scalar::Json(_) => writer.json(key, &value.to_json(text)),
+    }
+}
+
+/// The same where all but the value is written already.
+#[inline]
+fn put_value(record: &mut RecordWriter<'_>, key: &WrittenKey, value: &Scalar, text: &str) {
+    match value {
+        Scalar::Null | Scalar::Since(_) => record.null(key),
+        Scalar::Removed => {}
+        Scalar::Bool(yes) => record.bool(key, *yes),
+        Scalar::Int(number) => record.int(key, *number),
+        Scalar::Uint(number) => match i64::try_from(*number) {
+            Ok(number) => record.int(key, number),
+            Err(_) => record.float(key, *number as f64),
+        },
+        Scalar::Float(number) if number.is_finite() => record.float(key, *number),
+        Scalar::Text(piece) => record.text(key, piece.of(text)),
+        Scalar::Float(_) | Scalar::Json(_) => record.json(key, &value.to_json(text)),
     }
 }

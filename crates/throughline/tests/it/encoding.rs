@@ -3,6 +3,7 @@
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
@@ -117,4 +118,23 @@ fn both_ways_to_otlp_say_the_same() {
     assert_eq!((logs.len(), spans.len()), (20, 2));
     assert_eq!(logs, same_logs);
     assert_eq!(spans, same_spans);
+}
+
+#[test]
+fn what_is_kept_by_chance_says_its_weight_in_otlp_too() {
+    let memory = Memory::new();
+    let builder = Telemetry::builder("shop").environment("production").transport(memory.clone());
+    let telemetry = builder.version("1").sampling(Sampling::default().info(0.5)).build().unwrap();
+    telemetry.trace("work").run_sync(|| (0..200).for_each(|n| emit!(telemetry, "n.emitted", "n" => n)));
+    assert!(telemetry.flush(TIMEOUT).complete);
+    let (logs, _) = encoded(&telemetry, &memory.items());
+    assert!((20..180).contains(&logs.len()), "{}", logs.len());
+    let value = |log: &LogRecord, key: &str| {
+        log.attributes.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()?.value)
+    };
+    for log in &logs {
+        assert_eq!(value(log, "throughline.sampling.weight"), Some(Value::DoubleValue(2.0)));
+        assert!(value(log, "n").is_some());
+        assert_eq!((log.trace_id.len(), log.span_id.len()), (16, 8));
+    }
 }
