@@ -57,13 +57,15 @@ impl Session {
     }
 
     /// Emits an event without attributes, of level info. See [`Telemetry::emit`].
+    #[track_caller]
     pub fn emit(&self, name: &str) {
         self.event(name).emit();
     }
 
     /// An event of this session whose name or keys are known only at run time. See [`Telemetry::event`].
+    #[track_caller]
     pub fn event(&self, name: impl Into<String>) -> EventBuilder<'_> {
-        EventBuilder::new(&self.telemetry, Some(self), name.into())
+        EventBuilder::new(&self.telemetry, Some(self), name)
     }
 
     /// Gives it another id.
