@@ -33,15 +33,14 @@ impl Telemetry {
     /// If a variable cannot be read.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Builder, Error> {
         const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
-        // OpenTelemetry has it that an empty variable is an unset one.
-        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let variable = |name: &str| given(variable(name));
         let attributes = variable(ATTRIBUTES).unwrap_or_default();
         let (mut service, mut version, mut environment) = (None, None, None);
         for pair in attributes.split(',').filter(|pair| !pair.trim().is_empty()) {
             let problem =
                 || Error::configuration(ATTRIBUTES, format!("{:?} is not like name=value", pair.trim()));
             let (name, value) = pair.split_once('=').ok_or_else(problem)?;
-            let value = Some(percent_decoded(value.trim()));
+            let value = given(Some(percent_decoded(value.trim())));
             match name.trim() {
                 "service.name" => service = value,
                 "service.version" => version = value,
@@ -56,6 +55,11 @@ impl Telemetry {
         let builder = environment.into_iter().fold(builder, Builder::environment);
         Ok(version.into_iter().fold(builder, Builder::version))
     }
+}
+
+/// What a variable says, without what surrounds it. OpenTelemetry has it that an empty variable is an unset one.
+pub(crate) fn given(value: Option<String>) -> Option<String> {
+    value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// As the W3C baggage format has it, which OpenTelemetry's lists follow.

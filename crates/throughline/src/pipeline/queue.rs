@@ -186,7 +186,7 @@ fn deliver(queue: &Queue, transport: &mut dyn Transport, batch: &[Item]) {
         rest = &rest[accepted..];
         queue.settle(accepted, 0, Some(&error));
         let delay = error.retry_after.unwrap_or_else(|| backoff(&queue.delivery, attempt));
-        let again = error.retry && started.elapsed() + delay <= queue.delivery.give_up_after;
+        let again = error.retry && started.elapsed().saturating_add(delay) <= queue.delivery.give_up_after;
         if rest.is_empty() || !again || !queue.wait_to_retry(delay) {
             return queue.settle(0, rest.len(), Some(&error));
         }

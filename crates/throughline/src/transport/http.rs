@@ -39,7 +39,7 @@ impl Http {
         self
     }
 
-    /// How long a request may take; 10 seconds unless set.
+    /// How long a request may take: 10 seconds unless set, zero for no limit.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.timeout(timeout);
@@ -67,7 +67,7 @@ impl Transport for Http {
     }
 
     fn start(&mut self, _: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        Ok(Client::check(&self.url)?)
+        Ok(self.client.check(&self.url)?)
     }
 
     fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use ureq::config::ConfigBuilder;
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 #[cfg(feature = "tls")]
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
@@ -27,6 +27,7 @@ const MAX_ANSWER: u64 = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     agent: ureq::Agent,
+    /// Zero for none.
     timeout: Duration,
     pub(super) headers: Vec<(String, String)>,
     pub(super) gzip: bool,
@@ -49,7 +50,7 @@ impl Client {
         Self { agent: config().build().into(), timeout, headers: Vec::new(), gzip: true }
     }
 
-    /// The same with another limit of time for a whole request.
+    /// The same with another limit of time for a whole request; zero for none.
     pub(super) fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -73,8 +74,16 @@ impl Client {
         Ok(Self { agent: config().tls_config(tls).build().into(), ..self })
     }
 
-    /// Whether this can be posted to at all.
-    pub(super) fn check(url: &str) -> Result<(), String> {
+    /// Whether this can be posted to at all, with these headers. Their values may be secrets, so none is shown.
+    pub(super) fn check(&self, url: &str) -> Result<(), String> {
+        for (name, value) in &self.headers {
+            if HeaderName::try_from(name).is_err() {
+                return Err(format!("{name:?} is not a header's name"));
+            }
+            if HeaderValue::try_from(value).is_err() {
+                return Err(format!("the value of the header {name} has characters that no header may have"));
+            }
+        }
         let uri: ureq::http::Uri = url.parse().map_err(|error| format!("{url:?} is not a URL: {error}"))?;
         match (uri.scheme_str(), uri.host()) {
             (Some("http"), Some(_)) => Ok(()),
@@ -91,7 +100,8 @@ impl Client {
 
     /// Posts `body`. An error only if nothing came back.
     pub(super) fn exchange(&self, url: &str, content_type: &str, body: &[u8]) -> Result<Reply, SendError> {
-        let request = self.agent.post(url).config().timeout_global(Some(self.timeout)).build();
+        let timeout = (!self.timeout.is_zero()).then_some(self.timeout);
+        let request = self.agent.post(url).config().timeout_global(timeout).build();
         let mut request = request.header("content-type", content_type);
         for (name, value) in &self.headers {
             request = request.header(name, value);

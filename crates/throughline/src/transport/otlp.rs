@@ -10,7 +10,7 @@ use throughline_model::{Event, keys};
 
 use super::http_client::{Answer, Client};
 use super::{Delivery, Item, SendError, Transport};
-use crate::env::percent_decoded;
+use crate::env::{given, percent_decoded};
 use crate::{Attributes, Error, Resource, SessionState, Span};
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -53,7 +53,7 @@ impl Otlp {
     pub fn dsn(dsn: &str) -> Result<Self, Error> {
         // The line has a key in it, so it is not shown.
         let invalid = || Error::configuration("dsn", "must be like http://KEY@HOST:PORT/PROJECT");
-        let (scheme, rest) = dsn.split_once("://").ok_or_else(invalid)?;
+        let (scheme, rest) = dsn.trim().split_once("://").ok_or_else(invalid)?;
         let (key, place) = rest.rsplit_once('@').ok_or_else(invalid)?;
         let (host, project) = place.split_once('/').unwrap_or((place, ""));
         let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
@@ -66,8 +66,8 @@ impl Otlp {
     }
 
     /// From the environment: `OTEL_EXPORTER_OTLP_ENDPOINT` (default `http://127.0.0.1:4318`),
-    /// `OTEL_EXPORTER_OTLP_HEADERS` (`name=value,...`), `OTEL_EXPORTER_OTLP_TIMEOUT` (milliseconds) and, with the
-    /// feature `tls`, `OTEL_EXPORTER_OTLP_CERTIFICATE` (a file of root certificates in PEM).
+    /// `OTEL_EXPORTER_OTLP_HEADERS` (`name=value,...`), `OTEL_EXPORTER_OTLP_TIMEOUT` (milliseconds, 0 for no limit)
+    /// and, with the feature `tls`, `OTEL_EXPORTER_OTLP_CERTIFICATE` (a file of root certificates in PEM).
     ///
     /// # Errors
     /// If one of them cannot be read.
@@ -91,14 +91,13 @@ impl Otlp {
         const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
         #[cfg(feature = "tls")]
         const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
-        // OpenTelemetry has it that an empty variable is an unset one.
-        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let variable = |name: &str| given(variable(name));
         let endpoint = variable("OTEL_EXPORTER_OTLP_ENDPOINT");
         let mut otlp = Self::new(endpoint.unwrap_or_else(|| "http://127.0.0.1:4318".to_owned()));
         if let Some(given) = variable(TIMEOUT) {
             let problem =
                 |_| Error::configuration(TIMEOUT, format!("{given:?} is not a number of milliseconds"));
-            otlp = otlp.timeout(Duration::from_millis(given.trim().parse().map_err(problem)?));
+            otlp = otlp.timeout(Duration::from_millis(given.parse().map_err(problem)?));
         }
         for pair in
             variable(HEADERS).iter().flat_map(|headers| headers.split(',')).filter(|p| !p.trim().is_empty())
@@ -124,7 +123,7 @@ impl Otlp {
         self
     }
 
-    /// How long a request may take; 10 seconds unless set.
+    /// How long a request may take: 10 seconds unless set, zero for no limit.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.timeout(timeout);
@@ -201,7 +200,7 @@ impl Transport for Otlp {
     }
 
     fn start(&mut self, resource: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        Client::check(&self.endpoint)?;
+        self.client.check(&self.endpoint)?;
         self.encoder = Some(OtlpEncoder::new(resource.clone()));
         Ok(())
     }

@@ -140,6 +140,9 @@ impl Transport for RedisStream {
     }
 
     fn start(&mut self, _: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        if self.timeout.is_zero() {
+            return Err("its timeout is zero".into());
+        }
         // Without the address, which is a secret.
         let problem = match &self.roots {
             None => "its address is not like redis://USER:PASSWORD@HOST:PORT/DATABASE",

@@ -62,7 +62,7 @@ impl Sentry {
         Ok(Self { url: format!("{scheme}://{host}/api/{project}/envelope/"), client, limited_until: None })
     }
 
-    /// How long a request may take; 10 seconds unless set.
+    /// How long a request may take: 10 seconds unless set, zero for no limit.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.timeout(timeout);
@@ -121,7 +121,7 @@ impl Transport for Sentry {
     }
 
     fn start(&mut self, _: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        Ok(Client::check(&self.url)?)
+        Ok(self.client.check(&self.url)?)
     }
 
     fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {

@@ -189,6 +189,15 @@ fn what_fails_for_too_long_is_given_up() {
 }
 
 #[test]
+fn what_is_to_wait_for_ever_is_given_up_at_once() {
+    let busy = |_: &[Item]| Err(SendError::unavailable("busy").retry_after(Duration::MAX));
+    let telemetry = builder().transport(Custom("busy", busy)).build().unwrap();
+    emit_numbered(&telemetry, 3);
+    let report = telemetry.shutdown(TIMEOUT);
+    assert_eq!((report.complete, report.transports[0].failed), (true, 3));
+}
+
+#[test]
 fn a_shutdown_does_not_wait_for_a_dead_transport_s_patience() {
     let dead = Custom("dead", |_: &[Item]| Err(SendError::unavailable("connection refused")));
     let telemetry = builder().transport(dead).build().unwrap();

@@ -228,6 +228,9 @@ fn an_address_that_is_none_is_a_build_error_and_never_shown() {
         assert_eq!(error.code(), "TELEMETRY_TRANSPORT_INIT_FAILED", "{bad}");
         assert!(!error.to_string().contains("SECRET"), "{error}");
     }
+    let hasty = RedisStream::new("redis://127.0.0.1:6379").timeout(Duration::ZERO);
+    let error = Telemetry::builder("shop").transport(hasty).build().unwrap_err();
+    assert_eq!(error.to_string(), "transport redis could not start: its timeout is zero");
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn a_dsn_is_key_host_and_project() {
     let request = &server.requests()[0];
     assert_eq!(request.header("authorization"), Some("Bearer pk_live_abc"));
     assert_eq!((request.header("x-throughline-project"), request.path.as_str()), (Some("shop"), "/v1/logs"));
+    assert!(Otlp::dsn(&format!(" {dsn}\n")).is_ok(), "as files and variables have it");
     for bad in ["", "http://host:1/x", "key@host", "http://@host", "http://k ey@host"] {
         assert!(Otlp::dsn(bad).is_err(), "{bad}");
     }
@@ -219,6 +220,43 @@ fn opentelemetry_s_variables_are_understood() {
     telemetry.shutdown(TIMEOUT);
     let request = &server.requests()[0];
     assert_eq!((request.header("authorization"), request.header("x-two")), (Some("Bearer abc"), Some("2")));
+}
+
+#[test]
+fn variables_are_trimmed_and_what_is_empty_is_unset() {
+    let server = Server::answering([]);
+    let url = server.url.clone();
+    let variables = move |name: &str| match name {
+        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(format!(" {url}// ")),
+        "OTEL_EXPORTER_OTLP_HEADERS" => Some("  ".to_owned()),
+        "OTEL_EXPORTER_OTLP_TIMEOUT" => Some("0".to_owned()),
+        "OTEL_SERVICE_NAME" => Some(" shop ".to_owned()),
+        "OTEL_RESOURCE_ATTRIBUTES" => Some("deployment.environment.name=, service.version = ,x=y".to_owned()),
+        _ => None,
+    };
+    let builder = Telemetry::from_variables(&variables).unwrap();
+    let telemetry = builder.transport(Otlp::from_variables(&variables).unwrap()).build().unwrap();
+    let resource = telemetry.resource();
+    assert_eq!((resource.service.as_str(), resource.environment.as_str()), ("shop", "development"));
+    assert_eq!(resource.version, None);
+    emit!(telemetry, "order.shipped");
+    assert_eq!(telemetry.shutdown(TIMEOUT).lost(), 0, "a timeout of 0 is none");
+    assert_eq!(server.requests()[0].path, "/v1/logs");
+}
+
+#[test]
+fn a_header_that_is_none_is_a_build_error_that_does_not_show_its_value() {
+    let url = "http://127.0.0.1:4318";
+    let refused = |transport: Otlp| {
+        let error = Telemetry::builder("shop").transport(transport).build().unwrap_err();
+        assert_eq!(error.code(), "TELEMETRY_TRANSPORT_INIT_FAILED");
+        error.to_string()
+    };
+    let bad_name = refused(Otlp::new(url).header("x key", "1"));
+    assert_eq!(bad_name, r#"transport otlp could not start: "x key" is not a header's name"#);
+    let variables = |name: &str| (name == "OTEL_EXPORTER_OTLP_HEADERS").then(|| "x-key=pk%0Aabc".to_owned());
+    let bad_value = refused(Otlp::from_variables(variables).unwrap());
+    assert!(bad_value.contains("the header x-key") && !bad_value.contains("abc"), "{bad_value}");
 }
 
 #[test]

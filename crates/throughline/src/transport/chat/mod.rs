@@ -73,7 +73,7 @@ impl Chat {
         Self::new("telegram", url, Message::Telegram { chat: chat.into() })
     }
 
-    /// How long a request may take; 10 seconds unless set.
+    /// How long a request may take: 10 seconds unless set, zero for no limit.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.client = self.client.timeout(timeout);
@@ -112,7 +112,7 @@ impl Transport for Chat {
         // Without the URL, which is a secret.
         let https_only = self.url.starts_with("https://") && !cfg!(feature = "tls");
         let problem = if https_only { "https needs the feature `tls`" } else { "its address is not a URL" };
-        Ok(Client::check(&self.url).map_err(|_| problem)?)
+        Ok(self.client.check(&self.url).map_err(|_| problem)?)
     }
 
     fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
