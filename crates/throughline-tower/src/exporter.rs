@@ -84,7 +84,8 @@ impl LayerExporter {
             false => context.run(|| self.telemetry.observation(ObservationType::Span, request.label())),
         };
         let builder = match request.parent() {
-            Some(parent) => builder.parent(parent),
+            Some(parent) if request.trace_state().is_empty() => builder.parent(parent),
+            Some(parent) => builder.parent(parent).trace_state(request.trace_state().clone()),
             None => builder,
         };
         self.begin(builder, None, context)

@@ -14,13 +14,14 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
-use throughline::SpanContext;
+use throughline::{SpanContext, TraceState};
 use throughline_channel::{ErrorRecord, Message, OpenTrace, Store, TracingChannel, Value};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{FollowedBody, Follower};
 use crate::layer::record_of;
+use crate::propagation::joined;
 
 /// The lifecycle of every request: begins before the first layer, ends when the body of the response is sent, or is
 /// cancelled when the client is gone before that.
@@ -56,8 +57,8 @@ struct Shared {
     status: OnceLock<StatusCode>,
     body_size: AtomicU64,
     parent: Option<SpanContext>,
-    tracestate: Option<HeaderValue>,
-    baggage: Option<HeaderValue>,
+    trace_state: TraceState,
+    baggage: Option<String>,
     request_headers: Vec<(&'static str, HeaderValue)>,
     response_headers: OnceLock<Vec<(&'static str, HeaderValue)>>,
 }
@@ -71,8 +72,8 @@ static CURRENT: Store<RequestContext> = Store::new();
 
 impl RequestContext {
     fn new<B>(request: &http::Request<B>, shown: &[(HeaderName, &'static str)]) -> Self {
-        let header = |name| request.headers().get(name);
-        let parent = header("traceparent").and_then(|header| header.to_str().ok()?.trim().parse().ok());
+        let parent = request.headers().get("traceparent");
+        let parent = parent.and_then(|header| header.to_str().ok()?.trim().parse().ok());
         let original = request.extensions().get::<OriginalUri>().map(|original| &original.0);
         let context = Self(Arc::new(Shared {
             label: OnceLock::new(),
@@ -84,8 +85,10 @@ impl RequestContext {
             body_size: AtomicU64::new(0),
             parent,
             // Without its parent the state means nothing.
-            tracestate: parent.and_then(|_| header("tracestate").cloned()),
-            baggage: header("baggage").cloned(),
+            trace_state: parent
+                .and_then(|_| joined(request.headers(), "tracestate"))
+                .map_or_else(TraceState::default, |header| TraceState::parse(&header)),
+            baggage: joined(request.headers(), "baggage"),
             request_headers: pick(request.headers(), shown),
             response_headers: OnceLock::new(),
         }));
@@ -163,12 +166,13 @@ impl RequestContext {
         self.0.parent
     }
 
-    pub(crate) fn tracestate(&self) -> Option<&HeaderValue> {
-        self.0.tracestate.as_ref()
+    /// What came with the [`parent`](Self::parent), to be handed on.
+    pub fn trace_state(&self) -> &TraceState {
+        &self.0.trace_state
     }
 
-    pub(crate) fn baggage(&self) -> Option<&HeaderValue> {
-        self.0.baggage.as_ref()
+    pub(crate) fn baggage(&self) -> &str {
+        self.0.baggage.as_deref().unwrap_or_default()
     }
 
     /// The HTTP version.

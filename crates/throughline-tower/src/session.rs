@@ -245,10 +245,11 @@ impl SessionLayer {
         if let Some(ConnectInfo(address)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
             session = session.attribute("ctx.request.ip", address.ip().to_string());
         }
-        if let Some(id) = propagation::session_in(&parts.headers).filter(|id| id.len() <= MAX_ID) {
+        let baggage = propagation::baggage_in(&parts.headers);
+        if let Some(id) = baggage.session_id.filter(|id| id.as_str().len() <= MAX_ID) {
             session = session.id(id);
         }
-        if let Some(id) = propagation::user_in(&parts.headers).filter(|id| id.len() <= MAX_ID) {
+        if let Some(id) = baggage.user_id.filter(|id| id.len() <= MAX_ID) {
             session = session.actor("user", id);
         }
         for step in &self.steps {

@@ -61,7 +61,11 @@ async fn the_session_of_a_caller_goes_on_and_is_passed_on() {
     let app = App::serve(Router::new().route("/", get(handler)).layer(SessionLayer::new(&telemetry))).await;
     let baggage = "baggage: session.id=conv%201,user.id=alice,tier=gold\r\n";
     assert_eq!(app.ask_with("GET /", baggage).await.body, "session.id=conv%201,user.id=alice,tier=gold");
+    let spread = "baggage: tier=gold\r\nbaggage: session.id = conv_1;ttl=3 ,user.id=%C3%A9\r\n";
+    assert_eq!(app.ask_with("GET /", spread).await.body, "session.id=conv_1,user.id=%C3%A9,tier=gold");
     assert!(app.ask("GET /").await.body.starts_with("session.id=sess_"), "a session of its own");
+    let nobody = "baggage: session.id=,user.id=\r\n";
+    assert!(app.ask_with("GET /", nobody).await.body.starts_with("session.id=sess_"));
 }
 
 #[tokio::test]

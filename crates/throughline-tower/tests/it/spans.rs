@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::BoxError;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::http::header::{SERVER, USER_AGENT};
+use axum::http::header::{HeaderMap, HeaderValue, SERVER, USER_AGENT};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use throughline::testing::Memory;
@@ -13,7 +13,7 @@ use throughline::{ObservationType, Span, Status, Telemetry};
 use throughline_channel::report_error;
 use throughline_tower::error_handling::HandleErrorLayer;
 use throughline_tower::routing::get;
-use throughline_tower::{Export, LayerExporter, RequestLayer, Router, SessionLayer};
+use throughline_tower::{Export, LayerExporter, RequestLayer, Router, SessionLayer, propagate};
 use tower::timeout::TimeoutLayer;
 
 use crate::support::App;
@@ -155,6 +155,29 @@ async fn a_trace_of_the_caller_goes_on() {
     let spans = exported.spans().await;
     assert!(spans.iter().all(|span| span.trace_id.to_string() == "4bf92f3577b34da6a3ce929d0e0e4736"));
     assert_eq!(find(&spans, "GET /answers").parent_id.unwrap().to_string(), "00f067aa0ba902b7");
+}
+
+#[tokio::test]
+async fn what_others_want_handed_on_goes_with_the_caller_s_trace_and_no_other() {
+    let telemetry = Telemetry::builder("shop").transport(Memory::new()).build().unwrap();
+    let jobs = telemetry.clone();
+    let handler = async move || {
+        let handed_on = || {
+            let mut headers = HeaderMap::new();
+            propagate(&mut headers);
+            let of = |name| headers.get(name).map_or("none", |value: &HeaderValue| value.to_str().unwrap());
+            format!("{} {}", &of("traceparent")[..35], of("tracestate"))
+        };
+        format!("{}, {}", handed_on(), jobs.trace("job").run_sync(handed_on))
+    };
+    let app = App::serve(Router::new().route("/", get(handler))).await;
+    let _export = LayerExporter::new(&telemetry).start();
+    let parent = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
+        tracestate: rojo=1\r\ntracestate: congo=2\r\n";
+    let body = app.ask_with("GET /", parent).await.body;
+    let (request, job) = body.split_once(", ").unwrap();
+    assert_eq!(request, "00-4bf92f3577b34da6a3ce929d0e0e4736 rojo=1,congo=2");
+    assert!(!job.contains("4bf92f35") && job.ends_with(" none"), "{job}");
 }
 
 #[tokio::test]
