@@ -76,8 +76,11 @@ impl Site {
     /// `None` for routers, which are no layers but have some.
     pub(crate) fn of_service<S>(location: &'static Location<'static>) -> Option<&'static Self> {
         let type_name = type_name::<S>();
-        let router = ["axum::routing::Router<", "axum::routing::method_routing::MethodRouter<"];
-        let is_router = is_ours(type_name) || router.iter().any(|router| type_name.starts_with(router));
+        // Arguments are not written where they are the default ones.
+        let path = type_name.split('<').next().unwrap_or(type_name);
+        let is_axum_s =
+            matches!(path, "axum::routing::Router" | "axum::routing::method_routing::MethodRouter");
+        let is_router = is_ours(type_name) || is_axum_s;
         (!is_router).then(|| Self::new(LayerKind::Handler, None, type_name, location))
     }
 

@@ -7,10 +7,12 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::future::{InfallibleRouteFuture, RouteFuture};
-use axum::routing::{MethodFilter, Route};
+use axum::routing::{IntoMakeService, MethodFilter, Route};
+use axum::serve::{IncomingStream, Listener};
 use bytes::Bytes;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,7 +21,7 @@ use super::Router;
 use super::shared::SharedLayer;
 use crate::error_handling::{HandleError, HandleErrorLayer};
 use crate::site::Site;
-use crate::{Layers, TracedHandler, TracedLayer, TracedService};
+use crate::{Layers, RequestService, TracedHandler, TracedLayer, TracedService};
 
 /// `axum::routing::MethodRouter`, with every handler and layer traced.
 ///
@@ -320,8 +322,35 @@ impl<S: Clone, E: Send + 'static> MethodRouter<S, E> {
 
 impl MethodRouter {
     /// Makes a service for each connection, for programs that serve only this. Requests as a whole are traced too.
-    pub fn into_make_service(self) -> axum::routing::IntoMakeService<crate::RequestService<axum::Router>> {
-        Router::new().fallback_service(self.inner.with_state(())).into_make_service()
+    pub fn into_make_service(self) -> IntoMakeService<RequestService<axum::Router>> {
+        self.alone().into_make_service()
+    }
+
+    /// Makes a service for each connection that knows who is at the other end, for programs that serve only this.
+    pub fn into_make_service_with_connect_info<C>(
+        self,
+    ) -> IntoMakeServiceWithConnectInfo<RequestService<axum::Router>, C> {
+        self.alone().into_make_service_with_connect_info()
+    }
+
+    /// A router that has nothing else.
+    fn alone(self) -> Router {
+        Router::new().fallback_service(self.inner)
+    }
+}
+
+/// For [`axum::serve()`]. Requests as a whole are traced too.
+impl<L: Listener> Service<IncomingStream<'_, L>> for MethodRouter {
+    type Response = RequestService<axum::Router>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: IncomingStream<'_, L>) -> Self::Future {
+        std::future::ready(Ok(self.clone().alone().into_service()))
     }
 }
 

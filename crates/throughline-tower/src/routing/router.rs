@@ -44,8 +44,9 @@ use crate::{Layers, RequestLayer, RequestService, TracedHandler, TracedLayer, Tr
 /// # }
 /// ```
 ///
-/// The one difference: the services of layers answer with an `http::Response`, of any body, not with anything else that
-/// could be made into one.
+/// Two things differ. The services of layers answer with an `http::Response`, of any body, not with anything else that
+/// could be made into one. And the services that it is made into ([`into_service`](Self::into_service),
+/// [`as_service`](Self::as_service)) take requests with axum's own body; it is itself a service for those of any other.
 #[must_use = "a router does nothing until it is served"]
 pub struct Router<S = ()> {
     inner: axum::Router<S>,
@@ -268,6 +269,12 @@ impl Router {
     /// ```
     pub fn into_service(self) -> RequestService<axum::Router> {
         self.root.layer(self.inner.with_state(()))
+    }
+
+    /// The service that serves it, and the router is still there: where it is not clear which service of the router's is
+    /// meant, as with the methods of `tower::ServiceExt`.
+    pub fn as_service(&self) -> RequestService<axum::Router> {
+        self.clone().into_service()
     }
 
     /// Makes a service for each connection.

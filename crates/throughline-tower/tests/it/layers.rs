@@ -1,13 +1,19 @@
 //! Which layers run, in which order.
 
-use axum::extract::{Path, Request};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Path, Request};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, SERVER};
 use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
 use throughline_tower::routing::{any_service, get, post};
 use throughline_tower::{Router, traced, traced_handler};
-use tower::ServiceBuilder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::support::App;
@@ -72,6 +78,10 @@ fn app() -> Router {
         .route("/both", get(list).post(create).route_layer(from_fn(log)))
         .route("/plain", axum::routing::get(ready))
         .nest("/admin", admin)
+        .nest_service(
+            "/plain-files",
+            axum::Router::new().route("/a", axum::routing::get(traced_handler(ready))),
+        )
         .nest_service("/files", Router::new().route("/{name}", get(ready)).layer(from_fn(log)))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -108,6 +118,7 @@ async fn every_layer_that_runs_is_seen_in_its_place() {
             "s:req s:auth s:require_admin s:log e:log e:require_admin e:auth e:req s:stats e:stats \
              as:log ae:log as:require_admin ae:require_admin as:auth ae:auth as:req ae:req",
         ),
+        ("GET /plain-files/a", 200, "s:req s:auth s:ready e:ready e:auth e:req as:req ae:req"),
         ("GET /admin/nothing", 404, "s:req s:auth s:not_found e:not_found e:auth e:req"),
         (
             "GET /files/a.txt",
@@ -180,6 +191,50 @@ async fn plain_axum_routers_show_what_is_wrapped() {
     assert_eq!(app.ask("GET /").await.body, "ready");
     let expected = "s:req s:log e:log e:req s:ready e:ready as:log ae:log as:req ae:req";
     assert_eq!(app.events().await, expected);
+}
+
+/// The ways that axum has to serve something, without and with the address of who asks.
+#[tokio::test]
+async fn routers_and_method_routers_are_served_as_axum_s_are() {
+    async fn who(request: Request) -> String {
+        format!("{:?}", request.extensions().get::<ConnectInfo<SocketAddr>>().map(|who| who.0.ip()))
+    }
+    async fn asked<M, S>(make: M) -> String
+    where
+        M: for<'a> Service<IncomingStream<'a, TcpListener>, Error = Infallible, Response = S>,
+        M: Send + 'static,
+        for<'a> <M as Service<IncomingStream<'a, TcpListener>>>::Future: Send,
+        S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, make).await });
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.lines().last().unwrap().to_owned()
+    }
+    let app = App::serve(Router::new()).await;
+    let router = || Router::new().route("/", get(who));
+    let (unknown, known) = ("None", "Some(127.0.0.1)");
+    assert_eq!(asked(router()).await, unknown);
+    assert_eq!(asked(router().into_make_service()).await, unknown);
+    assert_eq!(asked(router().into_make_service_with_connect_info::<SocketAddr>()).await, known);
+    assert_eq!(asked(get(who)).await, unknown);
+    assert_eq!(asked(get(who).into_make_service()).await, unknown);
+    assert_eq!(asked(get(who).into_make_service_with_connect_info::<SocketAddr>()).await, known);
+    let router = router();
+    for _ in 0..2 {
+        // Its body is not read, so the request ends as one whose client has left.
+        let response = router.as_service().oneshot(Request::default()).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+    drop(router);
+    let events = app.events().await;
+    let served = ["s:req s:who e:who e:req as:req ae:req"; 6].join(" ");
+    assert_eq!(events, format!("{served} s:req s:who e:who e:req c:req s:req s:who e:who e:req c:req"));
 }
 
 #[tokio::test]
