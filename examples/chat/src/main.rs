@@ -17,9 +17,7 @@ use throughline::transport::Otlp;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let endpoint = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT");
-    let endpoint = endpoint.unwrap_or_else(|_| "http://127.0.0.1:4318".to_owned());
-    let telemetry = Telemetry::builder("chat").transport(Otlp::new(endpoint)).build()?;
+    let telemetry = Telemetry::builder("chat").transport(Otlp::from_env()?).build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("chat on http://{}", listener.local_addr()?);
     let stop = async { drop(tokio::signal::ctrl_c().await) };

@@ -10,6 +10,8 @@
 //! $ curl -m 1 -H 'x-user-id: alice' http://127.0.0.1:3000/orders/7/follow  # hangs up while the answer comes
 //! $ curl http://127.0.0.1:3000/admin/stats                                 # may not
 //! ```
+//!
+//! Data goes to `OTEL_EXPORTER_OTLP_ENDPOINT`, `http://127.0.0.1:4318` if that is not set.
 
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use throughline_tower::LayerExporter;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let telemetry = Telemetry::builder("shop").transport(Otlp::new("http://127.0.0.1:4318")).build()?;
+    let telemetry = Telemetry::builder("shop").transport(Otlp::from_env()?).build()?;
     let _export = LayerExporter::new(&telemetry).start();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let stop = async { drop(tokio::signal::ctrl_c().await) };
