@@ -253,7 +253,8 @@ impl fmt::Display for ErrorRecord {
 }
 
 /// Tells of an error that does not leave the current traced work as its result, because it is about to be turned into
-/// an answer: published on that work's channel as its own. Without traced work here, only the record is made.
+/// an answer: published on that work's channel as its own. If that work is over and left a task behind that reports, on
+/// that of the work around it. Without traced work here, only the record is made.
 ///
 /// ```
 /// use throughline_channel::{TracingChannel, report_error};

@@ -336,6 +336,9 @@ pub(crate) struct Active<C: 'static> {
     reported: Mutex<Vec<ErrorRecord>>,
 }
 
+/// Work may go on for days and have many errors inside it. What became of the oldest is not learnt then.
+const MAX_OPEN_ERRORS: usize = 512;
+
 #[derive(Default)]
 struct Progress {
     /// One for each subscriber; `None` for bindings and for those whose `start` panicked.
@@ -353,9 +356,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The record of the same error, unless that was dealt with: then an equal one is another.
+/// The latest record of the same error, unless that was dealt with: then an equal one is another.
 fn find(open: &[ErrorRecord], error: &ErrorRecord) -> Option<ErrorRecord> {
-    open.iter().find(|known| known.is_same_as(error) && !known.is_handled()).cloned()
+    open.iter().rfind(|known| known.is_same_as(error) && !known.is_handled()).cloned()
+}
+
+/// Remembers an error until it is known what becomes of it.
+fn remember(open: &mut Vec<ErrorRecord>, error: ErrorRecord) {
+    if open.len() == MAX_OPEN_ERRORS {
+        open.remove(0);
+    }
+    open.push(error);
 }
 
 impl<C: Message + Send + Sync> Active<C> {
@@ -599,10 +610,14 @@ impl<C: Message + Send + Sync> Active<C> {
         }
     }
 
+    /// What is reported in the context of work that is over, by a task that it left behind, the work around it tells.
     fn publish_reported(&self, progress: &mut Progress) {
         let reported = std::mem::take(&mut *lock(&self.reported));
         for error in reported {
-            self.publish(EventKind::Error, progress, Some(&error), false);
+            match &self.parent {
+                Some(parent) if progress.complete => _ = parent.report(error),
+                _ => self.publish(EventKind::Error, progress, Some(&error), false),
+            }
         }
     }
 }
@@ -623,7 +638,7 @@ impl<C: Message + Send + Sync> Work for Active<C> {
         }
         open.iter().for_each(|earlier| record.note_cause(earlier));
         record.set_origin(self.channel.name(), self.message.label());
-        open.push(record.clone());
+        remember(&mut open, record.clone());
         drop(open);
         lock(&self.reported).push(record.clone());
         self.publish_reported_unless_locked();
@@ -635,6 +650,6 @@ impl<C: Message + Send + Sync> Work for Active<C> {
     }
 
     fn child_failed(&self, record: &ErrorRecord) {
-        lock(&self.open_errors).push(record.clone());
+        remember(&mut lock(&self.open_errors), record.clone());
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use throughline_channel::{
-    ErrorKind, ErrorRecord, EventKind, HandledBy, Subscription, TracingChannel, observe, report_error,
+    Context, ErrorKind, ErrorRecord, EventKind, HandledBy, Subscription, TracingChannel, observe,
+    report_error,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +126,56 @@ fn an_equal_error_after_a_recovery_is_a_new_one() {
     });
     assert_eq!(origins(&records), [("attempt", "x1"), ("attempt", "x1")]);
     assert_ne!(records[0].sequence(), records[1].sequence());
+}
+
+/// Nobody dealt with the first but by trying again; the second went on.
+#[test]
+fn of_equal_errors_the_latest_is_the_one_that_is_passed_on() {
+    let layer = layer!();
+    let records = errors(layer, || {
+        let attempt = || layer.trace_result(|| "attempt", || Err::<(), _>(x1()));
+        let retry = || layer.trace_result(|| "retry", || attempt().or_else(|_| attempt()));
+        layer.trace_sync(|| "fallback", || retry().is_err());
+    });
+    let handled: Vec<_> = records.iter().map(ErrorRecord::is_handled).collect();
+    assert_eq!(handled, [false, true]);
+}
+
+#[test]
+fn work_that_goes_on_for_long_remembers_only_so_many_errors() {
+    let layer = layer!();
+    let records = errors(layer, || {
+        layer.trace_sync(
+            || "connection",
+            || (0..600).for_each(|_| drop(layer.trace_result(|| "message", || Err::<(), _>(x1())))),
+        );
+    });
+    let handled: Vec<_> = records.iter().map(ErrorRecord::is_handled).collect();
+    assert_eq!((handled.len(), handled.iter().filter(|handled| **handled).count()), (600, 512));
+    assert!(!handled[87] && handled[88], "the latest");
+}
+
+#[test]
+fn what_a_task_reports_that_outlives_its_work_the_work_around_it_tells() {
+    let layer = layer!();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let watch = observe(layer.name(), move |event| {
+        if event.kind() == EventKind::Error {
+            log.lock().unwrap().push(event.label().to_owned());
+        }
+    });
+    let left_behind = layer.trace_sync(
+        || "request",
+        || {
+            let context = layer.trace_sync(|| "handler", Context::current);
+            context.run(|| report_error(&x1()));
+            context
+        },
+    );
+    let late = left_behind.run(|| report_error(&Failure { text: "x2", cause: None }));
+    assert_eq!((told.lock().unwrap().as_slice(), late.message()), (&["request".to_owned()][..], "x2"));
+    drop(watch);
 }
 
 #[test]
