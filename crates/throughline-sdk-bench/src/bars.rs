@@ -98,6 +98,7 @@ const BARS: &[Bar] = &[
     absolute(AllAllocations, "span", "throughline, five attributes", 0.05),
     bar(Nanos, "bare span", "throughline", ("bare span", "fastrace, LocalSpan"), 1.0),
     bar(Nanos, "session start", "throughline", ("session start", "tracing, fmt JSON span"), 0.5),
+    absolute(Allocations, "session start", "throughline", 2.0),
     bar(Nanos, "poll", "throughline, in a session", ("poll", "tokio, task_local scope"), 1.0),
     bar(
         Nanos,

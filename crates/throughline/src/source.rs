@@ -112,10 +112,6 @@ impl Random {
         }
     }
 
-    pub(crate) fn session_id(&self, now: Timestamp) -> SessionId {
-        session_id(now, self.next())
-    }
-
     #[inline]
     pub(crate) fn trace_id(&self) -> TraceId {
         loop {
@@ -262,8 +258,8 @@ mod tests {
     #[test]
     fn ids_begin_with_their_kind_and_sort_by_time() {
         let random = Random::default();
-        let early = random.session_id(Timestamp::from_nanos(1_700_000_000_000_000_000));
-        let late = random.session_id(Timestamp::from_nanos(1_700_000_000_001_000_000));
+        let early = session_id(Timestamp::from_nanos(1_700_000_000_000_000_000), random.next());
+        let late = session_id(Timestamp::from_nanos(1_700_000_000_001_000_000), random.next());
         assert!(early.as_str().starts_with("sess_") && early < late);
         let time = Timestamp::from_nanos(5_000_000);
         let (first, second) = (event_id(time, 7, 1), event_id(time, 7, 2));

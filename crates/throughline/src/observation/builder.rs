@@ -224,7 +224,7 @@ impl ObservationBuilder {
             if let Some(user) = user.take() {
                 session = session.actor(USER, user);
             }
-            self.session = Some(session.start_inside(outer.as_deref()).shared().clone());
+            self.session = Some(session.start_inside(outer.clone()).shared().clone());
         } else if let Some(user) = user {
             match outer {
                 // The same session, seen by another.

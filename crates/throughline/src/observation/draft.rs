@@ -21,7 +21,7 @@ pub(crate) enum Moment {
 }
 
 /// An attribute whose key, and value if that is a text, are pieces of the record's text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Said {
     pub(crate) key: Piece,
     pub(crate) value: Scalar,

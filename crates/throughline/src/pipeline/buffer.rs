@@ -8,10 +8,8 @@ use super::block::{EventFacts, SpanFacts};
 use super::{Begun, Kept};
 use crate::event::Extra;
 use crate::observation::{Draft, Moment, Rare, Said};
-use crate::session::{Prepared, Shared};
-use crate::{
-    AttributeValue, Attributes, Callsite, Level, ObservationType, SessionState, SpanContext, SpanId, Status,
-};
+use crate::session::{Prepared, Shared, Since};
+use crate::{AttributeValue, Attributes, Callsite, Level, ObservationType, SpanContext, SpanId, Status};
 
 /// A thread may have so many events waiting; past half of it the collector is woken.
 pub(crate) const MAX_EVENTS: usize = 8192;
@@ -95,7 +93,7 @@ pub(crate) struct Header {
 }
 
 /// An attribute's value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Scalar {
     Null,
     Bool(bool),
@@ -133,7 +131,7 @@ pub(crate) struct Buffer {
 pub(crate) struct Remembered {
     pub(super) shared: Arc<Shared>,
     version: u64,
-    pub(crate) state: Arc<SessionState>,
+    pub(super) since: Since,
 }
 
 /// What became of something that was to be put into a buffer.
@@ -233,8 +231,8 @@ impl Buffer {
         match self.sessions.last() {
             Some(last) if Arc::ptr_eq(&last.shared, shared) && last.version == shared.version() => {}
             _ => {
-                let (version, state) = shared.versioned_state();
-                self.sessions.push(Remembered { shared: shared.clone(), version, state });
+                let (version, since) = shared.versioned();
+                self.sessions.push(Remembered { shared: shared.clone(), version, since });
             }
         }
         self.sessions.len() as u32 - 1

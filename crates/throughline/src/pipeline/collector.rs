@@ -212,7 +212,7 @@ impl Collector {
     fn told(&mut self, begun: &Begun) -> Envelope {
         let session = begun.session.as_ref().map(|shared| {
             let redact = |state: &mut _| self.redactor.session(state);
-            shared.prepare(self.core.number, &shared.state(), redact)
+            shared.prepare(self.core.number, &shared.since(), redact)
         });
         let start = match begun.start {
             Moment::Ticks(ticks) => self.anchor.time(ticks),
@@ -225,9 +225,9 @@ impl Collector {
 
     /// Makes what is in a buffer final, and items of it.
     fn read(&mut self, mut buffer: Buffer) {
-        for Remembered { shared, state, .. } in &buffer.sessions {
+        for Remembered { shared, since, .. } in &buffer.sessions {
             let redact = |state: &mut _| self.redactor.session(state);
-            buffer.prepared.push(shared.prepare(self.core.number, state, redact));
+            buffer.prepared.push(shared.prepare(self.core.number, since, redact));
         }
         self.read_events(&mut buffer);
         self.read_spans(&mut buffer);

@@ -181,8 +181,8 @@ impl Core {
 
     #[cold]
     fn chance_of(&self, session: Option<&Session>) -> u32 {
-        let own = session.map(|session| session.shared().draw);
-        let of_session = own.or_else(|| Ambient::with(|ambient| Some(ambient?.session.as_ref()?.draw)));
+        let own = session.map(|session| session.shared().draw());
+        let of_session = own.or_else(|| Ambient::with(|ambient| Some(ambient?.session.as_ref()?.draw())));
         of_session.unwrap_or_else(|| (self.random.next() >> 32) as u32)
     }
 

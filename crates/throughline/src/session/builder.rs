@@ -1,10 +1,13 @@
 //! A session before it starts.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use super::opening::Opening;
 use super::{Session, SessionState, Shared};
 use crate::ambient::Ambient;
-use crate::{Actor, Attribute, Attributes, Scope, SessionId, Telemetry};
+use crate::{Actor, Attribute, Scope, Telemetry};
 
 /// A session before it starts. Made by [`Telemetry::session`].
 ///
@@ -25,20 +28,19 @@ use crate::{Actor, Attribute, Attributes, Scope, SessionId, Telemetry};
 #[must_use = "a session does nothing until it is started or run"]
 pub struct SessionBuilder {
     telemetry: Telemetry,
-    id: Option<SessionId>,
-    actor: Option<Actor>,
-    scope: Option<Scope>,
-    attributes: Attributes,
+    opening: Opening,
 }
 
 impl SessionBuilder {
+    #[inline]
     pub(crate) fn new(telemetry: Telemetry) -> Self {
-        Self { telemetry, id: None, actor: None, scope: None, attributes: Attributes::new() }
+        Self { telemetry, opening: Opening::default() }
     }
 
     /// Its id. Otherwise one is generated that begins with `sess_` and sorts by time.
-    pub fn id(mut self, id: impl Into<SessionId>) -> Self {
-        self.id = Some(id.into());
+    #[inline]
+    pub fn id(mut self, id: impl AsRef<str>) -> Self {
+        self.opening.set_id(id.as_ref());
         self
     }
 
@@ -51,90 +53,77 @@ impl SessionBuilder {
     /// assert_eq!(session.state().actor.unwrap().tags["role"], "admin");
     /// # Ok::<(), throughline::Error>(())
     /// ```
-    pub fn actor(self, kind: impl Into<String>, id: impl Into<String>) -> Self {
-        self.with_actor(Actor { kind: kind.into(), id: Some(id.into()), tags: Attributes::new() })
+    #[inline]
+    pub fn actor(mut self, kind: impl AsRef<str>, id: impl AsRef<str>) -> Self {
+        self.opening.set_actor(kind.as_ref(), Some(id.as_ref()));
+        self
     }
 
     /// Who acts, where there is only one of the kind.
-    pub fn actor_kind(self, kind: impl Into<String>) -> Self {
-        self.with_actor(Actor { kind: kind.into(), id: None, tags: Attributes::new() })
+    pub fn actor_kind(mut self, kind: impl AsRef<str>) -> Self {
+        self.opening.set_actor(kind.as_ref(), None);
+        self
     }
 
     /// Who acts.
     pub fn with_actor(mut self, actor: Actor) -> Self {
-        self.actor = Some(actor);
+        self.opening.give_actor(actor);
         self
     }
 
     /// Something more about the actor that was set before.
     pub fn actor_tag(mut self, key: impl Into<String>, value: impl Attribute) -> Self {
-        if let Some(actor) = &mut self.actor {
-            actor.tags.insert(key.into(), value.value().into());
-        }
+        self.opening.tag_actor(key.into(), value.value().into());
         self
     }
 
     /// In which context: an organisation, a workspace.
-    pub fn scope(self, kind: impl Into<String>, id: impl Into<String>) -> Self {
-        self.with_scope(Scope { kind: kind.into(), id: id.into(), tags: Attributes::new() })
+    #[inline]
+    pub fn scope(mut self, kind: impl AsRef<str>, id: impl AsRef<str>) -> Self {
+        self.opening.set_scope(kind.as_ref(), id.as_ref());
+        self
     }
 
     /// In which context.
     pub fn with_scope(mut self, scope: Scope) -> Self {
-        self.scope = Some(scope);
+        self.opening.give_scope(scope);
         self
     }
 
     /// Something more about the scope that was set before.
     pub fn scope_tag(mut self, key: impl Into<String>, value: impl Attribute) -> Self {
-        if let Some(scope) = &mut self.scope {
-            scope.tags.insert(key.into(), value.value().into());
-        }
+        self.opening.tag_scope(key.into(), value.value().into());
         self
     }
 
     /// An attribute of all its events.
-    pub fn attribute(mut self, key: impl Into<String>, value: impl Attribute) -> Self {
-        self.attributes.insert(key.into(), value.value().into());
+    #[inline]
+    pub fn attribute(mut self, key: impl AsRef<str>, value: impl Attribute) -> Self {
+        self.opening.set_attribute(key.as_ref(), value.value());
         self
     }
 
     /// Attributes of all its events.
     pub fn attributes<K: Into<String>, V: Into<Value>>(
-        mut self,
+        self,
         attributes: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        self.attributes.extend(attributes.into_iter().map(|(key, value)| (key.into(), value.into())));
-        self
+        let pairs = attributes.into_iter().map(|(key, value)| (key.into(), value.into()));
+        pairs.fold(self, |builder, (key, value): (String, Value)| builder.attribute(key, value))
     }
 
     /// Starts the session and returns a handle to emit with and to end it. It inherits from the session that the
     /// program is in here, but is not made the one that others find: that is what [`run`](Self::run) does.
     pub fn start(self) -> Session {
         let outer = Ambient::with(|ambient| ambient?.session.as_ref().map(|shared| shared.state()));
-        self.start_inside(outer.as_deref())
+        self.start_inside(outer)
     }
 
-    pub(crate) fn start_inside(self, outer: Option<&SessionState>) -> Session {
-        let core = self.telemetry.core();
-        let now = core.clock.now();
-        let attributes = match outer.map(|outer| outer.attributes.clone()) {
-            Some(mut attributes) => {
-                attributes.extend(self.attributes);
-                attributes
-            }
-            None => self.attributes,
-        };
-        let state = SessionState {
-            session_id: self.id.unwrap_or_else(|| core.random.session_id(now)),
-            parent_session_id: outer.map(|outer| outer.session_id.clone()),
-            actor: self.actor.or_else(|| outer?.actor.clone()),
-            scope: self.scope.or_else(|| outer?.scope.clone()),
-            attributes,
-            started_at: now,
-            ended: false,
-        };
-        Session::new(self.telemetry, Shared::new(state))
+    pub(crate) fn start_inside(self, outer: Option<Arc<SessionState>>) -> Session {
+        let Self { telemetry, mut opening } = self;
+        let core = telemetry.core();
+        opening.begin(outer, core.clock.now(), || core.random.next());
+        Session::new(telemetry, Shared::open(opening))
     }
 
     /// Starts the session, makes it the one that `future` runs in, and ends it when that is done or dropped.

@@ -48,7 +48,7 @@ impl Session {
 
     /// Its id.
     pub fn id(&self) -> SessionId {
-        self.shared.state().session_id.clone()
+        self.shared.id()
     }
 
     /// What it is now.
@@ -124,7 +124,7 @@ impl Session {
     /// Ends it: its handles emit and change nothing any more. What runs inside it keeps its context. Ending it again
     /// does nothing.
     pub fn end(&self) {
-        self.shared.change(|state| state.ended = true).ok();
+        self.shared.end();
     }
 
     /// Whether it has ended.

@@ -2,6 +2,7 @@
 
 mod builder;
 mod handle;
+mod opening;
 mod prepared;
 mod state;
 
@@ -9,4 +10,4 @@ pub use builder::SessionBuilder;
 pub use handle::Session;
 pub(crate) use prepared::Prepared;
 pub use state::SessionState;
-pub(crate) use state::Shared;
+pub(crate) use state::{Shared, Since};

@@ -1,8 +1,8 @@
 //! A session as the transports may see it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use super::SessionState;
+use super::{SessionState, Since};
 use crate::pipeline::SessionJson;
 
 /// A state of a session, redacted, once for all its events.
@@ -10,7 +10,8 @@ use crate::pipeline::SessionJson;
 pub(crate) struct Prepared {
     /// The telemetry whose redaction it went through.
     config: u64,
-    original: Arc<SessionState>,
+    /// What had become of the session.
+    since: Since,
     pub(crate) state: SessionState,
     json: OnceLock<SessionJson>,
     #[cfg(feature = "otlp")]
@@ -18,16 +19,10 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(
-        config: u64,
-        original: Arc<SessionState>,
-        redact: impl FnOnce(&mut SessionState),
-    ) -> Self {
-        let mut state = (*original).clone();
-        redact(&mut state);
+    pub(super) const fn new(config: u64, since: Since, state: SessionState) -> Self {
         Self {
             config,
-            original,
+            since,
             state,
             json: OnceLock::new(),
             #[cfg(feature = "otlp")]
@@ -46,8 +41,8 @@ impl Prepared {
         self.written.get_or_init(|| crate::pipeline::Written::new(&self.state))
     }
 
-    /// Whether it was made of this state for this telemetry.
-    pub(super) fn is_of(&self, config: u64, state: &Arc<SessionState>) -> bool {
-        self.config == config && Arc::ptr_eq(&self.original, state)
+    /// Whether it was made of this for this telemetry.
+    pub(super) fn is_of(&self, config: u64, since: &Since) -> bool {
+        self.config == config && self.since.is(since)
     }
 }

@@ -1,11 +1,12 @@
 //! What a session says about its events.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use serde::Serialize;
 
 use super::Prepared;
+use super::opening::Opening;
 use crate::{Actor, Attributes, Error, Scope, SessionId, Timestamp};
 
 /// A session as it is at one moment: what [`Session::state`](crate::Session::state) and
@@ -50,19 +51,56 @@ pub(crate) struct Shared {
     /// Counts the changes, so that emitting need not look at an unchanged state.
     version: AtomicU64,
     ended: AtomicBool,
-    state: RwLock<Arc<SessionState>>,
+    /// What was said when it was opened, for as long as nobody looked into it.
+    opening: Opening,
+    opened: OnceLock<Arc<SessionState>>,
+    since: RwLock<Since>,
     /// What the collector made of it last.
     prepared: Mutex<Option<Arc<Prepared>>>,
     /// What chance says about the whole session: derived from the first id, so that it is the same in every process.
-    pub(crate) draw: u32,
+    draw: OnceLock<u32>,
+}
+
+/// What became of a session since it was opened.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Since {
+    /// What it is now, if it was changed.
+    changed: Option<Arc<SessionState>>,
+    ended: bool,
+}
+
+impl Since {
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let same = match (&self.changed, &other.changed) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        same && self.ended == other.ended
+    }
 }
 
 impl Shared {
+    /// A session that was opened just now.
+    pub(super) fn open(opening: Opening) -> Arc<Self> {
+        Arc::new(Self::begin(opening, OnceLock::new(), false))
+    }
+
+    /// A session that is already so.
     pub(crate) fn new(state: SessionState) -> Arc<Self> {
-        let draw = draw_of(state.session_id.as_str());
-        let ended = AtomicBool::new(state.ended);
-        let (state, prepared) = (RwLock::new(Arc::new(state)), Mutex::default());
-        Arc::new(Self { version: AtomicU64::new(0), ended, state, prepared, draw })
+        let ended = state.ended;
+        Arc::new(Self::begin(Opening::default(), OnceLock::from(Arc::new(state)), ended))
+    }
+
+    fn begin(opening: Opening, opened: OnceLock<Arc<SessionState>>, ended: bool) -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            ended: AtomicBool::new(ended),
+            opening,
+            opened,
+            since: RwLock::new(Since { changed: None, ended }),
+            prepared: Mutex::default(),
+            draw: OnceLock::new(),
+        }
     }
 
     #[inline]
@@ -75,39 +113,89 @@ impl Shared {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// The version is that of the state or an older one, so that a change is never missed.
-    pub(crate) fn versioned_state(&self) -> (u64, Arc<SessionState>) {
+    /// See the field.
+    pub(crate) fn draw(&self) -> u32 {
+        *self.draw.get_or_init(|| match self.opened.get() {
+            Some(opened) => draw_of(opened.session_id.as_str()),
+            None => draw_of(self.opening.id()),
+        })
+    }
+
+    /// The version is that of what is returned or an older one, so that a change is never missed.
+    pub(crate) fn versioned(&self) -> (u64, Since) {
         let version = self.version();
-        (version, self.state())
+        (version, self.since())
     }
 
+    pub(crate) fn since(&self) -> Since {
+        self.since.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it is now.
     pub(crate) fn state(&self) -> Arc<SessionState> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let Since { changed, ended } = self.since();
+        let open = || self.opened.get_or_init(|| Arc::new(self.opening.state())).clone();
+        let mut state = changed.unwrap_or_else(open);
+        if state.ended != ended {
+            Arc::make_mut(&mut state).ended = ended;
+        }
+        state
     }
 
-    /// This state of it as the transports of telemetry number `config` may see it.
+    /// Its id now.
+    pub(crate) fn id(&self) -> SessionId {
+        self.id_since(&self.since.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn id_since(&self, since: &Since) -> SessionId {
+        match since.changed.as_ref().or_else(|| self.opened.get()) {
+            Some(state) => state.session_id.clone(),
+            None => SessionId::from(self.opening.id()),
+        }
+    }
+
+    fn opened_state(&self) -> SessionState {
+        self.opened.get().map_or_else(|| self.opening.state(), |state| (**state).clone())
+    }
+
+    /// What it was then, as the transports of telemetry number `config` may see it.
     pub(crate) fn prepare(
         &self,
         config: u64,
-        state: &Arc<SessionState>,
+        since: &Since,
         redact: impl FnOnce(&mut SessionState),
     ) -> Arc<Prepared> {
         let mut last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some(prepared) if prepared.is_of(config, state) => prepared.clone(),
-            _ => last.insert(Arc::new(Prepared::new(config, state.clone(), redact))).clone(),
+            Some(prepared) if prepared.is_of(config, since) => prepared.clone(),
+            _ => {
+                let state = since.changed.as_ref().map(|state| (**state).clone());
+                let mut state = state.unwrap_or_else(|| self.opened_state());
+                state.ended = since.ended;
+                redact(&mut state);
+                last.insert(Arc::new(Prepared::new(config, since.clone(), state))).clone()
+            }
         }
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut SessionState)) -> Result<(), Error> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.ended {
-            return Err(Error::SessionEnded(state.session_id.clone()));
+        let mut since = self.since.write().unwrap_or_else(PoisonError::into_inner);
+        if since.ended {
+            return Err(Error::SessionEnded(self.id_since(&since)));
         }
-        change(Arc::make_mut(&mut state));
-        self.ended.store(state.ended, Ordering::Relaxed);
+        change(Arc::make_mut(since.changed.get_or_insert_with(|| Arc::new(self.opened_state()))));
         self.version.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Ends it, if it goes on.
+    pub(crate) fn end(&self) {
+        let mut since = self.since.write().unwrap_or_else(PoisonError::into_inner);
+        if !since.ended {
+            since.ended = true;
+            self.ended.store(true, Ordering::Relaxed);
+            self.version.fetch_add(1, Ordering::Release);
+        }
     }
 }
 

@@ -247,6 +247,55 @@ fn a_nested_session_knows_its_parent_and_merges_attributes_key_by_key() {
 }
 
 #[test]
+fn whatever_is_said_of_a_session_is_in_its_state_and_in_its_events() {
+    let (telemetry, memory) = telemetry();
+    let builder = telemetry
+        .session()
+        .actor_tag("lost", "without an actor")
+        .with_actor(actor("user", None))
+        .actor_tag("role", "admin")
+        .scope("organization", String::from("org_456"))
+        .scope_tag("plan", "free")
+        .scope_tag("plan", "pro")
+        .attribute("n", 1)
+        .attribute("yes", true)
+        .attribute("none", None::<i64>)
+        .attribute("n", 0.5)
+        .attribute("large", u64::MAX)
+        .attributes([
+            ("list", json!([1, {"a": null}])),
+            ("number", json!(7)),
+            ("text", json!("x".repeat(300))),
+        ]);
+    let (first, second) = (builder.clone().id("first").start(), builder.id("second").start());
+    let mut said = json!({"n": 0.5, "yes": true, "none": null, "large": u64::MAX, "list": [1, {"a": null}],
+        "number": 7, "text": "x".repeat(300)});
+    emit!(first, "before");
+    second.set_attribute("n", 2).unwrap();
+    emit!(second, "after");
+    for (session, n) in [(&first, json!(0.5)), (&second, json!(2))] {
+        said["n"] = n;
+        let state = session.state();
+        assert_eq!(json!(state.attributes), said);
+        assert_eq!(json!(state.actor), json!({"type": "user", "tags": {"role": "admin"}}));
+        assert_eq!(
+            json!(state.scope),
+            json!({"type": "organization", "id": "org_456", "tags": {"plan": "pro"}})
+        );
+        let of_session = |event: &throughline::Envelope| event.session_id.as_ref() == Some(&session.id());
+        let event = events(&telemetry, &memory).into_iter().find(of_session).unwrap();
+        assert_eq!(
+            (json!(event.attributes), event.actor.clone(), event.scope.clone()),
+            (said.clone(), state.actor, state.scope)
+        );
+        session.end();
+        assert!(session.state().ended && !state.ended);
+        assert_eq!(session.state().attributes, state.attributes);
+    }
+    assert_eq!((first.id().as_str(), second.id().as_str()), ("first", "second"));
+}
+
+#[test]
 fn the_state_is_a_copy() {
     let (telemetry, _memory) = build(|builder| builder);
     let session = telemetry.session().actor("user", "usr_123").scope("organization", "org_456").start();
