@@ -85,6 +85,13 @@ impl Client {
             }
         }
         let uri: ureq::http::Uri = url.parse().map_err(|error| format!("{url:?} is not a URL: {error}"))?;
+        // What follows the host and is no port would be left out, and the data go to another server's door.
+        if uri
+            .authority()
+            .is_some_and(|place| place.port_u16().is_none() && !place.as_str().ends_with(place.host()))
+        {
+            return Err(format!("{url:?} has no port between 0 and 65535 after its host"));
+        }
         match (uri.scheme_str(), uri.host()) {
             (Some("http"), Some(_)) => Ok(()),
             (Some("https"), Some(_)) if cfg!(feature = "tls") => Ok(()),

@@ -200,6 +200,9 @@ impl Transport for Otlp {
     }
 
     fn start(&mut self, resource: &Resource) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        if self.endpoint.contains(['?', '#']) {
+            return Err("its endpoint has a query or fragment, and paths are added to it".into());
+        }
         self.client.check(&self.endpoint)?;
         self.encoder = Some(OtlpEncoder::new(resource.clone()));
         Ok(())

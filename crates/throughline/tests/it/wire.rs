@@ -261,9 +261,15 @@ fn a_header_that_is_none_is_a_build_error_that_does_not_show_its_value() {
 
 #[test]
 fn a_url_that_is_none_is_a_build_error() {
-    for bad in ["", "localhost:4318", "ftp://x", "http://"] {
+    let ports = ["http://127.0.0.1:65536", "http://127.0.0.1:x", "http://[::1]:"];
+    for bad in
+        ["", "localhost:4318", "ftp://x", "http://", "http://x?a=1", "http://x/#a"].into_iter().chain(ports)
+    {
         let error = Telemetry::builder("shop").transport(Otlp::new(bad)).build().unwrap_err();
         assert_eq!(error.code(), "TELEMETRY_TRANSPORT_INIT_FAILED", "{bad}");
+    }
+    for good in ["http://[::1]:4318", "http://[::1]", "http://localhost", "http://a:b@127.0.0.1:1/otlp"] {
+        assert!(Telemetry::builder("shop").transport(Otlp::new(good)).build().is_ok(), "{good}");
     }
 }
 
