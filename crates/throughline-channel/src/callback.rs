@@ -5,7 +5,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use crate::trace::{Active, CancelReason};
+use crate::active::Active;
+use crate::trace::CancelReason;
 use crate::{Context, ErrorRecord, Message};
 
 /// The callback of traced work. Made by [`TracingChannel::trace_callback`](crate::TracingChannel::trace_callback).

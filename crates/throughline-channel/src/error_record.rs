@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::active::CURRENT;
 use crate::subscribers::next_id;
-use crate::trace::CURRENT;
 
 /// An error as traced work published it: a handle to one shared record.
 ///

@@ -72,6 +72,7 @@
 //! the same type ([`EventView::message`]).
 #![warn(missing_docs)]
 
+mod active;
 mod callback;
 mod channel;
 mod context;

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::trace::{Active, CancelReason};
+use crate::active::Active;
+use crate::trace::CancelReason;
 use crate::{Context, ErrorRecord, Message};
 
 /// Traced work that lasts until somebody says how it ended. Made by

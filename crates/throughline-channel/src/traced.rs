@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Instant;
 
+use crate::active::Active;
 use crate::pinned::{Surround, pinned};
-use crate::trace::{Active, CancelReason};
+use crate::trace::CancelReason;
 use crate::{Context, ErrorRecord, Message};
 
 pinned! {

@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::active::Active;
 use crate::registry::{Described, Endpoint, Observer, register};
 use crate::subscribers::{Isolation, Subscribers, next_id};
-use crate::trace::{Active, CancelReason, Handler, Observed, TraceSubscriber, Typed};
+use crate::trace::{CancelReason, Handler, Observed, TraceSubscriber, Typed};
 use crate::{
     Context, ErrorRecord, Message, OpenTrace, Store, Subscription, Traced, TracedCallback, is_suppressed,
 };
