@@ -104,3 +104,8 @@ pub use routing::Router;
 pub use session::{SessionLayer, SessionService};
 pub use site::LayerKind;
 pub use socket::{SocketContext, WEBSOCKET, traced_socket};
+
+/// What the page on channels shows is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/channels.md")]
+struct ChannelsPage;
