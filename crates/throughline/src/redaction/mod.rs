@@ -23,8 +23,8 @@ use crate::{Attributes, Callsite, Error, ErrorInfo, SessionState};
 ///
 /// Keys match without regard to case, by whole segments between dots: `password` covers `password`,
 /// `ctx.user.password` and `password.hint`, not `password_hint` (unless words are split). A pattern may have several
-/// segments: `user.email`. Covered are attributes and tags, nested ones too, what traces hold, and error texts, in which
-/// `password=...` and `password: ...` lose their values.
+/// segments: `user.email`. Covered are attributes and tags, nested ones too, error texts, and what traces take in and give
+/// out. In the texts of errors, inputs and outputs `password=...` and `"password": "..."` lose their values too.
 ///
 /// The default denies the usual names of secrets and shortens texts beyond 5000 characters.
 ///
@@ -251,7 +251,10 @@ impl Redactor {
             match (self.action(key), value) {
                 (Action::Deny, value) => *value = None,
                 (_, Some(Value::String(text))) => self.free_text(text),
-                (action, Some(value)) => self.value(key, action, value),
+                (action, Some(value)) => {
+                    self.value(key, action, value);
+                    self.free_texts(value);
+                }
                 (_, None) => {}
             }
         }
@@ -325,6 +328,16 @@ impl Redactor {
             *text = scrubbed;
         }
         text::shorten(text, self.max_text);
+    }
+
+    /// The same of every text in a value: messages of a chat, calls of tools with their arguments as text.
+    fn free_texts(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => self.free_text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.free_texts(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.free_texts(value)),
+            _ => {}
+        }
     }
 
     fn action(&mut self, key: &str) -> Action {

@@ -93,6 +93,11 @@ fn secrets_in_free_text_lose_their_values() {
         ("login failed: password=hunter2, user=bob", "login failed: password=[redacted], user=bob"),
         (r#"bad body {"api_key": "s3cr3t", "n": 1}"#, r#"bad body {"api_key": "[redacted]", "n": 1}"#),
         ("Authorization: Bearer abc.def rejected", "Authorization: [redacted] rejected"),
+        (
+            r#"{"args": "{\"token\": \"s3cr3t\", \"n\": 1}"}"#,
+            r#"{"args": "{\"token\": \"[redacted]\", \"n\": 1}"}"#,
+        ),
+        (r#"{"password":"a\"b","user":"bob"}"#, r#"{"password":"[redacted]","user":"bob"}"#),
         ("GET /?token=abc&page=2", "GET /?token=[redacted]&page=2"),
         ("the password is wrong", "the password is wrong"),
         ("secret:", "secret:"),

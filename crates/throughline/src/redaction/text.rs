@@ -34,15 +34,23 @@ pub(super) fn scrub(text: &str, deny: &Patterns, split: bool) -> Option<String> 
 /// Where the value lies whose key ends at `end`: after `=` or `:`, in quotes or up to a separator.
 fn value_after(text: &str, end: usize) -> Option<std::ops::Range<usize>> {
     let skip_spaces = |at: usize| text.len() - text[at..].trim_start_matches(' ').len();
-    let quote = |at: usize| text[at..].chars().next().filter(|c| matches!(c, '"' | '\''));
-    let mut at = skip_spaces(end + quote(end).map_or(0, char::len_utf8));
+    // With what escapes it, in JSON within JSON.
+    let quote = |at: usize| {
+        let rest = &text[at..];
+        let escapes = rest.len() - rest.trim_start_matches('\\').len();
+        rest[escapes..].starts_with(['"', '\'']).then(|| &rest[..=escapes])
+    };
+    let mut at = skip_spaces(end + quote(end).map_or(0, str::len));
     if !text[at..].starts_with(['=', ':']) {
         return None;
     }
     at = skip_spaces(at + 1);
     if let Some(mark) = quote(at) {
-        let start = at + 1;
-        return Some(start..text[start..].find(mark).map_or(text.len(), |offset| start + offset));
+        let start = at + mark.len();
+        // One that is escaped once more belongs to the value.
+        let closes = |at: &usize| !text[start..start + at].ends_with('\\');
+        let offset = text[start..].match_indices(mark).map(|(at, _)| at).find(closes);
+        return Some(start..offset.map_or(text.len(), |offset| start + offset));
     }
     let word_end = |at: usize| {
         let stops =

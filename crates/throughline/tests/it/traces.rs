@@ -234,7 +234,12 @@ fn what_others_want_handed_on_goes_with_the_trace_and_no_other() {
 #[test]
 fn inputs_and_outputs_are_redacted() {
     let (telemetry, memory) = build(|builder| builder.redaction(Redaction::default()));
-    let span = telemetry.trace("login").input(json!({"user": "a", "password": "SECRET"})).start();
+    let messages = json!([
+        {"role": "user", "content": "password: SECRET"},
+        {"tool_calls": [{"function": {"arguments": r#"{"password": "SECRET"}"#}}]},
+    ]);
+    let input = json!({"user": "a", "password": "SECRET", "messages": messages});
+    let span = telemetry.trace("login").input(input).start();
     span.set_output("my api_key=SECRET");
     span.set_attribute("headers", json!({"authorization": "SECRET"}));
     span.set_error(&std::io::Error::other("token=SECRET"));
