@@ -89,6 +89,23 @@ impl<S, F: Clone, T> Layer<S> for HandleErrorLayer<F, T> {
 }
 
 /// A service that makes answers of errors. Made by [`HandleErrorLayer`].
+///
+/// ```
+/// use std::future::{Ready, ready};
+/// use axum::{BoxError, http::StatusCode};
+/// use throughline_tower::error_handling::{HandleError, HandleErrorLayer};
+/// use tower::Layer;
+///
+/// fn sorry(_: BoxError) -> Ready<StatusCode> { ready(StatusCode::BAD_GATEWAY) }
+///
+/// /// A service of which only good answers are seen, by name: for the field of a struct.
+/// type Guarded<S> = HandleError<S, fn(BoxError) -> Ready<StatusCode>, ()>;
+///
+/// fn guard<S>(inner: S) -> Guarded<S> {
+///     HandleErrorLayer::<fn(BoxError) -> Ready<StatusCode>, ()>::new(sorry).layer(inner)
+/// }
+/// # let _ = guard(());
+/// ```
 pub struct HandleError<S, F, T> {
     inner: S,
     f: F,

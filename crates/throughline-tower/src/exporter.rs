@@ -142,6 +142,18 @@ impl fmt::Debug for LayerExporter {
 }
 
 /// Exports until it is dropped. Made by [`LayerExporter::start`].
+///
+/// ```
+/// use throughline::Telemetry;
+/// use throughline_tower::{Export, LayerExporter, REQUEST};
+///
+/// let telemetry = Telemetry::builder("shop").build()?;
+/// let export: Export = LayerExporter::new(&telemetry).start();
+/// assert!(REQUEST.has_subscribers());
+/// drop(export);
+/// assert!(!REQUEST.has_subscribers());
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "exports only until it is dropped: keep it, or call `forget` to export for ever"]
 pub struct Export(Vec<Subscription>);

@@ -33,6 +33,18 @@ pub fn traced_handler<H>(handler: H) -> TracedHandler<H> {
 /// It covers the extractors too: the response of one that rejects the request is the handler's response. An extractor
 /// has no error to publish, only a status; a rejection of your own can call
 /// [`report_error`](throughline_channel::report_error) in its `into_response`.
+///
+/// ```
+/// use std::future::{Ready, ready};
+/// use throughline_tower::{TracedHandler, traced_handler};
+///
+/// /// A handler by name: for what returns one.
+/// fn ping() -> TracedHandler<fn() -> Ready<&'static str>> {
+///     let pong: fn() -> Ready<&'static str> = || ready("pong");
+///     traced_handler(pong).named("ping")
+/// }
+/// let app: axum::Router = axum::Router::new().route("/ping", axum::routing::get(ping()));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct TracedHandler<H> {
     handler: H,

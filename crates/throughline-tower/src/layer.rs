@@ -50,6 +50,17 @@ pub static LAYER: TracingChannel<LayerContext> = TracingChannel::new("axum.layer
 /// | `http.response.status_code` | of the response the layer returned; known at the closing event |
 /// | `layer.ready_wait_ms` | how long the layer was not ready to take the request; absent if it was at once |
 /// | `layer.incoming_error` | the error that an error handler was called with |
+///
+/// ```
+/// use throughline_channel::observe;
+/// use throughline_tower::LayerContext;
+///
+/// let _subscription = observe("tracing:axum.layer:complete", |event| {
+///     if let Some(layer) = event.message::<LayerContext>() {
+///         println!("{} {} of {}: {:?}", layer.kind(), layer.name(), layer.location(), layer.status());
+///     }
+/// });
+/// ```
 #[derive(Clone)]
 pub struct LayerContext {
     site: &'static Site,
@@ -215,6 +226,18 @@ pub fn traced<L>(layer: L) -> TracedLayer<L> {
 }
 
 /// A layer that publishes what it does. Made by [`traced`].
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline_tower::{TracedLayer, traced};
+/// use tower::timeout::TimeoutLayer;
+///
+/// fn deadline() -> TracedLayer<TimeoutLayer> {
+///     traced(TimeoutLayer::new(Duration::from_secs(5))).named("deadline")
+/// }
+/// let stack = tower::ServiceBuilder::new().layer(deadline());
+/// # let _ = stack;
+/// ```
 #[derive(Debug, Clone)]
 pub struct TracedLayer<L> {
     layer: L,
@@ -264,6 +287,17 @@ impl<S, L: Layer<S>> Layer<S> for TracedLayer<L> {
 }
 
 /// A service that publishes what it does. Made by [`TracedLayer`].
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline_tower::{TracedService, traced};
+/// use tower::{Layer, timeout::{Timeout, TimeoutLayer}};
+///
+/// fn deadline<S>(inner: S) -> TracedService<Timeout<S>> {
+///     traced(TimeoutLayer::new(Duration::from_secs(5))).named("deadline").layer(inner)
+/// }
+/// # let _ = deadline(());
+/// ```
 #[derive(Debug)]
 pub struct TracedService<S> {
     inner: S,

@@ -190,6 +190,18 @@ impl<S> Layer<S> for SessionLayer {
 }
 
 /// A service that handles each request in a session. Made by [`SessionLayer`].
+///
+/// ```
+/// use throughline::Telemetry;
+/// use throughline_tower::{SessionLayer, SessionService};
+/// use tower::Layer;
+///
+/// fn in_sessions(telemetry: &Telemetry, app: axum::Router) -> SessionService<axum::Router> {
+///     SessionLayer::new(telemetry).id_from_header("x-session-id").layer(app)
+/// }
+/// # let _ = in_sessions(&Telemetry::builder("shop").build()?, axum::Router::new());
+/// # Ok::<(), throughline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SessionService<S> {
     inner: S,

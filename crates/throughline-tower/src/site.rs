@@ -9,6 +9,18 @@ use std::sync::{Mutex, PoisonError};
 use crate::name;
 
 /// What part a layer plays.
+///
+/// ```
+/// use throughline_channel::observe;
+/// use throughline_tower::{LayerContext, LayerKind};
+///
+/// let _subscription = observe("tracing:axum.layer:complete", |event| {
+///     let layer = event.message::<LayerContext>();
+///     if let Some(layer) = layer.filter(|layer| layer.kind() == LayerKind::ErrorHandler) {
+///         println!("{} had to answer for {:?}", layer.name(), layer.incoming_error());
+///     }
+/// });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LayerKind {

@@ -22,6 +22,17 @@ pub static WEBSOCKET: TracingChannel<SocketContext> = TracingChannel::new("axum.
 /// |---|---|
 /// | `socket.name` | the function's name |
 /// | `http.request.method`, `url.path`, `http.route` | those of the request that was upgraded |
+///
+/// ```
+/// use throughline_channel::observe;
+/// use throughline_tower::SocketContext;
+///
+/// let _subscription = observe("tracing:axum.websocket:complete", |event| {
+///     if let Some(socket) = event.message::<SocketContext>() {
+///         println!("{} of {:?} is over", socket.name(), socket.request().map(|request| request.path()));
+///     }
+/// });
+/// ```
 #[derive(Debug, Clone)]
 pub struct SocketContext {
     name: String,

@@ -8,6 +8,16 @@ use throughline_channel::InContext;
 
 /// A stream that runs in the session and span that were current when it was made. Made by
 /// [`stream_in_current_session`].
+///
+/// ```
+/// use throughline::{InSessionStream, stream_in_current_session};
+///
+/// struct Answer<S>(InSessionStream<S>);
+///
+/// fn answer<S: futures_core::Stream>(tokens: S) -> Answer<S> {
+///     Answer(stream_in_current_session(tokens))
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct InSessionStream<S>(Pin<Box<InContext<S>>>);

@@ -24,7 +24,18 @@ use crate::propagation::joined;
 /// | `network.protocol.version` | `1.1`, `2` |
 /// | `http.response.status_code` | known from the head of the response on |
 /// | `http.response.body.size` | bytes of the body that were taken from the application; known at the closing event |
-/// | `http.request.header.<name>`, `http.response.header.<name>` | only those that [`RequestLayer`] was told to show |
+/// | `http.request.header.<name>`, `http.response.header.<name>` | only those that [`RequestLayer`](crate::RequestLayer) was told to show |
+///
+/// ```
+/// use throughline_channel::observe;
+/// use throughline_tower::RequestContext;
+///
+/// let _subscription = observe("tracing:http.server.request:complete", |event| {
+///     if let Some(request) = event.message::<RequestContext>() {
+///         println!("{} {}: {:?}, {} bytes", request.method(), request.path(), request.status(), request.body_size());
+///     }
+/// });
+/// ```
 #[derive(Clone)]
 pub struct RequestContext(Arc<Shared>);
 

@@ -90,6 +90,16 @@ impl<S> Layer<S> for RequestLayer {
 }
 
 /// A service that publishes each request as a whole. Made by [`RequestLayer`].
+///
+/// ```
+/// use throughline_tower::{RequestService, Router, routing::get};
+///
+/// /// An application that is ready to be served or tested, by name.
+/// fn app() -> RequestService<axum::Router> {
+///     Router::new().route("/", get(|| async { "hello" })).into_service()
+/// }
+/// # let _ = app();
+/// ```
 #[derive(Clone)]
 pub struct RequestService<S> {
     inner: S,

@@ -10,6 +10,20 @@ use throughline_channel::InContext;
 use super::Observation;
 
 /// A stream whose items are the output of an observation. Made by [`Observation::stream`].
+///
+/// ```
+/// use throughline::{Observation, StreamedOutput, Telemetry};
+///
+/// /// What a handler sends on while the model still speaks.
+/// fn spoken<S: futures_core::Stream<Item = String>>(
+///     telemetry: &Telemetry,
+///     tokens: S,
+/// ) -> StreamedOutput<S, impl FnMut(&Observation, &String) + Unpin> {
+///     telemetry.generation("answer").start().stream(tokens, |call, token| {
+///         call.push_output(token);
+///     })
+/// }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct StreamedOutput<S, F> {
     stream: Pin<Box<InContext<S>>>,

@@ -3,9 +3,25 @@
 use std::time::Duration;
 
 use throughline::testing::ManualClock;
-use throughline::{ErrorInfo, ObservationType, emit};
+use throughline::{ErrorInfo, ObservationType, Sampling, emit};
 
 use crate::{build, events};
+
+#[test]
+fn the_same_seed_and_clock_give_the_same_ids_and_chance() {
+    let run = || {
+        let clock = ManualClock::at("2024-01-15T10:30:00.000Z".parse().unwrap());
+        let half = Sampling::default().info(0.5);
+        let (telemetry, memory) = build(|builder| builder.clock(clock).seed(7).sampling(half));
+        (0..64).for_each(|n| emit!(telemetry, "step.done", "step" => n));
+        telemetry
+            .session()
+            .run_sync(|| telemetry.trace("turn").run_sync(|| emit!(telemetry, warn, "step.failed")));
+        let events = serde_json::to_string(&events(&telemetry, &memory)).unwrap();
+        (events, serde_json::to_string(&memory.spans()).unwrap())
+    };
+    assert_eq!(run(), run());
+}
 
 #[test]
 fn sessions_spans_and_events_are_where_they_happened() {
