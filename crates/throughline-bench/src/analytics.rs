@@ -210,7 +210,7 @@ fn scores(last_turns: &[(String, [u8; 16])]) -> Vec<Event> {
         let (name, value) = match number % 3 {
             0 => ("accuracy", ScoreValue::Number((number % 101) as f64 / 100.0)),
             1 => ("thumbs", ScoreValue::Flag(!number.is_multiple_of(4))),
-            _ => ("tone", ScoreValue::Text(["kind", "curt", "dull"][number % 7 % 3].to_owned())),
+            _ => ("tone", ScoreValue::Category(["kind", "curt", "dull"][number % 7 % 3].to_owned())),
         };
         let is_of_trace = number.is_multiple_of(2);
         let score = Score {

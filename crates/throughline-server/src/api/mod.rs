@@ -33,7 +33,7 @@ use crate::http::State;
 
 /// Every route of the API.
 pub fn routes() -> Router<State> {
-    table().split_for_parts().0
+    table().split_for_parts().0.merge(langfuse::not_offered())
 }
 
 /// The description of the API, as served at `/api/openapi.json`.

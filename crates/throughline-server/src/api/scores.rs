@@ -32,6 +32,8 @@ pub(super) struct Score {
     name: String,
     /// A number, `true` or `false`, or a text.
     value: Value,
+    /// `NUMERIC`, `BOOLEAN`, `CATEGORICAL` or `TEXT`.
+    data_type: &'static str,
     /// Why.
     comment: Option<String>,
     /// The session it is on.
@@ -58,6 +60,7 @@ impl From<score::Score> for Score {
         Self {
             id: score.id,
             name: score.name,
+            data_type: score.value.data_type(),
             value: score.value.to_json(),
             comment: score.comment,
             session_id: score.session_id,

@@ -46,6 +46,7 @@ mod turn_reader;
 mod waterfall;
 
 use axum::Router;
+use axum::extract::Path;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
@@ -65,6 +66,12 @@ pub fn routes() -> Router<http::State> {
         .route("/sessions/{id}/replay", get(replay_page::replay))
         .route("/traces", get(traces_page::traces))
         .route("/traces/{id}", get(trace_page::trace))
+        // The addresses that Langfuse's clients make of a trace's id, newer and older ones.
+        .route(
+            "/project/{project}/traces/{id}",
+            get(async |Path((_, id)): Path<(String, String)>| to_trace(&id)),
+        )
+        .route("/trace/{id}", get(async |Path(id): Path<String>| to_trace(&id)))
         .route("/events", get(events_page::events))
         .route("/analytics", get(analytics::overview))
         .route("/analytics/goals", get(analytics::goals))
@@ -75,4 +82,8 @@ pub fn routes() -> Router<http::State> {
         .route("/live", get(live_page::live))
         .route("/theme", post(theme::choose))
         .route("/assets/{version}/{name}", get(assets::asset))
+}
+
+fn to_trace(id: &str) -> Redirect {
+    Redirect::to(&address::Address::trace(crate::domain::langfuse::trace_id(id)).to_string())
 }

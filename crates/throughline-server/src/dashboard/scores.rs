@@ -166,7 +166,7 @@ impl Chip {
                 ScoreValue::Number(number) => format!("{number}"),
                 ScoreValue::Flag(true) => "yes".to_owned(),
                 ScoreValue::Flag(false) => "no".to_owned(),
-                ScoreValue::Text(text) => notation::line(text, 40),
+                ScoreValue::Category(text) | ScoreValue::Text(text) => notation::line(text, 40),
             },
             title: comment.map_or_else(|| on.to_owned(), |comment| format!("{on}: {comment}")),
             is_bad: score.value == ScoreValue::Flag(false),

@@ -21,6 +21,10 @@ const EXPLANATION: &str = "gen_ai.evaluation.explanation";
 /// The id that the sender gave: of two scores with the same one, the later counts.
 pub const ID: &str = "throughline.score.id";
 
+/// The attribute that tells a free text from a label.
+const TYPE: &str = "throughline.score.type";
+const FREE_TEXT: &str = "text";
+
 /// One score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
@@ -43,7 +47,9 @@ pub struct Score {
 pub enum ScoreValue {
     Number(f64),
     Flag(bool),
-    /// A category, or free text.
+    /// One of a few labels, which are counted.
+    Category(String),
+    /// Words of a person, each time others.
     Text(String),
 }
 
@@ -53,7 +59,17 @@ impl ScoreValue {
         match self {
             Self::Number(number) => Value::from(*number),
             Self::Flag(flag) => Value::from(*flag),
-            Self::Text(text) => Value::from(text.as_str()),
+            Self::Category(text) | Self::Text(text) => Value::from(text.as_str()),
+        }
+    }
+
+    /// The name of the value's type, as Langfuse has it.
+    pub const fn data_type(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "NUMERIC",
+            Self::Flag(_) => "BOOLEAN",
+            Self::Category(_) => "CATEGORICAL",
+            Self::Text(_) => "TEXT",
         }
     }
 }
@@ -77,11 +93,14 @@ impl Score {
                 ScoreValue::Flag(label == "true")
             }
             (Some(number), _) => ScoreValue::Number(number),
-            (None, Some(label)) => ScoreValue::Text(label),
+            (None, Some(text)) if event.attributes.get(TYPE).is_some_and(|name| name == FREE_TEXT) => {
+                ScoreValue::Text(text)
+            }
+            (None, Some(label)) => ScoreValue::Category(label),
             (None, None) => return None,
         };
         let mut metadata = event.attributes.clone();
-        for known in [NAME, VALUE, LABEL, EXPLANATION, ID] {
+        for known in [NAME, VALUE, LABEL, TYPE, EXPLANATION, ID] {
             metadata.remove(known);
         }
         Some(Self {
@@ -109,7 +128,11 @@ impl Score {
                 put(VALUE, f64::from(u8::from(flag)).into());
                 put(LABEL, flag.to_string().into());
             }
-            ScoreValue::Text(text) => put(LABEL, text.into()),
+            ScoreValue::Category(label) => put(LABEL, label.into()),
+            ScoreValue::Text(text) => {
+                put(LABEL, text.into());
+                put(TYPE, FREE_TEXT.into());
+            }
         }
         if let Some(comment) = self.comment {
             put(EXPLANATION, comment.into());
@@ -196,7 +219,13 @@ mod tests {
 
     #[test]
     fn a_score_comes_back_from_its_event() {
-        for value in [ScoreValue::Number(0.5), ScoreValue::Flag(true), ScoreValue::Text("good".to_owned())] {
+        let label = || "good".to_owned();
+        for value in [
+            ScoreValue::Number(0.5),
+            ScoreValue::Flag(true),
+            ScoreValue::Category(label()),
+            ScoreValue::Text(label()),
+        ] {
             let score = score(value, 7);
             let event = score.clone().into_event();
             assert_eq!(Score::of(&event), Some(score.clone()));

@@ -78,6 +78,7 @@ async fn answer(
 ) -> Response {
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
+    let speaks_langfuse = request.uri().path().starts_with("/api/public/");
     let page = page
         .filter(|_| wants_page(request.headers(), request.uri().path()))
         .map(|page| (page, request.uri().clone(), request.headers().clone()));
@@ -88,7 +89,14 @@ async fn answer(
             Some((page, uri, headers)) => {
                 error.respond("text/html; charset=utf-8", page(&error.view(&id, &uri, &headers)))
             }
-            None => error.respond("application/json", error.to_json(&id).to_string()),
+            None => {
+                let mut body = error.to_json(&id);
+                if speaks_langfuse {
+                    // Where its clients look for what to say.
+                    body["message"] = error.public_message().into();
+                }
+                error.respond("application/json", body.to_string())
+            }
         };
         // What the handler or router added (`Allow`) stays; only the body and what describes it are new.
         let (parts, body) = body.into_parts();

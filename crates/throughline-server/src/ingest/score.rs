@@ -35,7 +35,7 @@ pub(super) fn read(json: &Value, now: Timestamp) -> Result<Score, String> {
     }
 }
 
-/// The value, by `dataType` if it is given: NUMERIC, BOOLEAN (also as 1 and 0), CATEGORICAL or TEXT.
+/// The value, by `dataType` if it is given: NUMERIC, BOOLEAN (also as 1 and 0), CATEGORICAL, TEXT or CORRECTION.
 fn value(fields: &Map<String, Value>) -> Result<ScoreValue, String> {
     let kind = text(fields, "dataType")?.unwrap_or_default().to_ascii_uppercase();
     let value = fields.get("value").unwrap_or(&Value::Null);
@@ -46,12 +46,16 @@ fn value(fields: &Map<String, Value>) -> Result<ScoreValue, String> {
         ("" | "NUMERIC", Value::Number(number)) => {
             number.as_f64().map(ScoreValue::Number).ok_or_else(|| "\"value\" is too large".to_owned())
         }
-        ("" | "CATEGORICAL" | "TEXT", Value::String(label)) if !label.is_empty() => {
-            Ok(ScoreValue::Text(label.chars().take(LONGEST_TEXT).collect()))
+        ("" | "CATEGORICAL", Value::String(label)) if !label.is_empty() => {
+            Ok(ScoreValue::Category(label.chars().take(LONGEST_TEXT).collect()))
+        }
+        // A correction is what Langfuse calls the text that should have been the output.
+        ("TEXT" | "CORRECTION", Value::String(text)) if !text.is_empty() => {
+            Ok(ScoreValue::Text(text.chars().take(LONGEST_TEXT).collect()))
         }
         (_, Value::Null) => Err("the score has no \"value\"".to_owned()),
         ("", _) => Err("\"value\" is neither a number, nor true or false, nor a text".to_owned()),
-        ("NUMERIC" | "BOOLEAN" | "CATEGORICAL" | "TEXT", _) => {
+        ("NUMERIC" | "BOOLEAN" | "CATEGORICAL" | "TEXT" | "CORRECTION", _) => {
             Err(format!("\"value\" does not fit the \"dataType\" {kind}"))
         }
         _ => Err(format!("\"dataType\" {kind:?} is none of NUMERIC, BOOLEAN, CATEGORICAL, TEXT")),
@@ -128,6 +132,8 @@ mod tests {
         assert_eq!(value(json!(0.5), json!(null)), ScoreValue::Number(0.5));
         assert_eq!(value(json!(1), json!("BOOLEAN")), ScoreValue::Flag(true));
         assert_eq!(value(json!(false), json!(null)), ScoreValue::Flag(false));
-        assert_eq!(value(json!("good"), json!("categorical")), ScoreValue::Text("good".to_owned()));
+        assert_eq!(value(json!("good"), json!("categorical")), ScoreValue::Category("good".to_owned()));
+        assert_eq!(value(json!("good"), json!(null)), ScoreValue::Category("good".to_owned()));
+        assert_eq!(value(json!("good"), json!("TEXT")), ScoreValue::Text("good".to_owned()));
     }
 }

@@ -116,6 +116,13 @@ const { data: sessions } = await client.fetchSessions();
 if (sessions[0].id !== "langfuse-chat") throw new Error(JSON.stringify(sessions));
 "#;
 
+/// What the newest Python client reads back, with its own types.
+const LANGFUSE_READ_BACK: &str = include_str!("clients/langfuse_read_back.py");
+/// The Python client before it spoke OpenTelemetry.
+const LANGFUSE_2: &str = include_str!("clients/langfuse_2.py");
+const LANGFUSE_MEDIA: &str = include_str!("clients/langfuse_media.py");
+const LANGFUSE_MEDIA_JS: &str = include_str!("clients/langfuse_media.mjs");
+
 const OPENTELEMETRY: &str =
     "opentelemetry.sdk.trace, opentelemetry.exporter.otlp.proto.grpc, opentelemetry.exporter.otlp.proto.http";
 
@@ -125,8 +132,12 @@ fn is_required() -> bool {
 
 /// A Python that has these modules, or `None` (said aloud) if there is none and none is required.
 fn python(modules: &str) -> Option<PathBuf> {
-    let python =
-        PathBuf::from(std::env::var_os("THROUGHLINE_TEST_PYTHON").unwrap_or_else(|| "python3".into()));
+    python_of("THROUGHLINE_TEST_PYTHON", modules)
+}
+
+/// The same, of the Python that a variable names.
+fn python_of(variable: &str, modules: &str) -> Option<PathBuf> {
+    let python = PathBuf::from(std::env::var_os(variable).unwrap_or_else(|| "python3".into()));
     let imports = format!("import {modules}");
     let found =
         Command::new(&python).args(["-c", &imports]).output().is_ok_and(|output| output.status.success());
@@ -187,7 +198,8 @@ fn node_packages() -> Option<PathBuf> {
     None
 }
 
-fn run(program: &mut Command) {
+/// Runs a client to its end, and says what it printed.
+fn run(program: &mut Command) -> String {
     let output = program.output().expect("the client runs");
     assert!(
         output.status.success(),
@@ -195,6 +207,14 @@ fn run(program: &mut Command) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn served(test: impl FnOnce(&ServerProcess, &str)) {
+    let data_dir = tempfile::tempdir().expect("a temporary directory");
+    let server = ServerProcess::start(data_dir.path(), free_address(), free_address());
+    let url = format!("http://{}", server.http);
+    test(&server, &url);
 }
 
 /// A turn with one call of a model, and two scores, from whichever of Langfuse's clients.
@@ -232,7 +252,75 @@ fn lands_as_a_session(client: impl Fn(&str)) {
 #[test]
 fn the_langfuse_client_works_with_its_address_changed() {
     let Some(python) = python("langfuse") else { return };
-    lands_as_a_session(|url| run(Command::new(&python).args(["-c", LANGFUSE, url])));
+    lands_as_a_session(|url| drop(run(Command::new(&python).args(["-c", LANGFUSE, url]))));
+}
+
+#[test]
+fn the_langfuse_client_reads_back_what_it_sent() {
+    let Some(python) = python("langfuse") else { return };
+    served(|server, url| {
+        let told = run(Command::new(&python).args(["-c", LANGFUSE_READ_BACK, url]));
+        // Where it says that the trace is to be seen.
+        let path = told.trim().strip_prefix(url).expect("an address of this server");
+        let (status, page) = server.page(path);
+        assert!(status == 200 && page.contains("answer"), "{path}: {status}");
+    });
+}
+
+#[test]
+fn the_langfuse_client_before_opentelemetry_works_with_its_address_changed() {
+    let modules = "langfuse.decorators";
+    let Some(python) = python_of("THROUGHLINE_TEST_PYTHON_LANGFUSE_2", modules) else { return };
+    lands_as_a_session(|url| drop(run(Command::new(&python).args(["-c", LANGFUSE_2, url]))));
+}
+
+/// Three calls with a picture each; answers with what they say, told apart from what the picture was.
+fn calls_with_pictures(server: &ServerProcess, name: &str) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (_, found) = server.get(&format!("/api/public/observations?name={name}"));
+        let calls = found["data"].as_array().expect("a list");
+        if calls.len() == 3 {
+            let told = calls.iter().map(|call| {
+                assert_eq!(
+                    (&call["output"], &call["usage"]["total"]),
+                    (&"A dot.".into(), &120.into()),
+                    "{call}"
+                );
+                let parts = &call["input"][0]["content"];
+                assert_eq!(parts[0]["text"], "What is this?", "{call}");
+                parts[1]["image_url"]["url"].as_str().expect("a text").to_owned()
+            });
+            return told.collect();
+        }
+        assert!(Instant::now() < deadline, "{name}: {found}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn pictures_that_langfuse_clients_keep_to_themselves_do_not_stop_the_rest() {
+    let (Some(python), Some(folder)) = (python("langfuse"), node_packages()) else { return };
+    served(|server, url| {
+        let run_python = |name: &str, upload: &str| {
+            let mut program = Command::new(&python);
+            program.env("LANGFUSE_MEDIA_UPLOAD_ENABLED", upload);
+            run(program.args(["-c", LANGFUSE_MEDIA, url, name]));
+        };
+        run_python("python", "true");
+        let arguments = ["--input-type=module", "--eval", LANGFUSE_MEDIA_JS, "--", url, "javascript"];
+        run(Command::new("node").args(arguments).current_dir(&folder));
+        for name in ["python", "javascript"] {
+            for picture in calls_with_pictures(server, name) {
+                assert!(picture.starts_with("@@@langfuseMedia:type=image/png|id="), "{name}: {picture}");
+            }
+        }
+        // Told not to, it leaves them in the text, and there they are kept.
+        run_python("inline", "false");
+        for picture in calls_with_pictures(server, "inline") {
+            assert!(picture.starts_with("data:image/png;base64,iVBORw0KGgo"), "{picture}");
+        }
+    });
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod events;
 mod full_disk;
 mod guard;
 mod langfuse;
+mod langfuse_reading;
 mod log_observations;
 mod otlp_grpc;
 mod otlp_http;

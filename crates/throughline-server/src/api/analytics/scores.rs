@@ -51,7 +51,7 @@ struct ScoreStatistics {
     sessions: u64,
     /// Of those that are numbers; `null` if none is.
     numbers: Option<NumberSpread>,
-    /// Of the others, `true` and `false` among them: the twelve most frequent.
+    /// Of those that are labels, `true` and `false` among them: the twelve most frequent. Free texts are only counted.
     labels: Vec<LabelCount>,
     /// Scores with rarer labels.
     other_labels: u64,

@@ -2,8 +2,11 @@
 //!
 //! A trace, observation or score is found by the id that its client gave it. Lists are cut into pages by number.
 
+mod not_offered;
 mod observations;
 mod page;
+mod parameters;
+mod score_query;
 mod scores;
 mod sessions;
 mod traces;
@@ -12,6 +15,8 @@ use serde_json::Value;
 use throughline_model::Attributes;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub(super) use not_offered::routes as not_offered;
 
 use crate::domain::filter::{Comparison, Field, Filter, Literal, Pattern};
 use crate::http::State;
@@ -28,7 +33,9 @@ pub(super) fn table() -> OpenApiRouter<State> {
         .routes(routes!(observations::get_langfuse_observation))
         .routes(routes!(scores::list_langfuse_scores))
         .routes(routes!(scores::list_langfuse_scores_as_second_version))
+        .routes(routes!(scores::list_langfuse_scores_as_third_version))
         .routes(routes!(scores::get_langfuse_score))
+        .routes(routes!(scores::get_langfuse_score_as_second_version))
 }
 
 /// Exactly this value.

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Path, State as Extract};
 use serde_json::{Value, json};
-use throughline_model::{Level, Observation, ProjectId, SpanId, Timestamp};
+use throughline_model::{Level, Observation, ProjectId, SpanId, Timestamp, TraceId};
 
 use super::page::Given;
+use super::parameters::{CursorPaging, MoreObservationsAsked, ObservationsAsked, Paging, names};
 use super::traces::trace_name;
 use super::{given_id, is};
 use crate::api::errors::{InvalidRequest, ReadFailed};
@@ -15,24 +16,12 @@ use crate::api::list;
 use crate::api::params::refuse;
 use crate::domain::filter::{Field, Filter};
 use crate::domain::langfuse::{OBSERVATION_ID, root_id, trace_id};
-use crate::domain::query::{ListQuery, Sort, SortField, TraceDetail};
+use crate::domain::query::{ListQuery, TraceDetail};
 use crate::http::{Error, Project, State};
 
-const PARAMETERS: [&str; 13] = [
-    "traceId",
-    "page",
-    "limit",
-    "cursor",
-    "fields",
-    "type",
-    "name",
-    "userId",
-    "level",
-    "parentObservationId",
-    "environment",
-    "fromStartTime",
-    "toStartTime",
-];
+/// What observations are chosen by, member by member.
+const MEMBERS: [&str; 8] =
+    ["name", "userId", "sessionId", "type", "level", "parentObservationId", "environment", "version"];
 /// So many traces are looked through for a page.
 const MOST_TRACES: usize = 1000;
 const TRACES_AT_A_TIME: usize = 50;
@@ -45,19 +34,7 @@ const TRACES_AT_A_TIME: usize = 50;
     get,
     path = "/api/public/observations",
     tag = "langfuse",
-    params(
-        ("page" = Option<u32>, Query, description = "The number of the page, from 1 to 1000"),
-        ("limit" = Option<u32>, Query, description = "The most rows of a page: 1 to 1000, 50 if not given"),
-        ("traceId" = Option<String>, Query, description = "The trace they are in"),
-        ("type" = Option<Vec<String>>, Query, description = "One of these: `GENERATION`, `SPAN`, `EVENT`, `TOOL`, ..."),
-        ("name" = Option<Vec<String>>, Query, description = "One of these"),
-        ("level" = Option<Vec<String>>, Query, description = "One of `DEBUG`, `DEFAULT`, `WARNING`, `ERROR`"),
-        ("userId" = Option<Vec<String>>, Query, description = "One of these"),
-        ("parentObservationId" = Option<String>, Query, description = "The observation they are in"),
-        ("environment" = Option<Vec<String>>, Query, description = "One of these"),
-        ("fromStartTime" = Option<String>, Query, description = "Only what began at or after this time"),
-        ("toStartTime" = Option<String>, Query, description = "Only what began before this time"),
-    ),
+    params(Paging, ObservationsAsked),
     responses((status = 200, description = "One page of observations", body = Value), InvalidRequest, ReadFailed)
 )]
 pub(super) async fn list_langfuse_observations(
@@ -65,6 +42,7 @@ pub(super) async fn list_langfuse_observations(
     Project(project): Project,
     given: Given,
 ) -> Result<Json<Value>, Error> {
+    given.only(&[names::<Paging>(), names::<ObservationsAsked>()])?;
     let (number, limit) = (given.page()?, given.limit()?);
     let found = matching(&state, &project, &given, number * limit + 1).await?;
     let rows: Vec<&Value> = found.iter().skip((number - 1) * limit).take(limit).collect();
@@ -81,20 +59,7 @@ pub(super) async fn list_langfuse_observations(
     get,
     path = "/api/public/v2/observations",
     tag = "langfuse",
-    params(
-        ("cursor" = Option<String>, Query, description = "Where to go on"),
-        ("limit" = Option<u32>, Query, description = "The most rows of a page: 1 to 1000, 50 if not given"),
-        ("fields" = Option<String>, Query, description = "Taken, and all is answered"),
-        ("traceId" = Option<String>, Query, description = "The trace they are in"),
-        ("type" = Option<Vec<String>>, Query, description = "One of these: `GENERATION`, `SPAN`, `EVENT`, `TOOL`, ..."),
-        ("name" = Option<Vec<String>>, Query, description = "One of these"),
-        ("level" = Option<Vec<String>>, Query, description = "One of `DEBUG`, `DEFAULT`, `WARNING`, `ERROR`"),
-        ("userId" = Option<Vec<String>>, Query, description = "One of these"),
-        ("parentObservationId" = Option<String>, Query, description = "The observation they are in"),
-        ("environment" = Option<Vec<String>>, Query, description = "One of these"),
-        ("fromStartTime" = Option<String>, Query, description = "Only what began at or after this time"),
-        ("toStartTime" = Option<String>, Query, description = "Only what began before this time"),
-    ),
+    params(CursorPaging, ObservationsAsked, MoreObservationsAsked),
     responses((status = 200, description = "One page of observations", body = Value), InvalidRequest, ReadFailed)
 )]
 pub(super) async fn list_langfuse_observations_by_cursor(
@@ -102,6 +67,7 @@ pub(super) async fn list_langfuse_observations_by_cursor(
     Project(project): Project,
     given: Given,
 ) -> Result<Json<Value>, Error> {
+    given.only(&[names::<CursorPaging>(), names::<ObservationsAsked>(), names::<MoreObservationsAsked>()])?;
     let limit = given.limit()?;
     let begin: usize = match given.one("cursor") {
         None => 0,
@@ -116,7 +82,7 @@ pub(super) async fn list_langfuse_observations_by_cursor(
 
 /// Get one observation as Langfuse does
 ///
-/// By the id that its client gave it. One that came over OpenTelemetry is found in its trace.
+/// By the id that its client gave it. One that came over OpenTelemetry is looked for in the 1000 latest traces.
 #[utoipa::path(
     get,
     path = "/api/public/observations/{observationId}",
@@ -129,27 +95,34 @@ pub(super) async fn get_langfuse_observation(
     Project(project): Project,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Error> {
-    let query = ListQuery {
-        filter: is(Field::Attribute(OBSERVATION_ID.to_owned()), &id),
-        from: None,
-        to: None,
-        sort: Sort { by: SortField::StartTime, descending: true },
-        limit: 1,
-        after: None,
-        now: state.clock.now(),
-    };
-    let traces = state.store.traces(&project, &query).await?.rows;
-    let detail = match traces.first() {
-        Some(trace) => state.store.trace(&project, &trace.id).await?,
+    let detail = match trace_of(&state, &project, &id).await? {
+        Some(trace) => state.store.trace(&project, &trace).await?,
         None => None,
     };
     let observations = detail.map(|detail| shown_observations(&detail, project.as_str())).unwrap_or_default();
     let found = observations.into_iter().map(|(_, told)| told).find(|told| told["id"] == id);
     let unknown = || {
-        let message = format!("no client called an observation {id}; those of a trace are at ?traceId=");
+        let message = format!("no observation {id} is found; those of a trace are at ?traceId=");
         Error::not_found(message).code("unknown_observation")
     };
     found.map(Json).ok_or_else(unknown)
+}
+
+/// The trace that an observation is in. Only ids that clients gave themselves can be looked up.
+async fn trace_of(state: &State, project: &ProjectId, id: &str) -> Result<Option<TraceId>, Error> {
+    let query = Given::default().query(is(Field::Attribute(OBSERVATION_ID.to_owned()), id), state)?;
+    if let Some(trace) = state.store.traces(project, &ListQuery { limit: 1, ..query }).await?.rows.first() {
+        return Ok(Some(trace.id));
+    }
+    let Ok(id) = id.parse::<SpanId>() else { return Ok(None) };
+    let latest = ListQuery { limit: MOST_TRACES, ..Given::default().query(Filter::All, state)? };
+    for trace in state.store.traces(project, &latest).await?.rows {
+        let outline = state.store.trace_outline(project, &trace.id).await?;
+        if outline.is_some_and(|outline| outline.spans.iter().any(|span| span.id == id)) {
+            return Ok(Some(trace.id));
+        }
+    }
+    Ok(None)
 }
 
 /// Up to `enough` observations that the parameters ask for, from as many traces as are looked through.
@@ -159,10 +132,11 @@ async fn matching(
     given: &Given,
     enough: usize,
 ) -> Result<Vec<Value>, Error> {
-    given.only(&PARAMETERS)?;
     let now = state.clock.now();
     let range = list::range_named(["fromStartTime", "toStartTime"], |name| given.one(name), now)?;
-    let mut query = given.query(Filter::All, state)?;
+    let sessions = given.any_of("sessionId", |id| is(Field::Session, id));
+    let users = given.any_of("userId", |id| is(Field::User, id));
+    let mut query = given.query(Filter::all_of(sessions.into_iter().chain(users)), state)?;
     (query.from, query.to, query.limit) = (range.0, range.1, TRACES_AT_A_TIME);
     let mut found = Vec::new();
     if let Some(id) = given.one("traceId") {
@@ -196,10 +170,10 @@ fn wanted(
     (from, to): (Option<Timestamp>, Option<Timestamp>),
 ) -> Vec<Value> {
     let is_wanted = |told: &Value| {
-        ["name", "userId", "type", "level", "parentObservationId", "environment"].iter().all(|name| {
-            let mut values = given.all(name).peekable();
-            values.peek().is_none() || values.any(|value| told[name] == value)
-        })
+        let is_root = told["parentObservationId"].is_null().to_string();
+        let text = |name: &str| told[name].as_str().unwrap_or_default();
+        MEMBERS.iter().all(|name| given.allows(name, text(name)))
+            && given.allows("isRootObservation", &is_root)
     };
     let observations = shown_observations(detail, project.as_str());
     let in_range = observations
@@ -225,6 +199,7 @@ pub(super) fn shown_observations(detail: &TraceDetail, project: &str) -> Vec<(Ti
             told["traceId"] = trace.clone();
             told["parentObservationId"] =
                 observation.parent_id.filter(|parent| *parent != root).map_or(Value::Null, id);
+            told["isRootObservation"] = told["parentObservationId"].is_null().into();
             (observation.start_time, told)
         })
         .collect()
@@ -258,8 +233,9 @@ fn shown_observation(observation: &Observation, detail: &TraceDetail, project: &
         "output": observation.output,
         "metadata": observation.attributes,
         "usage": {
-            "unit": "TOKENS", "input": observation.prompt_tokens, "output": observation.completion_tokens,
-            "total": observation.total_tokens,
+            "unit": "TOKENS", "input": observation.prompt_tokens.unwrap_or_default(),
+            "output": observation.completion_tokens.unwrap_or_default(),
+            "total": observation.total_tokens.unwrap_or_default(),
         },
         "usageDetails": if observation.usage.is_some() { usage } else { json!({}) },
         "costDetails": cost.map_or(json!({}), |cost| json!({"total": cost})),
@@ -273,6 +249,8 @@ fn shown_observation(observation: &Observation, detail: &TraceDetail, project: &
         "latency": observation.duration / 1000.0,
         "timeToFirstToken": observation.time_to_first_token.map(|millis| millis / 1000.0),
         "version": detail.trace.version,
+        "traceName": detail.trace.name,
+        "tags": detail.trace.tags,
         "environment": observation.environment.as_deref().unwrap_or("default"),
         "userId": observation.user_id,
         "sessionId": observation.session_id,

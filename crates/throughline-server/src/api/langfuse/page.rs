@@ -10,7 +10,7 @@ use super::is;
 use crate::api::list;
 use crate::api::params::refuse;
 use crate::domain::filter::{Field, Filter};
-use crate::domain::query::{ListQuery, Page, Sort, SortField};
+use crate::domain::query::{ListQuery, MAX_LIMIT, Page, Sort, SortField};
 use crate::http::{Error, State};
 use crate::store::ReadError;
 
@@ -38,11 +38,12 @@ impl FromRequestParts<State> for Given {
 
 impl Given {
     /// Refuses what a route does not know.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), Error> {
-        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+    pub(super) fn only(&self, known: &[Vec<String>]) -> Result<(), Error> {
+        match self.0.keys().find(|name| !known.iter().flatten().any(|known| known == *name)) {
             None => Ok(()),
             Some(name) => {
-                let message = format!("unknown parameter `{name}`, expected one of {}", known.join(", "));
+                let message =
+                    format!("unknown parameter `{name}`, expected one of {}", known.concat().join(", "));
                 Err(Error::bad_request(message).code("invalid_parameter").with("parameter", name.as_str()))
             }
         }
@@ -58,11 +59,27 @@ impl Given {
         self.0.get(name).into_iter().flatten().flat_map(|values| values.split(','))
     }
 
-    /// What `environment` asks for: one of those given, or any.
-    pub(super) fn environment(&self) -> Option<Filter> {
-        let given = self.all("environment").map(|name| is(Field::Environment, name));
-        let given: Vec<Filter> = given.collect();
+    /// Whether it was not given, or one of its values is this one.
+    pub(super) fn allows(&self, name: &str, value: &str) -> bool {
+        let mut values = self.all(name).peekable();
+        values.peek().is_none() || values.any(|given| given == value)
+    }
+
+    /// What a parameter asks for: one of the values given, or any.
+    pub(super) fn any_of(&self, name: &str, is: impl Fn(&str) -> Filter) -> Option<Filter> {
+        let given: Vec<Filter> = self.all(name).map(is).collect();
         (!given.is_empty()).then(|| Filter::any_of(given))
+    }
+
+    /// What `environment` asks for.
+    pub(super) fn environment(&self) -> Option<Filter> {
+        self.any_of("environment", |name| is(Field::Environment, name))
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, Error> {
+        let Some(text) = self.one(name) else { return Ok(None) };
+        let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+        number.map(Some).ok_or_else(|| refuse(name, text, "a number"))
     }
 
     /// The number of the page, from 1.
@@ -85,30 +102,47 @@ impl Given {
     }
 }
 
-/// Reads on to the page with this number, from 1; it is empty if there are not so many.
-pub(super) async fn walk_to<T, Reading>(
-    number: usize,
+/// Some of the rows of a list, in its order.
+pub(super) struct Cut<T> {
+    pub(super) rows: Vec<T>,
+    /// Whether there are more after them.
+    pub(super) is_cut: bool,
+}
+
+/// Reads on until there are `query.limit` of the rows that `keep` makes something of, after `skip` others.
+pub(super) async fn cut<T, R, Reading>(
+    skip: usize,
     mut query: ListQuery,
     read: impl Fn(ListQuery) -> Reading,
-) -> Result<Page<T>, Error>
+    keep: impl Fn(T) -> Option<R>,
+) -> Result<Cut<R>, Error>
 where
     Reading: Future<Output = Result<Page<T>, ReadError>>,
 {
-    let mut page = read(query.clone()).await?;
-    for _ in 1..number {
-        query.after = page.next.take();
-        if query.after.is_none() {
-            page.rows.clear();
-            break;
+    let (limit, mut left) = (query.limit, skip);
+    // One more tells whether there is more.
+    query.limit = (limit + 1).min(MAX_LIMIT);
+    let mut rows = Vec::new();
+    loop {
+        let page = read(query.clone()).await?;
+        for row in page.rows.into_iter().filter_map(&keep) {
+            if left > 0 {
+                left -= 1;
+            } else if rows.len() < limit {
+                rows.push(row);
+            } else {
+                return Ok(Cut { rows, is_cut: true });
+            }
         }
-        page = read(query.clone()).await?;
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(Cut { rows, is_cut: false });
+        }
     }
-    Ok(page)
 }
 
 /// What stands below a page. How much there is in all is known as far as the page after this one.
-pub(super) fn meta<T>(number: usize, limit: usize, page: &Page<T>) -> Value {
-    let more = usize::from(page.next.is_some());
-    let items = (number - 1) * limit + page.rows.len() + more;
+pub(super) fn meta<T>(number: usize, limit: usize, cut: &Cut<T>) -> Value {
+    let items = (number - 1) * limit + cut.rows.len() + usize::from(cut.is_cut);
     json!({"page": number, "limit": limit, "totalItems": items, "totalPages": items.div_ceil(limit)})
 }

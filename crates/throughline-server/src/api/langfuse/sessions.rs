@@ -5,7 +5,8 @@ use axum::extract::State as Extract;
 use serde_json::{Value, json};
 use throughline_model::Session;
 
-use super::page::{Given, walk_to};
+use super::page::{Given, cut};
+use super::parameters::{Paging, SessionsAsked, names};
 use super::traces::shown_trace;
 use crate::api::errors::{InvalidRequest, ReadFailed, UnknownSession};
 use crate::api::params::SessionPath;
@@ -15,8 +16,6 @@ use crate::domain::filter::Filter;
 use crate::domain::query::MAX_LIMIT;
 use crate::http::{Error, Project, State};
 
-const PARAMETERS: [&str; 5] = ["page", "limit", "fromTimestamp", "toTimestamp", "environment"];
-
 /// List sessions as Langfuse 3 does
 ///
 /// `{"data":[{"id","createdAt","projectId","environment"}],"meta":{"page","limit","totalItems","totalPages"}}`, the
@@ -25,13 +24,7 @@ const PARAMETERS: [&str; 5] = ["page", "limit", "fromTimestamp", "toTimestamp", 
     get,
     path = "/api/public/sessions",
     tag = "langfuse",
-    params(
-        ("page" = Option<u32>, Query, description = "The number of the page, from 1 to 1000"),
-        ("limit" = Option<u32>, Query, description = "The most rows of a page: 1 to 1000, 50 if not given"),
-        ("fromTimestamp" = Option<String>, Query, description = "Only what was going on at or after this time"),
-        ("toTimestamp" = Option<String>, Query, description = "Only what began before this time"),
-        ("environment" = Option<Vec<String>>, Query, description = "One of these"),
-    ),
+    params(Paging, SessionsAsked),
     responses((status = 200, description = "One page of sessions", body = Value), InvalidRequest, ReadFailed)
 )]
 pub(super) async fn list_langfuse_sessions(
@@ -39,13 +32,14 @@ pub(super) async fn list_langfuse_sessions(
     Project(project): Project,
     given: Given,
 ) -> Result<Json<Value>, Error> {
-    given.only(&PARAMETERS)?;
+    given.only(&[names::<Paging>(), names::<SessionsAsked>()])?;
     let query = given.query(given.environment().unwrap_or(Filter::All), &state)?;
     let selection =
         Selection { filter: query.filter.clone(), from: query.from, to: query.to, now: query.now };
     let (page, limit) = (given.page()?, query.limit);
     let (store, project) = (&state.store, &project);
-    let found = walk_to(page, query, |query| async move { store.sessions(project, &query).await }).await?;
+    let read = |query| async move { store.sessions(project, &query).await };
+    let found = cut((page - 1) * limit, query, read, Some).await?;
     let total = store.session_statistics(project, &selection, Interval::Day).await?.sessions;
     let rows: Vec<Value> = found.rows.iter().map(|session| shown(session, project.as_str())).collect();
     let meta = json!({"page": page, "limit": limit, "totalItems": total, "totalPages": total.div_ceil(limit as u64)});

@@ -6,50 +6,25 @@ use serde_json::{Value, json};
 use throughline_model::Trace;
 
 use super::observations::shown_observations;
-use super::page::{Given, meta, walk_to};
+use super::page::{Given, cut, meta};
+use super::parameters::{Paging, TracesAsked, names};
 use super::{given_id, is, scores};
 use crate::api::errors::{InvalidRequest, ReadFailed, UnknownTrace};
 use crate::api::params::refuse;
 use crate::domain::filter::{Field, Filter};
 use crate::domain::langfuse::{TRACE_ID, trace_id};
-use crate::domain::query::TraceDetail;
+use crate::domain::query::{ListQuery, TraceDetail};
 use crate::http::{Error, Project, State};
-
-const PARAMETERS: [&str; 11] = [
-    "page",
-    "limit",
-    "fromTimestamp",
-    "toTimestamp",
-    "orderBy",
-    "fields",
-    "userId",
-    "name",
-    "sessionId",
-    "tags",
-    "environment",
-];
 
 /// List traces as Langfuse does
 ///
-/// `{"data":[...],"meta":{"page","limit","totalItems","totalPages"}}`, by `timestamp.desc` or `timestamp.asc`. How many
-/// there are is known as far as the next page. Ids are OpenTelemetry's.
+/// `{"data":[...],"meta":{"page","limit","totalItems","totalPages"}}`, by `timestamp.desc` or `timestamp.asc`, each with
+/// the ids of its observations and scores. How many there are is known as far as the next page.
 #[utoipa::path(
     get,
     path = "/api/public/traces",
     tag = "langfuse",
-    params(
-        ("page" = Option<u32>, Query, description = "The number of the page, from 1 to 1000"),
-        ("limit" = Option<u32>, Query, description = "The most rows of a page: 1 to 1000, 50 if not given"),
-        ("fromTimestamp" = Option<String>, Query, description = "Only what was going on at or after this time"),
-        ("toTimestamp" = Option<String>, Query, description = "Only what began before this time"),
-        ("orderBy" = Option<String>, Query, description = "`timestamp.desc` or `timestamp.asc`"),
-        ("fields" = Option<String>, Query, description = "Taken, and all is answered"),
-        ("userId" = Option<String>, Query, description = "Those of this user"),
-        ("name" = Option<String>, Query, description = "Those of this name"),
-        ("sessionId" = Option<String>, Query, description = "Those in this session"),
-        ("tags" = Option<Vec<String>>, Query, description = "All of these"),
-        ("environment" = Option<Vec<String>>, Query, description = "One of these"),
-    ),
+    params(Paging, TracesAsked),
     responses((status = 200, description = "One page of traces", body = Value), InvalidRequest, ReadFailed)
 )]
 pub(super) async fn list_langfuse_traces(
@@ -57,23 +32,44 @@ pub(super) async fn list_langfuse_traces(
     Project(project): Project,
     given: Given,
 ) -> Result<Json<Value>, Error> {
-    given.only(&PARAMETERS)?;
+    given.only(&[names::<Paging>(), names::<TracesAsked>()])?;
+    let query = asked(&given, &state)?;
+    let (number, limit) = (given.page()?, query.limit);
+    let is_wanted = |trace: &Trace| {
+        let version = trace.version.as_deref().unwrap_or_default();
+        given.allows("version", version) && given.allows("release", version)
+    };
+    let (store, project) = (&state.store, &project);
+    let read = |query: ListQuery| async move { store.traces(project, &query).await };
+    let found = cut((number - 1) * limit, query, read, |trace| Some(trace).filter(is_wanted)).await?;
+    let meta = meta(number, limit, &found);
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for trace in &found.rows {
+        // A trace that was deleted in this moment is none.
+        if let Some(detail) = store.trace(project, &trace.id).await? {
+            let mut told = shown_detail(&detail, project.as_str());
+            for list in ["observations", "scores"] {
+                let ids = told[list].as_array().into_iter().flatten().map(|one| one["id"].clone());
+                told[list] = ids.collect();
+            }
+            rows.push(told);
+        }
+    }
+    Ok(Json(json!({"data": rows, "meta": meta})))
+}
+
+fn asked(given: &Given, state: &State) -> Result<ListQuery, Error> {
     let one = |name: &str, field| given.one(name).map(|value| is(field, value));
     let conditions = [one("userId", Field::User), one("name", Field::Name), one("sessionId", Field::Session)];
     let tags = given.all("tags").map(|tag| is(Field::Tag, tag));
     let filter = Filter::all_of(conditions.into_iter().flatten().chain(tags).chain(given.environment()));
-    let mut query = given.query(filter, &state)?;
+    let mut query = given.query(filter, state)?;
     query.sort.descending = match given.one("orderBy").map(String::as_str) {
         None | Some("timestamp.desc" | "timestamp") => true,
         Some("timestamp.asc") => false,
         Some(other) => return Err(refuse("orderBy", other, "timestamp.desc or timestamp.asc")),
     };
-    let (number, limit) = (given.page()?, query.limit);
-    let (store, project) = (&state.store, &project);
-    let page = walk_to(number, query, |query| async move { store.traces(project, &query).await }).await?;
-    let meta = meta(number, limit, &page);
-    let rows: Vec<Value> = page.rows.iter().map(|trace| shown_trace(trace, project.as_str())).collect();
-    Ok(Json(json!({"data": rows, "meta": meta})))
+    Ok(query)
 }
 
 /// Get one trace as Langfuse does
@@ -94,15 +90,21 @@ pub(super) async fn get_langfuse_trace(
     let id = trace_id(&given);
     let unknown = || Error::not_found(format!("there is no trace {given}")).code("unknown_trace");
     let detail = state.store.trace(&project, &id).await?.ok_or_else(unknown)?;
-    let mut told = shown_trace(&detail.trace, project.as_str());
-    told["id"] = trace_name(&detail);
-    told["htmlPath"] = format!("/traces/{id}").into();
-    told["latency"] = (detail.trace.duration / 1000.0).into();
-    told["totalCost"] = json!(detail.trace.total_cost);
-    let observations = shown_observations(&detail, project.as_str()).into_iter();
+    Ok(Json(shown_detail(&detail, project.as_str())))
+}
+
+/// A trace with its observations and scores. A cost must be a number here: unknown is 0.
+fn shown_detail(detail: &TraceDetail, project: &str) -> Value {
+    let trace = &detail.trace;
+    let mut told = shown_trace(trace, project);
+    told["id"] = trace_name(detail);
+    told["htmlPath"] = format!("/traces/{}", trace.id).into();
+    told["latency"] = (trace.duration / 1000.0).into();
+    told["totalCost"] = trace.total_cost.map_or(json!(0), |cost| json!(cost));
+    let observations = shown_observations(detail, project).into_iter();
     told["observations"] = observations.map(|(_, told)| told).collect();
-    told["scores"] = scores::of_trace(&detail, project.as_str()).into();
-    Ok(Json(told))
+    told["scores"] = scores::of_trace(detail, project).into();
+    told
 }
 
 /// The id that its client gave a trace, or else ours.

@@ -89,7 +89,7 @@ impl ScoreView {
         let (headline, of_what) = match (&score.numbers, score.labels.first()) {
             (Some(numbers), _) => (number(numbers.mean), "on average".to_owned()),
             (None, Some((label, count))) => (share(*count, score.scores), shown(label)),
-            (None, None) => (String::new(), String::new()),
+            (None, None) => (notation::count(score.scores), "in words".to_owned()),
         };
         let charts = [over_time(asked, score), spread(asked, score)];
         Self {
@@ -137,7 +137,8 @@ fn any(name: &str) -> Filter {
 fn over_time(asked: &Asked, score: &ScoreStatistics) -> Option<Chart> {
     let points: Vec<(usize, &ScorePoint)> = score.series.iter().enumerate().collect();
     let stretches = stretches(asked, &points, |(_, point)| point.time);
-    let means = score.numbers.as_ref().is_some_and(|numbers| numbers.min >= 0.0) && score.labels.is_empty();
+    let is_all = |numbers: &NumberSpread| numbers.min >= 0.0 && numbers.count == score.scores;
+    let means = score.numbers.as_ref().is_some_and(is_all);
     let bars = stretches.iter().map(|stretch| {
         if means { mean_bar(asked, score, stretch) } else { label_bar(asked, score, stretch) }
     });

@@ -21,7 +21,7 @@ pub struct ScoreStatistics {
     pub sessions: u64,
     /// Of those that are numbers; `None` if none is.
     pub numbers: Option<NumberSpread>,
-    /// Of the others, `true` and `false` among them: the most frequent first.
+    /// Of those that are labels, `true` and `false` among them: the most frequent first.
     pub labels: Vec<(String, u64)>,
     /// Scores with labels too rare to be listed.
     pub other_labels: u64,
@@ -102,6 +102,11 @@ impl ScoreGatherer {
                 None => drop(labels.insert(label.to_owned(), count)),
             }
         }
+    }
+
+    /// So many scores that are free texts, in sessions that count at `time`. They are only counted.
+    pub fn texts(&mut self, time: Timestamp, count: u64) {
+        self.series.entry(self.interval.floor(time)).or_default().scores += count;
     }
 
     #[must_use]

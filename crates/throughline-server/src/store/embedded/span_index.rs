@@ -387,7 +387,9 @@ impl SpanFields {
         match &score.value {
             ScoreValue::Number(number) => doc.add_f64(self.score_number, *number),
             ScoreValue::Flag(yes) => doc.add_text(self.score_label, if *yes { "true" } else { "false" }),
-            ScoreValue::Text(label) => doc.add_text(self.score_label, label),
+            ScoreValue::Category(label) => doc.add_text(self.score_label, label),
+            // Hardly any two are the same, so there is nothing to count them by.
+            ScoreValue::Text(_) => {}
         }
         TermWriter::new(|term: &str| doc.add_text(self.score, term))
             .json(&score.name, &score.value.to_json());

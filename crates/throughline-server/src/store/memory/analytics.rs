@@ -82,7 +82,8 @@ pub(super) fn scores(snapshot: &Snapshot, selection: &Selection, interval: Inter
         match score.value {
             ScoreValue::Number(number) => gatherer.number(*time, number),
             ScoreValue::Flag(yes) => gatherer.label(*time, if yes { "true" } else { "false" }, 1),
-            ScoreValue::Text(label) => gatherer.label(*time, &label, 1),
+            ScoreValue::Category(label) => gatherer.label(*time, &label, 1),
+            ScoreValue::Text(_) => gatherer.texts(*time, 1),
         }
     }
     let finish = |(name, (gatherer, sessions)): (String, (ScoreGatherer, BTreeSet<SessionId>))| {

@@ -152,10 +152,11 @@ fn random_event(n: u32, rng: &mut Rng) -> Event {
 /// One of few that replace each other.
 fn random_score(rng: &mut Rng) -> Event {
     let name = *rng.choice(&["accuracy", "thumbs"]).unwrap();
-    let value = match rng.u32(0..3) {
+    let value = match rng.u32(0..4) {
         0 => ScoreValue::Number(rng.i32(-8..8).into()),
         1 => ScoreValue::Flag(rng.bool()),
-        _ => ScoreValue::Text((*rng.choice(&WORDS).unwrap()).to_owned()),
+        2 => ScoreValue::Text((*rng.choice(&WORDS).unwrap()).to_owned()),
+        _ => ScoreValue::Category((*rng.choice(&WORDS).unwrap()).to_owned()),
     };
     let id = rng.u32(0..3).to_string();
     let score = score(&id, name, value, rng.i64(0..40) * 1000);

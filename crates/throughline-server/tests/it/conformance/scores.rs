@@ -41,7 +41,11 @@ fn number(name: &str, number: f64, millis: i64) -> Score {
 }
 
 fn label(name: &str, label: &str, millis: i64) -> Score {
-    score(name, name, ScoreValue::Text(label.to_owned()), millis)
+    score(name, name, ScoreValue::Category(label.to_owned()), millis)
+}
+
+fn text(name: &str, words: &str, millis: i64) -> Score {
+    score(words, name, ScoreValue::Text(words.to_owned()), millis)
 }
 
 fn flag(name: &str, yes: bool, millis: i64) -> Score {
@@ -161,6 +165,8 @@ pub(crate) async fn scores_are_counted_by_name(store: &TestStore) {
             on_trace(6, label("tone", "in no session", 70)),
             on_session("s4", number("accuracy", 1.0, 7_200_080)),
             on_session("s4", Score { id: "again".to_owned(), ..number("accuracy", 0.5, 7_200_080) }),
+            on_trace(4, text("note", "took its time", 7_200_090)),
+            on_session("s4", text("note", "and then some", 7_200_091)),
         ],
     )
     .await;
@@ -169,15 +175,18 @@ pub(crate) async fn scores_are_counted_by_name(store: &TestStore) {
     };
     let all = told("").await;
     let names: Vec<_> = all.iter().map(|score| (score.name.as_str(), score.scores, score.sessions)).collect();
-    assert_eq!(names, [("accuracy", 4, 3), ("tone", 3, 3), ("thumbs", 1, 1)]);
+    assert_eq!(names, [("accuracy", 4, 3), ("tone", 3, 3), ("note", 2, 1), ("thumbs", 1, 1)]);
     let numbers = all[0].numbers.as_ref().unwrap();
     assert_eq!((numbers.count, numbers.mean, numbers.p50, numbers.max), (4, 0.625, 0.5, 1.0));
     let means: Vec<_> = all[0].series.iter().map(|point| (point.time, point.mean)).collect();
     assert_eq!(means, [(at(0), Some(0.5)), (at(7_200_000), Some(0.75))]);
     assert_eq!(all[1].labels, [("kind".to_owned(), 2), ("curt".to_owned(), 1)]);
-    assert_eq!(all[2].labels, [("true".to_owned(), 1)]);
+    assert_eq!((&all[2].labels, all[2].other_labels), (&vec![], 0), "free texts are no labels");
+    assert_eq!(all[3].labels, [("true".to_owned(), 1)]);
+    let found = session_ids(store, &matching("score.note:\"took its time\"", Target::Session)).await;
+    assert_eq!(found, ["s4"]);
     let some = told("score.tone:kind").await;
     let names: Vec<_> = some.iter().map(|score| (score.name.as_str(), score.scores)).collect();
-    assert_eq!(names, [("accuracy", 3), ("tone", 2)], "all scores of the sessions found");
+    assert_eq!(names, [("accuracy", 3), ("note", 2), ("tone", 2)], "all scores of the sessions found");
     assert_eq!(told("user:nobody").await, []);
 }

@@ -120,6 +120,10 @@ fn gather(
     }
     let mut text = String::new();
     for ((name, label, time), count) in labelled {
+        if label == u64::MAX {
+            of_names.entry(name).and_modify(|named| named.gatherer.texts(time, count));
+            continue;
+        }
         text.clear();
         let known = labels.as_ref().map_or(Ok(false), |labels| labels.ord_to_str(label, &mut text))?;
         if let Some(named) = of_names.get_mut(&name).filter(|_| known) {
