@@ -71,7 +71,7 @@ impl Callsite {
     }
 
     /// A number that neighbours do not share.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lane(&self) -> usize {
         std::ptr::from_ref(self).addr() >> 6
     }
@@ -93,7 +93,7 @@ impl Callsite {
     }
 
     /// Whether configuration number `config` is known to have the rule that drops everything of this name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_never(&self, config: u64) -> bool {
         self.cache.load(Ordering::Relaxed) == config << RULE_BITS | Rule::Never as u64
     }

@@ -368,7 +368,13 @@ pub const fn leave_out_quietly(_: &impl Emitter) {}
 #[inline(always)]
 pub fn decide(emitter: &impl Emitter, level: Level, site: &'static Callsite) -> Option<Kept> {
     // The level comes as a constant, since the compiler cannot know that the one in the static never changes.
-    if (level as u8) < floor() { None } else { decide_with(emitter, level, site) }
+    if (level as u8) < floor() {
+        None
+    } else {
+        // What is off falls through: a jump that is taken costs more than the question.
+        std::hint::cold_path();
+        decide_with(emitter, level, site)
+    }
 }
 
 /// A name that is dropped whatever its level answers by itself.

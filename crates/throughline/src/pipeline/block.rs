@@ -209,7 +209,8 @@ impl<'a> EventView<'a> {
     }
 
     pub(super) fn span(&self) -> Option<SpanContext> {
-        self.extra().and_then(|extra| extra.span).or(self.header.span)
+        let own = self.extra().and_then(|extra| extra.span);
+        own.or_else(|| self.block.buffer.contexts.get(self.header.context? as usize).copied())
     }
 
     fn actor(&self) -> Option<&'a Actor> {

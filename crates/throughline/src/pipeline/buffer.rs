@@ -75,7 +75,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) ticks: u64,
     pub(crate) site: Option<&'static Callsite>,
     pub(crate) session: Option<&'a Arc<Shared>>,
-    pub(crate) span: Option<SpanContext>,
+    pub(crate) span: Option<&'a SpanContext>,
     pub(crate) extra: Option<Box<Extra>>,
     pub(crate) kept: Kept,
 }
@@ -85,7 +85,8 @@ pub(crate) struct Header {
     pub(crate) ticks: u64,
     pub(crate) site: Option<&'static Callsite>,
     pub(crate) extra: Option<Box<Extra>>,
-    pub(crate) span: Option<SpanContext>,
+    /// Index among the buffer's contexts.
+    pub(crate) context: Option<u32>,
     /// Index among the buffer's sessions.
     pub(crate) session: Option<u32>,
     pub(crate) values: u32,
@@ -115,6 +116,8 @@ pub(crate) struct Buffer {
     pub(crate) values: Vec<Scalar>,
     pub(crate) text: String,
     pub(crate) sessions: Vec<Remembered>,
+    /// The spans that events were said in.
+    pub(crate) contexts: Vec<SpanContext>,
     pub(crate) spans: Vec<Finished>,
     pub(crate) said: Vec<Said>,
     pub(crate) span_text: String,
@@ -169,11 +172,12 @@ impl Buffer {
             AttributeValue::Json(value) => Scalar::Json(std::mem::take(value)),
         }));
         let session = entry.session.map(|shared| self.remember(shared));
+        let context = entry.span.map(|span| self.remember_context(span));
         self.headers.push(Header {
             ticks: entry.ticks,
             site: entry.site,
             extra: entry.extra,
-            span: entry.span,
+            context,
             session,
             values: values.len() as u32,
             kept: entry.kept,
@@ -238,6 +242,15 @@ impl Buffer {
         self.sessions.len() as u32 - 1
     }
 
+    /// By index, since ids are bytes: what was stored byte by byte is slow to load as a whole just after.
+    #[inline]
+    fn remember_context(&mut self, span: &SpanContext) -> u32 {
+        if self.contexts.last() != Some(span) {
+            self.contexts.push(*span);
+        }
+        self.contexts.len() as u32 - 1
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.spans.is_empty() && self.begun.is_empty() && self.dropped == 0
     }
@@ -254,6 +267,7 @@ impl Buffer {
         self.values.clear();
         self.text.clear();
         self.sessions.clear();
+        self.contexts.clear();
         self.spans.clear();
         self.said.clear();
         self.span_text.clear();
@@ -270,6 +284,7 @@ impl Buffer {
         self.values.reserve(other.values.len());
         self.text.reserve(other.text.len());
         self.sessions.reserve(other.sessions.len());
+        self.contexts.reserve(other.contexts.len());
         self.spans.reserve(other.spans.len());
         self.said.reserve(other.said.len());
         self.span_text.reserve(other.span_text.len());
@@ -280,6 +295,7 @@ impl Buffer {
         self.headers.capacity() * size_of::<Header>()
             + self.values.capacity() * size_of::<Scalar>()
             + self.text.capacity()
+            + self.contexts.capacity() * size_of::<SpanContext>()
             + self.spans.capacity() * size_of::<Finished>()
             + self.said.capacity() * size_of::<Said>()
             + self.span_text.capacity()
@@ -290,6 +306,7 @@ impl Buffer {
         size_of_val(&*self.headers)
             + size_of_val(&*self.values)
             + self.text.len()
+            + size_of_val(&*self.contexts)
             + size_of_val(&*self.spans)
             + size_of_val(&*self.said)
             + self.span_text.len()

@@ -137,18 +137,16 @@ thread_local! {
 
 impl Tally {
     /// Whether that is all: otherwise it is to be counted by [`share_sampled_out`](Self::share_sampled_out).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count_sampled_out(&self, number: u64, lane: usize) -> bool {
-        SAMPLED_OUT.with(|lanes| {
-            let count = &lanes[lane % LANES];
-            let next = count.get() + 1;
-            // The last of a step carries into the number, so that one comparison finds both reasons to share.
-            let is_all = next >> STEP_BITS == number;
-            if is_all {
-                count.set(next);
-            }
-            is_all
-        })
+        // Two small accesses, since the compiler calls a large one where this is unlikely to be reached.
+        let next = SAMPLED_OUT.with(|lanes| lanes[lane % LANES].get()) + 1;
+        // The last of a step carries into the number, so that one comparison finds both reasons to share.
+        let is_all = next >> STEP_BITS == number;
+        if is_all {
+            SAMPLED_OUT.with(|lanes| lanes[lane % LANES].set(next));
+        }
+        is_all
     }
 
     pub(crate) fn share_sampled_out(&self, number: u64, lane: usize) {

@@ -163,7 +163,7 @@ impl Core {
     }
 
     /// Counts an event that sampling does not keep.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave_out(&self, lane: usize) -> Option<Kept> {
         if self.counters.count_sampled_out(self.number, lane) { None } else { self.share_left_out(lane) }
     }
@@ -209,7 +209,7 @@ impl Core {
             };
             let ticks = self.clock.ticks();
             let session = session.map(Session::shared).or_else(|| ambient?.session.as_ref());
-            let span = ambient.and_then(|ambient| ambient.span);
+            let span = ambient.and_then(|ambient| ambient.span.as_ref());
             let entry = Entry { ticks, site, session, span, extra, kept };
             self.pushed(self.with_buffer(|buffer| buffer.push(entry, values, self.max_text_bytes)))
         };
