@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Item, SendError, Transport};
@@ -78,7 +78,8 @@ impl RotatingFile {
         match &mut self.open {
             Some(open) => Ok(open),
             closed => {
-                let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+                let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
+                end_last_line(&mut file)?;
                 let bytes = file.metadata()?.len();
                 Ok(closed.insert(Open { file, bytes }))
             }
@@ -94,6 +95,16 @@ impl RotatingFile {
         open.bytes += line.len() as u64;
         Ok(())
     }
+}
+
+/// A program that was killed while it wrote leaves half a line, which must not become half of the next.
+fn end_last_line(file: &mut File) -> io::Result<()> {
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == [b'\n'] { Ok(()) } else { file.write_all(b"\n") }
 }
 
 fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {

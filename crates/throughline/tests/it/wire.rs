@@ -313,6 +313,21 @@ fn files_rotate_and_lose_nothing() {
 }
 
 #[test]
+fn half_a_line_that_was_left_behind_does_not_cost_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.jsonl");
+    std::fs::write(&path, r#"{"name":"order.sh"#).unwrap();
+    for name in ["first.start", "second.start"] {
+        let telemetry = telemetry(RotatingFile::new(&path));
+        telemetry.emit(name);
+        assert_eq!(telemetry.shutdown(TIMEOUT).lost(), 0);
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    let names = text.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).unwrap()["name"].clone());
+    assert_eq!(names.collect::<Vec<_>>(), ["first.start", "second.start"], "{text}");
+}
+
+#[test]
 fn only_so_many_files_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.jsonl");
