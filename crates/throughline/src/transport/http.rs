@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::http_client::Client;
+use super::http_client::{Client, client_settings};
 use super::{Delivery, Item, SendError, Transport};
-#[cfg(feature = "tls")]
-use crate::Error;
 use crate::Resource;
 
 /// Posts events as a JSON array of envelopes. Spans are not sent.
@@ -32,29 +30,7 @@ impl Http {
         Self { url: url.into(), client: Client::new(Duration::from_secs(10)) }
     }
 
-    /// Adds a header to every request.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.client.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// How long a request may take: 10 seconds unless set, zero for no limit.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client = self.client.timeout(timeout);
-        self
-    }
-
-    /// Trusts these certificates, in PEM, instead of the public authorities: for an authority of your own.
-    ///
-    /// # Errors
-    /// If there is none in them.
-    #[cfg(feature = "tls")]
-    pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
-        self.client = self.client.trust(pem)?;
-        Ok(self)
-    }
+    client_settings!(header);
 }
 
 impl Transport for Http {

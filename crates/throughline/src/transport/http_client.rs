@@ -23,6 +23,39 @@ const GZIP_FROM: usize = 1024;
 /// An answer may have so many bytes: they are for us, not for people.
 const MAX_ANSWER: u64 = 64 * 1024;
 
+/// The settings that all transports with a `client` have.
+macro_rules! client_settings {
+    (header) => {
+        /// Adds a header to every request.
+        #[must_use]
+        pub fn header(mut self, name: &str, value: &str) -> Self {
+            self.client.headers.push((name.to_owned(), value.to_owned()));
+            self
+        }
+
+        $crate::transport::http_client::client_settings!();
+    };
+    () => {
+        /// How long a request may take: 10 seconds unless set, zero for no limit.
+        #[must_use]
+        pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.client = self.client.timeout(timeout);
+            self
+        }
+
+        /// Trusts these certificates, in PEM, instead of the public authorities: for an authority of your own.
+        ///
+        /// # Errors
+        /// If there is none in them.
+        #[cfg(feature = "tls")]
+        pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, $crate::Error> {
+            self.client = self.client.trust(pem)?;
+            Ok(self)
+        }
+    };
+}
+pub(super) use client_settings;
+
 /// Where to post and how.
 #[derive(Debug, Clone)]
 pub(super) struct Client {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use throughline_model::otlp::{Origin, OutgoingSpan, Request};
 use throughline_model::{Event, keys};
 
-use super::http_client::{Answer, Client};
+use super::http_client::{Answer, Client, client_settings};
 use super::{Delivery, Item, SendError, Transport};
 use crate::env::{given, percent_decoded};
 use crate::{Attributes, Error, Resource, SessionState, Span};
@@ -116,29 +116,7 @@ impl Otlp {
         Ok(otlp)
     }
 
-    /// Adds a header to every request.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.client.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// How long a request may take: 10 seconds unless set, zero for no limit.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client = self.client.timeout(timeout);
-        self
-    }
-
-    /// Trusts these certificates, in PEM, instead of the public authorities: for an authority of your own.
-    ///
-    /// # Errors
-    /// If there is none in them.
-    #[cfg(feature = "tls")]
-    pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
-        self.client = self.client.trust(pem)?;
-        Ok(self)
-    }
+    client_settings!(header);
 
     /// Whether larger requests are compressed; they are unless set.
     #[must_use]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::http_client::{Client, Reply};
+use super::http_client::{Client, Reply, client_settings};
 use super::{Delivery, Item, SendError, Transport};
 use crate::{Envelope, Error, Level, Resource};
 
@@ -62,22 +62,7 @@ impl Sentry {
         Ok(Self { url: format!("{scheme}://{host}/api/{project}/envelope/"), client, limited_until: None })
     }
 
-    /// How long a request may take: 10 seconds unless set, zero for no limit.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client = self.client.timeout(timeout);
-        self
-    }
-
-    /// Trusts these certificates, in PEM, instead of the public authorities: for an authority of your own.
-    ///
-    /// # Errors
-    /// If there is none in them.
-    #[cfg(feature = "tls")]
-    pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
-        self.client = self.client.trust(pem)?;
-        Ok(self)
-    }
+    client_settings!();
 
     fn send_one(&mut self, event: &Envelope) -> Result<(), SendError> {
         if let Some(left) = self.limited_until.and_then(|until| until.checked_duration_since(Instant::now()))

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::http_client::Client;
+use super::http_client::{Client, client_settings};
 use super::{Delivery, Item, SendError, Transport};
-#[cfg(feature = "tls")]
-use crate::Error;
 use crate::{Envelope, Level, Resource};
 
 /// Writes a message for each event into a Slack channel, a Discord channel or a Telegram chat.
@@ -73,22 +71,7 @@ impl Chat {
         Self::new("telegram", url, Message::Telegram { chat: chat.into() })
     }
 
-    /// How long a request may take: 10 seconds unless set, zero for no limit.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.client = self.client.timeout(timeout);
-        self
-    }
-
-    /// Trusts these certificates, in PEM, instead of the public authorities: for an authority of your own.
-    ///
-    /// # Errors
-    /// If there is none in them.
-    #[cfg(feature = "tls")]
-    pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, Error> {
-        self.client = self.client.trust(pem)?;
-        Ok(self)
-    }
+    client_settings!();
 
     fn message(&self, event: &Envelope) -> Value {
         match &self.message {
