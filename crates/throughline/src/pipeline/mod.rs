@@ -29,9 +29,10 @@ use throughline_channel::is_suppressed;
 use throughline_model::keys;
 
 pub(crate) use self::block::Block;
-use self::block::Spares;
+pub(crate) use self::block::EventView;
 #[cfg(feature = "otlp")]
-pub(crate) use self::block::{EventView, SpanView};
+pub(crate) use self::block::SpanView;
+use self::block::Spares;
 pub(crate) use self::buffer::{Buffer, Describe, Entry, Piece, Pushed, Scalar};
 pub(crate) use self::collector::{Collector, Signal};
 pub use self::counters::{Counters, Report, TransportReport};
