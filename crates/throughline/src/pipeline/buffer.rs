@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use serde_json::Value;
 
 use super::block::{EventFacts, SpanFacts};
+use super::prefetch::claim_after;
 use super::{Begun, Kept};
 use crate::event::Extra;
 use crate::observation::{Draft, Moment, Rare, Said};
@@ -156,6 +157,9 @@ impl Buffer {
         if !self.has_room() {
             return Pushed::Full;
         }
+        claim_after(&self.headers, size_of::<Header>());
+        claim_after(&self.values, values.len() * size_of::<Scalar>());
+        let text_before = self.text.len();
         let text = &mut self.text;
         self.values.extend(values.iter_mut().map(|value| match value {
             AttributeValue::Null => Scalar::Null,
@@ -171,6 +175,7 @@ impl Buffer {
             }
             AttributeValue::Json(value) => Scalar::Json(std::mem::take(value)),
         }));
+        claim_after(self.text.as_bytes(), self.text.len() - text_before);
         let session = entry.session.map(|shared| self.remember(shared));
         let context = entry.span.map(|span| self.remember_context(span));
         self.headers.push(Header {
@@ -195,6 +200,9 @@ impl Buffer {
         if !self.has_room() {
             return Pushed::Full;
         }
+        claim_after(&self.spans, size_of::<Finished>());
+        claim_after(&self.said, size_of_val(&*draft.attributes));
+        claim_after(self.span_text.as_bytes(), draft.text.len());
         let session = session.map(|shared| self.remember(shared));
         self.spans.push(Finished {
             context: SpanContext { trace_id: draft.trace_id, span_id: draft.span_id },

@@ -15,6 +15,7 @@ mod handover;
 mod json;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod prefetch;
 mod queue;
 mod starts;
 mod validate;
