@@ -27,7 +27,7 @@ fn claim(address: *const u8) {
     // SAFETY: a hint. It changes nothing that a program can see, and is no access: no address makes it fault, as none
     // of what lies behind a buffer does. Processors that do not know it take it for one that does nothing.
     unsafe {
-        core::arch::asm!("prefetchw [{}]", in(reg) address, options(nomem, nostack, preserves_flags));
+        core::arch::asm!("prefetchw [{}]", in(reg) address, options(readonly, nostack, preserves_flags));
     }
 }
 
