@@ -331,8 +331,10 @@ where
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         let ready = self.inner.poll_ready(cx);
-        if ready.is_pending() && LAYER.has_subscribers() {
-            self.waiting.get_or_insert_with(uptime);
+        match &ready {
+            Poll::Pending if LAYER.has_subscribers() => _ = self.waiting.get_or_insert_with(uptime),
+            Poll::Ready(Err(error)) if LAYER.has_subscribers() => self.failed_before_call(error),
+            _ => {}
         }
         ready
     }
@@ -353,18 +355,34 @@ pub(crate) fn is_listened_to() -> bool {
 }
 
 impl<S> TracedService<S> {
+    /// A service that cannot take a request has failed without having been called. Nobody has a request to ask here, so
+    /// it is the one that the program is in.
+    #[cold]
+    fn failed_before_call<E: Display + 'static>(&mut self, error: &E) {
+        let error = record_of(error).or_published();
+        let is_passed_on = error.origin().is_some();
+        let waited = self.take_wait();
+        if let (Some(site), Some(request), false) = (self.site, RequestContext::current(), is_passed_on) {
+            let message = || LayerContext::within(site, request).waited(waited);
+            LAYER.trace_with(message, || error, |_, error| Some(error.clone()));
+        }
+    }
+
+    /// How long it has not been ready.
+    fn take_wait(&mut self) -> Option<Duration> {
+        self.waiting.take().map(|since| Duration::from_nanos(uptime().get() - since.get()))
+    }
+
     #[inline(never)]
     fn call_listened_to<B, R>(&mut self, request: Request<B>) -> Traced<S::Future, LayerContext>
     where
         S: Service<Request<B>, Response = Response<R>>,
         S::Error: Display + 'static,
     {
-        let Self { inner, site, waiting } = self;
+        let waited = self.take_wait();
+        let Self { inner, site, .. } = self;
         RequestContext::pass_route(&request);
-        let message = |request: &Request<B>| {
-            let ready_wait = waiting.take().map(|since| Duration::from_nanos(uptime().get() - since.get()));
-            site.map(|site| LayerContext::new(site, request).waited(ready_wait))
-        };
+        let message = |request: &Request<B>| site.map(|site| LayerContext::new(site, request).waited(waited));
         LAYER.trace_call(request, message, |request| inner.call(request), error_of)
     }
 }

@@ -45,10 +45,11 @@
 //!
 //! # Errors
 //!
-//! An error is published once, by the layer it began in. Services fail by returning `Err` or by a panic. A handler's
-//! error is a response by the time anybody sees it; call [`report_error`](throughline_channel::report_error) in its
-//! `into_response` to publish it. A 5xx status alone is data, not an error. The record learns later who handled it: an
-//! error handler, a layer that succeeded all the same, or the handler that made a response of it.
+//! An error is published once, by the layer it began in. Services fail by returning `Err`, also when they are asked
+//! whether they are ready, or by a panic. A handler's error is a response by the time anybody sees it; call
+//! [`report_error`](throughline_channel::report_error) in its `into_response` to publish it. A 5xx status alone is
+//! data, not an error. The record learns later who handled it: an error handler, a layer that succeeded all the same,
+//! or the handler that made a response of it.
 //!
 //! # What is exported
 //!

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::BoxError;
@@ -19,8 +20,12 @@ use throughline_channel::{HandledBy, report_error};
 use throughline_tower::error_handling::HandleErrorLayer;
 use throughline_tower::routing::{MethodRouter, any_service, get};
 use throughline_tower::{Router, traced};
+use tower::ServiceBuilder;
 use tower::timeout::TimeoutLayer;
+use tower::util::MapErrLayer;
 use tower_http::catch_panic::CatchPanicLayer;
+
+use tower_service::Service;
 
 use crate::support::App;
 
@@ -215,10 +220,50 @@ async fn an_error_handler_that_fails_itself_is_a_second_error() {
     .await;
 }
 
+/// A service that cannot take the request.
+#[derive(Clone)]
+struct Unready;
+
+impl Service<Request> for Unready {
+    type Response = Response;
+    type Error = BoxError;
+    type Future = std::future::Pending<Result<Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Err(AppError("x1").into()))
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        unreachable!("it is not ready")
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_fails_before_it_is_called_is_an_origin_too() {
+    check(
+        at_root(any_service(Unready).layers((HandleErrorLayer::new(on_error), short()))),
+        "s:TimeoutLayer s:Unready er(x1):Unready e:Unready[err] e:TimeoutLayer[err] s:on_error e:on_error",
+        &["x1 at Unready, recovered by on_error"],
+        502,
+    )
+    .await;
+    let group = ServiceBuilder::new().layer(HandleErrorLayer::new(on_error)).layer(traced(short()));
+    check(
+        Router::new().route_service(
+            "/",
+            group.layer(traced(MapErrLayer::new(|error: BoxError| error)).named("inner")).service(Unready),
+        ),
+        "s:inner er(x1):inner e:inner[err] s:on_error e:on_error",
+        &["x1 at inner, recovered by on_error"],
+        502,
+    )
+    .await;
+}
+
 /// Case 6: what is in between forwards the same error.
 #[tokio::test]
 async fn an_error_that_is_passed_on_is_published_once() {
-    let middle = || traced(tower::util::MapErrLayer::new(|error: BoxError| error)).named("forwards");
+    let middle = || traced(MapErrLayer::new(|error: BoxError| error)).named("forwards");
     let slow = TimeoutLayer::new(Duration::from_secs(60));
     check(
         at_root(broken().layers((HandleErrorLayer::new(on_error), middle(), slow))),
@@ -233,8 +278,7 @@ async fn an_error_that_is_passed_on_is_published_once() {
 /// Case 6, the other way: it makes another error of it.
 #[tokio::test]
 async fn another_error_on_the_way_out_is_another_origin() {
-    let replaces =
-        traced(tower::util::MapErrLayer::new(|_: BoxError| BoxError::from("x2"))).named("replaces");
+    let replaces = traced(MapErrLayer::new(|_: BoxError| BoxError::from("x2"))).named("replaces");
     let (events, errors, _) = of(at_root(broken().layers((HandleErrorLayer::new(on_error), replaces)))).await;
     assert_eq!(
         events,

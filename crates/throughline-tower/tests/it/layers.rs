@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use axum::extract::{ConnectInfo, Path, Request};
 use axum::http::StatusCode;
@@ -191,6 +192,36 @@ async fn plain_axum_routers_show_what_is_wrapped() {
     assert_eq!(app.ask("GET /").await.body, "ready");
     let expected = "s:req s:log e:log e:req s:ready e:ready as:log ae:log as:req ae:req";
     assert_eq!(app.events().await, expected);
+}
+
+/// Takes a request when it is asked for the second time.
+#[derive(Clone)]
+struct Warming(bool);
+
+impl Service<Request> for Warming {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        cx.waker().wake_by_ref();
+        if std::mem::replace(&mut self.0, true) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        std::future::ready(Ok(Response::default()))
+    }
+}
+
+#[tokio::test]
+async fn a_layer_says_how_long_it_was_not_ready() {
+    let router = Router::new().route_service("/", Warming(false)).route_service("/warm", Warming(true));
+    let app = App::serve(router).await;
+    for (path, waits) in [("/", true), ("/warm", false)] {
+        app.ask(&format!("GET {path}")).await;
+        let fields = app.fields().await;
+        assert_eq!(fields[0].contains(" layer.ready_wait_ms="), waits, "{fields:?}");
+    }
 }
 
 /// The ways that axum has to serve something, without and with the address of who asks.

@@ -12,9 +12,10 @@ use throughline::testing::Memory;
 use throughline::{ObservationType, Span, Status, Telemetry};
 use throughline_channel::report_error;
 use throughline_tower::error_handling::HandleErrorLayer;
-use throughline_tower::routing::get;
-use throughline_tower::{Export, LayerExporter, RequestLayer, Router, SessionLayer, propagate};
+use throughline_tower::routing::{MethodRouter, any_service, get};
+use throughline_tower::{Export, LayerExporter, RequestLayer, Router, SessionLayer, propagate, traced};
 use tower::timeout::TimeoutLayer;
+use tower::util::MapErrLayer;
 
 use crate::support::App;
 
@@ -47,6 +48,33 @@ async fn on_timeout(_: BoxError) -> StatusCode {
     StatusCode::GATEWAY_TIMEOUT
 }
 
+#[derive(Debug)]
+struct Wrapping(BoxError);
+
+impl std::fmt::Display for Wrapping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("x2")
+    }
+}
+
+impl std::error::Error for Wrapping {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// An error that becomes another one, and an error handler that has two of its own.
+fn wraps() -> MethodRouter {
+    async fn on_error(_: BoxError) -> StatusCode {
+        report_error(&std::io::Error::other("x3"));
+        report_error(&std::io::Error::other("x4"));
+        StatusCode::BAD_GATEWAY
+    }
+    let fails_first = tower::service_fn(async |_: Request| Err::<Response, BoxError>("x1".into()));
+    let wraps = MapErrLayer::new(|error: BoxError| BoxError::from(Wrapping(error)));
+    any_service(fails_first).layers((HandleErrorLayer::new(on_error), traced(wraps).named("wraps")))
+}
+
 struct Exported {
     app: App,
     telemetry: Telemetry,
@@ -68,6 +96,7 @@ impl Exported {
             .route("/fails", get(fails))
             .route("/panics", get(panics))
             .route("/hangs", get(hangs))
+            .route("/wraps", wraps())
             .layers((HandleErrorLayer::new(on_timeout), timeout))
             .layer(from_fn(auth))
             .layer(SessionLayer::new(&telemetry).id_from_header("x-session-id"));
@@ -203,6 +232,28 @@ async fn errors_are_on_the_span_they_began_in_with_their_fate() {
     assert_eq!((handler.status, handler.end_time <= timeout.end_time), (Status::Unset, true));
     let on_timeout = find(&spans, "error_handler on_timeout");
     assert!(timeout.end_time <= on_timeout.start_time);
+
+    assert_eq!(timeout.attributes["error.handled_how"], "recovered");
+    assert_eq!(handler.attributes["cancelled.reason"], "dropped");
+    assert!(handler.attributes["layer.busy_ms"].as_f64().unwrap() < 200.0, "it waited");
+
+    exported.app.ask("GET /wraps").await;
+    let spans = exported.spans().await;
+    let [inner, outer] = ["handler ServiceFn", "middleware wraps"].map(|name| find(&spans, name));
+    assert_eq!(
+        (&outer.attributes["error.wraps"], &outer.attributes["error.handled_by"]),
+        (&"x1".into(), &"on_error".into())
+    );
+    assert_eq!(outer.error.as_ref().unwrap().message, "x2");
+    assert_eq!(inner.attributes["error.handled"], false, "nobody handled it, but it went into another");
+    assert!(
+        !outer.attributes.contains_key("error.propagated") && !inner.attributes.contains_key("error.wraps")
+    );
+    let reports = find(&spans, "error_handler on_error");
+    assert_eq!(
+        (&reports.attributes["error.count"], &reports.attributes["error.handled_how"]),
+        (&2.into(), &"converted".into())
+    );
 
     exported.app.ask("GET /panics").await;
     let spans = exported.spans().await;
