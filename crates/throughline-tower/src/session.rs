@@ -155,7 +155,7 @@ impl SessionLayer {
     }
 
     /// Emits `request.started`, and at the end `request.completed` with `ctx.request.status`, or `request.aborted` if
-    /// the client was gone before.
+    /// it came to no end: the client was gone before, or what is inside panicked or answered with an `Err`.
     #[must_use = "gives the changed layer"]
     pub const fn emit_requests(mut self) -> Self {
         self.emits = true;
