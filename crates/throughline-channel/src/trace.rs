@@ -83,7 +83,7 @@ impl CancelReason {
     }
 }
 
-/// What a subscriber to a [`TracingChannel`] does with the events of a piece of work.
+/// What a subscriber to a [`TracingChannel`](crate::TracingChannel) does with the events of a piece of work.
 ///
 /// `State` is the subscriber's own for each piece of work: a start time, a span. There is no shared object that
 /// subscribers write into.
