@@ -272,6 +272,33 @@ async fn with_one_session(id: &str) -> TestServer {
     server
 }
 
+/// Spans go over in OTLP, and what is not a span in lines.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_scores_of_an_exported_session_can_be_imported() {
+    let from = with_one_session("s1").await;
+    let score = json!({"id": "sc1", "name": "note", "value": "took its time", "dataType": "TEXT", "sessionId": "s1",
+        "environment": "staging"});
+    assert_eq!(from.post("/api/v1/scores").json().body(score.to_string()).send().await.status, 200);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("session.ndjson");
+    let file = file.to_str().unwrap();
+    let exported = ask(&from, &["sessions", "export", "s1", "--format", "ndjson", "-o", file]).await;
+    assert_eq!(exported.code, 0, "{}", exported.err);
+    let (to, _) = TestServer::on(Engine::Memory).await;
+    let imported = ask(&to, &["import", file]).await;
+    assert!(
+        imported.out.starts_with("imported 0 spans, 0 log records and 2 events; skipped 1"),
+        "{}",
+        imported.out
+    );
+    assert!(imported.err.contains("line 1: a session as it is shown"), "{}", imported.err);
+    for path in ["/api/v1/scores", "/api/v1/events?filter=name:user.*"] {
+        assert_eq!(to.get(path).send().await.json(), from.get(path).send().await.json(), "{path}");
+    }
+    to.stop().await;
+    from.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_listed_shown_exported_and_deleted() {
     let id = "a/b?c=é #1";

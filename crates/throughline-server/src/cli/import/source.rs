@@ -113,6 +113,12 @@ fn documents(text: &str, each: Each<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a line of a session that was exported as NDJSON tells of.
+fn exported_as(fields: &HashMap<String, &RawValue>) -> Option<&'static str> {
+    let kind = fields.get("kind")?.get().trim_matches('"');
+    ["session", "trace", "observation", "event"].into_iter().find(|known| *known == kind)
+}
+
 /// Which of the things we know one JSON value is.
 fn classify(json: &str, place: String, each: Each<'_>) -> Result<(), Failure> {
     const SIGNALS: [(&str, Signal); 3] = [
@@ -128,10 +134,19 @@ fn classify(json: &str, place: String, each: Each<'_>) -> Result<(), Failure> {
             Err(error) => each(Item::Unknown { place, reason: format!("not JSON: {error}") }),
         };
     }
-    let fields: HashMap<String, &RawValue> = match serde_json::from_str(json) {
+    let mut fields: HashMap<String, &RawValue> = match serde_json::from_str(json) {
         Ok(fields) => fields,
         Err(error) => return each(Item::Unknown { place, reason: format!("not a JSON object: {error}") }),
     };
+    if let Some(kind) = exported_as(&fields) {
+        if kind != "event" {
+            let reason = format!("a {kind} as it is shown; its spans are in the export with --format otlp");
+            return each(Item::Unknown { place, reason });
+        }
+        fields.remove("kind");
+        let json = serde_json::to_string(&fields).unwrap_or_default();
+        return each(Item::Event { json, place });
+    }
     let json = json.to_owned();
     match SIGNALS.into_iter().find(|(key, _)| fields.contains_key(*key)) {
         Some((_, signal)) => each(Item::OtlpJson { signal, json, place }),
