@@ -173,6 +173,53 @@ async fn traces_and_observations_have_what_their_readers_cannot_do_without() {
 }
 
 #[tokio::test]
+async fn metrics_are_sums_over_calls_and_what_they_cannot_be_is_said() {
+    let server = served(Engine::Embedded).await;
+    let ask = async |query: Value| {
+        let query =
+            percent_encoding::utf8_percent_encode(&query.to_string(), percent_encoding::NON_ALPHANUMERIC)
+                .to_string();
+        let reply = server.get(&format!("/api/public/v2/metrics?query={query}")).send().await;
+        (reply.status.as_u16(), reply.json())
+    };
+    let sum = |measure: &str| json!({"measure": measure, "aggregation": "sum"});
+    let asked = |more: Value| {
+        let mut query = json!({"view": "observations", "metrics": [sum("totalTokens"), sum("totalCost")],
+            "fromTimestamp": "2026-11-18T00:00:00Z", "toTimestamp": "2026-11-19T00:00:00Z", "orderBy": null});
+        more.as_object().unwrap().iter().for_each(|(name, value)| query[name] = value.clone());
+        query
+    };
+    let row = |row: Value| (200, json!({"data": [row]}));
+    assert_eq!(ask(asked(json!({}))).await, row(json!({"sum_totalTokens": 7, "sum_totalCost": null})));
+    let by_model =
+        asked(json!({"dimensions": [{"field": "providedModelName"}], "metrics": [sum("inputTokens")]}));
+    assert_eq!(ask(by_model).await, row(json!({"providedModelName": "no-such-model", "sum_inputTokens": 7})));
+    let by_day =
+        asked(json!({"dimensions": [{"field": "traceName"}], "timeDimension": {"granularity": "day"}}));
+    let told = json!({"time_dimension": "2026-11-18T00:00:00.000Z", "traceName": "chat-turn", "sum_totalTokens": 7,
+        "sum_totalCost": null});
+    assert_eq!(ask(by_day).await, row(told));
+    let of = |value: &str| json!({"filters": [{"column": "userId", "operator": "=", "value": value, "type": "string"}]});
+    assert_eq!(ask(asked(of("alice"))).await.1["data"][0]["sum_totalTokens"], 7);
+    assert_eq!(ask(asked(of("bob"))).await, (200, json!({"data": []})));
+    for (more, said) in [
+        (json!({"view": "traces"}), "observations"),
+        (json!({"metrics": [{"measure": "count", "aggregation": "count"}]}), "count"),
+        (json!({"metrics": [{"measure": "totalCost", "aggregation": "p95"}]}), "sum"),
+        (json!({"dimensions": [{"field": "name"}, {"field": "type"}]}), "one of"),
+        (json!({"filters": [{"column": "latency", "operator": ">", "value": 1}]}), "latency"),
+        (json!({"orderBy": [{"field": "sum_totalCost", "direction": "desc"}]}), "orderBy"),
+        (json!({"timeDimension": {"granularity": "week"}}), "week"),
+        (json!({"fromTimestamp": "yesterday"}), "fromTimestamp"),
+    ] {
+        let (status, answer) = ask(asked(more)).await;
+        assert!(status == 400 && answer["message"].as_str().unwrap().contains(said), "{said}: {answer}");
+    }
+    assert_eq!(server.get("/api/public/metrics?query=x").send().await.status, 400);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_not_offered_is_said_where_clients_look_for_it() {
     let server = served(Engine::Memory).await;
     for (path, said) in [
@@ -181,7 +228,7 @@ async fn what_is_not_offered_is_said_where_clients_look_for_it() {
         ("dataset-run-items", "datasets"),
         ("annotation-queues/1/items", "annotation queues"),
         ("media/abc", "storage of media"),
-        ("metrics/daily", "/api/v1/analytics"),
+        ("metrics/daily", "/api/v1/analytics/usage?interval=day"),
         ("projects/default/apiKeys", "projects and keys"),
     ] {
         let reply = server.get(&format!("/api/public/{path}")).send().await;

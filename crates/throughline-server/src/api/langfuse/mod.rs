@@ -2,6 +2,7 @@
 //!
 //! A trace, observation or score is found by the id that its client gave it. Lists are cut into pages by number.
 
+mod metrics;
 mod not_offered;
 mod observations;
 mod page;
@@ -36,6 +37,8 @@ pub(super) fn table() -> OpenApiRouter<State> {
         .routes(routes!(scores::list_langfuse_scores_as_third_version))
         .routes(routes!(scores::get_langfuse_score))
         .routes(routes!(scores::get_langfuse_score_as_second_version))
+        .routes(routes!(metrics::get_langfuse_metrics))
+        .routes(routes!(metrics::get_langfuse_metrics_as_first_version))
 }
 
 /// Exactly this value.

@@ -25,7 +25,7 @@ const AREAS: [(&str, &str); 22] = [
     ("evaluators", "evaluators"),
     ("evaluation-rules", "evaluators"),
     ("media", "storage of media: what is sent inside of a text is kept"),
-    ("metrics", "metrics in this form: /api/v1/analytics has usage, cost, sessions, scores and journeys"),
+    ("metrics", "metrics by day in this form: /api/v1/analytics/usage?interval=day has them"),
     ("feedback", "feedback to its makers over this API"),
     ("organizations", "organizations"),
     ("projects", "management of projects and keys"),

@@ -166,6 +166,13 @@ pub(super) struct TypedScoresAsked {
     experiment_id: Option<Vec<String>>,
 }
 
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct MetricsAsked {
+    /// What is asked, as JSON
+    query: String,
+}
+
 /// The names of the parameters that `P` describes.
 pub(super) fn names<P: IntoParams>() -> Vec<String> {
     P::into_params(|| None).into_iter().map(|parameter| parameter.name).collect()
