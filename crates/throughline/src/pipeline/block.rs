@@ -42,7 +42,7 @@ pub(crate) struct SpanFacts {
 pub(crate) struct Origin {
     pub(crate) resource: Resource,
     /// See [`resource_json`](super::json::resource_json).
-    pub(crate) resource_json: Vec<u8>,
+    pub(crate) resource_json: [Vec<u8>; 5],
     /// How many events one stands for that was kept by chance, by level.
     pub(crate) weights: [f64; 5],
     /// Tells the processes of a service apart in ids.
@@ -158,7 +158,7 @@ impl<'a> EventView<'a> {
     }
 
     pub(super) fn resource_json(&self) -> &'a [u8] {
-        &self.block.origin.resource_json
+        &self.block.origin.resource_json[self.level() as usize]
     }
 
     /// As many as its place in the code has keys.

@@ -1,12 +1,10 @@
 //! Events in a block, written as JSON without anything between: what an envelope's `Serialize` would write.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::block::EventView;
 use super::buffer::Scalar;
-use crate::{Callsite, Resource, SessionState};
+use crate::{Callsite, Level, Resource, SessionState, SpanContext};
 
 /// What all events of a place in the code say, written once.
 #[derive(Debug)]
@@ -35,9 +33,9 @@ impl SiteJson {
 /// What all events of a session say, written once.
 #[derive(Debug)]
 pub(crate) struct SessionJson {
-    id: Vec<u8>,
-    actor: Vec<u8>,
-    scope: Vec<u8>,
+    /// Id, actor and scope, the latter two from there on.
+    who: Vec<u8>,
+    actor_at: usize,
     parent: Vec<u8>,
     /// By key: the key, and with the value as JSON.
     attributes: Vec<(String, Vec<u8>)>,
@@ -52,10 +50,13 @@ impl SessionJson {
         };
         let mut attributes: Vec<_> = session.attributes.iter().map(pair).collect();
         attributes.sort();
+        let mut who = field("sessionId", &session.session_id);
+        let actor_at = who.len();
+        who.extend(session.actor.iter().flat_map(|actor| field("actor", actor)));
+        who.extend(session.scope.iter().flat_map(|scope| field("scope", scope)));
         Self {
-            id: field("sessionId", &session.session_id),
-            actor: session.actor.as_ref().map(|actor| field("actor", actor)).unwrap_or_default(),
-            scope: session.scope.as_ref().map(|scope| field("scope", scope)).unwrap_or_default(),
+            who,
+            actor_at,
             parent: session
                 .parent_session_id
                 .as_ref()
@@ -66,13 +67,16 @@ impl SessionJson {
     }
 }
 
-/// From the end of the level to the session.
-pub(super) fn resource_json(resource: &Resource) -> Vec<u8> {
-    let mut json = b"\"".to_vec();
-    json.extend(field("service", &resource.service));
-    json.extend(field("environment", &resource.environment));
-    json.extend(resource.version.iter().flat_map(|version| field("version", version)));
-    json
+/// From the end of the time to the session, by level.
+pub(super) fn resource_json(resource: &Resource) -> [Vec<u8>; 5] {
+    [Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Fatal].map(|level| {
+        let mut json = b"\"".to_vec();
+        json.extend(field("level", &level));
+        json.extend(field("service", &resource.service));
+        json.extend(field("environment", &resource.environment));
+        json.extend(resource.version.iter().flat_map(|version| field("version", version)));
+        json
+    })
 }
 
 /// With a comma before it.
@@ -82,8 +86,9 @@ fn field(name: &str, value: &impl Serialize) -> Vec<u8> {
     json
 }
 
+/// With a comma before it.
 fn key_json(key: &str) -> Vec<u8> {
-    let mut json = Vec::new();
+    let mut json = vec![b','];
     put(&mut json, key);
     json.push(b':');
     json
@@ -102,32 +107,25 @@ impl EventView<'_> {
             return false;
         };
         out.extend_from_slice(b"{\"id\":\"");
-        out.extend_from_slice(self.id().as_str().as_bytes());
+        out.extend_from_slice(self.id().as_bytes());
         out.extend_from_slice(&site.name);
-        // Writing to memory does not fail.
-        write!(out, "{}", self.time()).ok();
-        out.extend_from_slice(b"\",\"level\":\"");
-        out.extend_from_slice(self.level().as_str().as_bytes());
+        out.extend_from_slice(self.time().text().as_bytes());
         out.extend_from_slice(self.resource_json());
         let session = self.session().map(|session| session.json());
-        match session {
-            Some(session) => out.extend_from_slice(&session.id),
-            None => {
-                out.extend_from_slice(b",\"sessionId\":\"");
-                out.extend_from_slice(self.own_session_id().as_str().as_bytes());
-                out.push(b'"');
+        match (session, self.span()) {
+            (Some(session), None) => out.extend_from_slice(&session.who),
+            (Some(session), Some(span)) => {
+                let (id, others) = session.who.split_at(session.actor_at);
+                out.extend_from_slice(id);
+                put_span(out, span);
+                out.extend_from_slice(others);
             }
-        }
-        if let Some(span) = self.span() {
-            out.extend_from_slice(b",\"traceId\":\"");
-            put_hex(out, span.trace_id.as_bytes());
-            out.extend_from_slice(b"\",\"spanId\":\"");
-            put_hex(out, span.span_id.as_bytes());
-            out.push(b'"');
-        }
-        if let Some(session) = session {
-            out.extend_from_slice(&session.actor);
-            out.extend_from_slice(&session.scope);
+            (None, span) => {
+                out.extend_from_slice(b",\"sessionId\":\"");
+                out.extend_from_slice(self.own_session_id().as_bytes());
+                out.push(b'"');
+                span.into_iter().for_each(|span| put_span(out, span));
+            }
         }
         self.put_attributes(out, site, session.map_or(&[], |session| &session.attributes));
         if let Some(error) = self.error() {
@@ -154,32 +152,29 @@ impl EventView<'_> {
     /// Its own and its session's, by key; of a key that both have its own.
     fn put_attributes(&self, out: &mut Vec<u8>, site: &SiteJson, session: &[(String, Vec<u8>)]) {
         let (values, text) = (self.all_values(), self.text());
-        const OPEN: &[u8] = b",\"attributes\":{";
-        out.extend_from_slice(OPEN);
+        const NAME: &[u8] = b",\"attributes\":";
+        out.extend_from_slice(NAME);
         let start = out.len();
         let mut session = session.iter().peekable();
         for (at, key, key_json) in &site.keys {
             while let Some((_, written)) = session.next_if(|(other, _)| other.as_str() < *key) {
                 out.extend_from_slice(written);
-                out.push(b',');
             }
             session.next_if(|(other, _)| other == key);
             if let Some(value) = values.get(*at).filter(|value| !matches!(value, Scalar::Removed)) {
                 out.extend_from_slice(key_json);
                 put_scalar(out, value, text);
-                out.push(b',');
             }
         }
         for (_, written) in session {
             out.extend_from_slice(written);
-            out.push(b',');
         }
-        if out.len() > start {
-            // In place of the last comma.
-            out.pop();
-            out.push(b'}');
-        } else {
-            out.truncate(start - OPEN.len());
+        match out.get_mut(start) {
+            Some(first_comma) => {
+                *first_comma = b'{';
+                out.push(b'}');
+            }
+            None => out.truncate(start - NAME.len()),
         }
     }
 }
@@ -192,10 +187,30 @@ fn put_scalar(out: &mut Vec<u8>, value: &Scalar, text: &str) {
         Scalar::Int(number) => put(out, number),
         Scalar::Uint(number) => put(out, number),
         Scalar::Float(number) if number.is_finite() => put(out, number),
-        Scalar::Text(piece) => put(out, piece.of(text)),
+        Scalar::Text(piece) => put_text(out, piece.of(text)),
         Scalar::Json(value) => put(out, value),
         Scalar::Float(_) => put(out, &value.to_json(text)),
     }
+}
+
+/// Most texts need nothing but quotes.
+#[inline]
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().fold(false, |any, byte| any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')) {
+        return put(out, text);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+fn put_span(out: &mut Vec<u8>, span: SpanContext) {
+    out.extend_from_slice(b",\"traceId\":\"");
+    put_hex(out, span.trace_id.as_bytes());
+    out.extend_from_slice(b"\",\"spanId\":\"");
+    put_hex(out, span.span_id.as_bytes());
+    out.push(b'"');
 }
 
 fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
