@@ -149,6 +149,12 @@ function show() {
   return fresh;
 }
 
+// As the pages write it: cents from a dollar up, below that three figures.
+function money(dollars) {
+  const places = dollars < 0.995 ? Math.min(6, Math.max(2, 2 - Math.floor(Math.log10(dollars)))) : 2;
+  return `$${dollars.toFixed(places)}`;
+}
+
 function showCounters(sums) {
   shown("time").textContent = `${clock(position)} / ${clock(length)}`;
   for (const name of ["turns", "tools", "errors", "tokens"]) {
@@ -157,7 +163,7 @@ function showCounters(sums) {
     if (noun) noun.textContent = sums[name] === 1 ? noun.dataset.noun : name;
   }
   root.querySelector(".counters").classList.toggle("troubled", sums.errors > 0);
-  shown("cost").textContent = sums.cost > 0 ? `$${sums.cost.toFixed(sums.cost < 1 ? 5 : 2)}` : "";
+  shown("cost").textContent = sums.cost > 0 ? money(sums.cost) : "";
   const end = played.at(-1) || 1;
   control("seek").value = String(Math.round((convert(position, real, played) / end) * 1000));
   control("seek").setAttribute("aria-valuetext", `${clock(position)} of ${clock(length)}`);

@@ -8,8 +8,11 @@ use crate::domain::session_cost::{CallCosts, SessionCost};
 /// Turns in the table at once.
 pub(super) const TURNS: usize = 100;
 
-/// The columns of buckets, with the buckets that each of them sums up.
-pub(super) const COLUMNS: [(&str, &[&str]); 5] = [
+/// Name and buckets of a column, which sums them up.
+type Column = (&'static str, &'static [&'static str]);
+
+/// The columns that there may be.
+const COLUMNS: [Column; 5] = [
     ("Input", &["inputUncached", "inputAudio"]),
     ("Cache read", &["cacheRead"]),
     ("Cache write", &["cacheWrite", "cacheWrite1h"]),
@@ -20,6 +23,7 @@ pub(super) const COLUMNS: [(&str, &[&str]); 5] = [
 /// What a session cost.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CostView {
+    /// Those in which anything is known.
     pub columns: Vec<&'static str>,
     pub total: CostRow,
     pub models: Vec<CostRow>,
@@ -37,7 +41,7 @@ pub(super) struct CostRow {
     pub href: Option<String>,
     pub calls: String,
     pub tokens: String,
-    /// As [`COLUMNS`]; empty where nothing is known.
+    /// As the columns; empty where nothing is known.
     pub buckets: Vec<String>,
     pub saved: String,
     pub cost: String,
@@ -54,6 +58,9 @@ impl CostView {
         turn: impl Fn(&TraceId) -> Option<(usize, String)>,
     ) -> Self {
         let first = first.min(cost.turns.len());
+        let columns: Vec<Column> =
+            COLUMNS.into_iter().filter(|column| bucket(column, &cost.total).is_some()).collect();
+        let row = |name, costs: &CallCosts| row(name, costs, &columns);
         let (before, rest) = cost.turns.split_at(first);
         let mut so_far: Money = before.iter().filter_map(|(_, costs)| costs.cost).sum();
         let mut turns = Vec::new();
@@ -77,7 +84,7 @@ impl CostView {
             } else {
                 String::new()
             },
-            columns: COLUMNS.map(|(name, _)| name).into(),
+            columns: columns.iter().map(|(name, _)| *name).collect(),
             total: row("All".to_owned(), &cost.total),
             models: cost.models.iter().map(model).collect(),
             turns,
@@ -86,18 +93,20 @@ impl CostView {
     }
 }
 
-fn row(name: String, costs: &CallCosts) -> CostRow {
-    let bucket = |(_, buckets): &(&str, &[&str])| {
-        let known: Vec<Money> =
-            buckets.iter().filter_map(|bucket| costs.buckets.get(bucket).copied()).collect();
-        if known.is_empty() { String::new() } else { notation::money(known.into_iter().sum()) }
-    };
+/// What is known of a column.
+fn bucket((_, buckets): &Column, costs: &CallCosts) -> Option<Money> {
+    let known: Vec<Money> = buckets.iter().filter_map(|bucket| costs.buckets.get(bucket).copied()).collect();
+    (!known.is_empty()).then(|| known.into_iter().sum())
+}
+
+fn row(name: String, costs: &CallCosts, columns: &[Column]) -> CostRow {
+    let money = |column| bucket(column, costs).map(notation::money).unwrap_or_default();
     CostRow {
         name,
         href: None,
         calls: notation::count(costs.calls),
         tokens: notation::compact(costs.usage.total()),
-        buckets: COLUMNS.iter().map(bucket).collect(),
+        buckets: columns.iter().map(money).collect(),
         saved: if costs.saved == Money::ZERO { String::new() } else { notation::money(costs.saved) },
         cost: costs.cost.map_or_else(|| "—".to_owned(), notation::money),
         estimated: costs.estimated > 0,

@@ -67,7 +67,7 @@ pub(super) fn percent(part: u64, whole: u64) -> Option<u64> {
     (whole > 0).then(|| (part as f64 * 100.0 / whole as f64).round() as u64)
 }
 
-/// Dollars: cents from a dollar up, below that as many places as show three figures.
+/// Dollars: cents from a dollar up, below that as many places as show three figures, so that columns line up.
 pub(super) fn money(amount: Money) -> String {
     let dollars = amount.dollars();
     let sign = if dollars < 0.0 { "-" } else { "" };
@@ -77,12 +77,15 @@ pub(super) fn money(amount: Money) -> String {
         d if d < 0.000_000_5 => format!("{sign}<$0.000001"),
         d => {
             let places = (2 - d.log10().floor() as i32).clamp(2, 6) as usize;
-            let text = format!("{d:.places$}");
-            let cut = text.trim_end_matches('0');
-            let least = text.find('.').map_or(text.len(), |dot| dot + 3);
-            format!("{sign}${}", &text[..cut.len().max(least).min(text.len())])
+            format!("{sign}${d:.places$}")
         }
     }
+}
+
+/// Money for the marks of an axis, which are round: `$0.005`, not `$0.00500`.
+pub(super) fn round_money(money: &str) -> &str {
+    let cents = money.find('.').map_or(money.len(), |dot| dot + 3).min(money.len());
+    &money[..money.trim_end_matches('0').len().max(cents)]
 }
 
 /// A time as pages show it: how long ago, with the exact time beside it.
@@ -245,8 +248,12 @@ mod tests {
     fn money_shows_what_small_sums_cost() {
         let dollars = |d: f64| money(Money::from_dollars(d).unwrap());
         assert_eq!(
-            [0.0, 12.3456, 0.5, 0.01234, 0.000_021, 1e-9, -2.0].map(dollars),
-            ["$0", "$12.35", "$0.50", "$0.0123", "$0.000021", "<$0.000001", "-$2.00"]
+            [0.0, 12.3456, 0.5, 0.01234, 0.006, 0.000_021, 1e-9, -2.0].map(dollars),
+            ["$0", "$12.35", "$0.500", "$0.0123", "$0.00600", "$0.000021", "<$0.000001", "-$2.00"]
+        );
+        assert_eq!(
+            ["$0", "$10.00", "$0.500", "$0.00500"].map(round_money),
+            ["$0", "$10.00", "$0.50", "$0.005"]
         );
     }
 

@@ -201,8 +201,8 @@ mod tests {
         let chart = draw(&turns, cost(10).unwrap());
         let line = chart.cost.unwrap();
         assert_eq!(line.path, "M0 54.00H25.00V36.00H75.00V0.00H100");
-        assert_eq!((line.name.as_str(), line.total.as_str()), ("Cost by turn 4", "$0.40"));
-        assert!(chart.columns[1].title.ends_with("Cost $0.20, so far $0.40"), "{}", chart.columns[1].title);
+        assert_eq!((line.name.as_str(), line.total.as_str()), ("Cost by turn 4", "$0.400"));
+        assert!(chart.columns[1].title.ends_with("Cost $0.200, so far $0.400"), "{}", chart.columns[1].title);
     }
 
     #[test]

@@ -241,7 +241,7 @@ async fn a_sessions_cost_is_taken_apart() {
         assert_eq!(cumulative, [&json!(0.0084), &json!(0.00999), &json!(0.01104)]);
         assert_eq!(cost["models"][0]["model"], "claude-sonnet-4-5-20250929");
         let (_, html) = crate::pages::page(&server, &format!("/sessions/{id}?view=cost")).await;
-        for told in ["caching saved $0.0052", "claude-haiku-4-5-20251001", "Turn 3</a>", "<b>$0.011</b>"] {
+        for told in ["caching saved $0.0052", "claude-haiku-4-5-20251001", "Turn 3</a>", "<b>$0.0110</b>"] {
             assert!(html.contains(told), "{told} is missing: {html}");
         }
         assert_eq!(server.get("/api/v1/sessions/nobody/cost").send().await.status, 404);
