@@ -10,7 +10,7 @@ const HEIGHT: f64 = 88.0;
 pub(super) struct BarValues {
     /// Said of it on hover and by screen readers.
     pub title: String,
-    /// Below it, where there is room.
+    /// Below it, where there is room; empty for none.
     pub label: String,
     pub href: String,
     /// From the bottom up: colour and value.
@@ -70,8 +70,16 @@ impl Chart {
         let room = 1.0 / values.len() as f64;
         // Few values make slim bars, not slabs.
         let width = room.min(0.09) * if values.len() > 40 { 0.86 } else { 0.72 };
-        let every = values.len().div_ceil(8);
-        let bar = |(index, bar): (usize, BarValues)| {
+        let labels = values.iter().filter(|bar| !bar.label.is_empty()).count();
+        let every = labels.div_ceil(8);
+        let mut passed = 0;
+        let bar = |(index, mut bar): (usize, BarValues)| {
+            if !bar.label.is_empty() {
+                if passed % every != 0 {
+                    bar.label.clear();
+                }
+                passed += 1;
+            }
             let left = index as f64 * room;
             let middle = left + room / 2.0;
             Bar {
@@ -80,7 +88,7 @@ impl Chart {
                 x: notation::percentage(middle - width / 2.0),
                 width: notation::percentage(width),
                 middle: notation::percentage(middle),
-                label: if index % every == 0 { bar.label } else { String::new() },
+                label: bar.label,
                 parts: stack(&bar.parts, tallest),
                 title: bar.title,
                 href: bar.href,
@@ -109,14 +117,19 @@ impl Chart {
 }
 
 fn stack(parts: &[(&'static str, f64)], tallest: f64) -> Vec<Part> {
+    // What is there is seen.
+    let height = |value: f64| (value / tallest * HEIGHT).max(1.5);
+    let there = || parts.iter().filter(|(_, value)| *value > 0.0);
+    let all: f64 = there().map(|(_, value)| height(*value)).sum();
+    // Many small parts must not lift the whole above the chart.
+    let fit = (HEIGHT / all).min(1.0);
     let mut below = 0.0;
     let part = |(class, value): &(&'static str, f64)| {
-        // What is there is seen.
-        let height = (value / tallest * HEIGHT).max(1.5);
+        let height = height(*value) * fit;
         below += height;
-        Part { class, y: format!("{:.2}", HEIGHT - below), height: format!("{height:.2}") }
+        Part { class, y: format!("{:.2}", (HEIGHT - below).max(0.0)), height: format!("{height:.2}") }
     };
-    parts.iter().filter(|(_, value)| *value > 0.0).map(part).collect()
+    there().map(part).collect()
 }
 
 #[cfg(test)]
@@ -139,6 +152,27 @@ mod tests {
         assert_eq!(bars[0], [("35.20", "52.80"), ("0.00", "35.20")]);
         assert_eq!((bars[1].as_slice(), bars[2].len()), (&[("86.50", "1.50")][..], 0));
         assert_eq!(chart.most, "100");
+    }
+
+    #[test]
+    fn many_small_parts_stay_within_the_chart() {
+        let parts = vec![("a", 1000.0), ("b", 1.0), ("c", 1.0), ("d", 1.0)];
+        let chart = Chart::draw("", String::new(), vec![values(parts)], |most| most.to_string()).unwrap();
+        let top = chart.bars[0].parts.last().unwrap();
+        assert_eq!(top.y, "0.00");
+        assert!(top.height.parse::<f64>().unwrap() > 1.4);
+    }
+
+    #[test]
+    fn labels_are_thinned_out_where_there_are_many() {
+        let labels = |labels: Vec<&str>| {
+            let bar = |label: &str| BarValues { label: label.to_owned(), ..values(vec![("a", 1.0)]) };
+            let bars = labels.into_iter().map(bar).collect();
+            let chart = Chart::draw("", String::new(), bars, |most| most.to_string()).unwrap();
+            chart.bars.into_iter().map(|bar| bar.label).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(vec!["", "x", "", "y"]), ["", "x", "", "y"]);
+        assert_eq!(labels(vec!["x"; 17]).iter().filter(|label| !label.is_empty()).count(), 6);
     }
 
     #[test]

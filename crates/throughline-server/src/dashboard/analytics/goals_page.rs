@@ -145,7 +145,7 @@ fn chart(asked: &Asked, goal: &Goal, report: &GoalReport) -> Option<Chart> {
                 notation::plural(sessions, "session"),
                 share(reached, sessions)
             ),
-            label: stretch.label(asked.interval),
+            label: stretch.label.clone(),
             href: asked.sessions_begun(stretch.from, stretch.to, goal.filter.clone()).to_string(),
             parts: vec![("c-good", reached as f64), ("c-rest", (sessions - reached) as f64)],
         }

@@ -193,7 +193,7 @@ fn charts(asked: &Asked, all: &SessionStatistics) -> Vec<Chart> {
             "Turns a session",
             &all.turns,
             &Field::Turns,
-            |n| n.to_string(),
+            |n| notation::count(u64::try_from(n).unwrap_or_default()),
             |n| Literal::Number(n as f64),
         ),
         histogram(asked, "Duration", &all.duration, &Field::Duration, duration, Literal::Duration),
@@ -223,7 +223,7 @@ fn sessions_over_time(asked: &Asked, all: &SessionStatistics) -> Option<Chart> {
                 notation::plural(sessions, "session"),
                 notation::count(failed)
             ),
-            label: stretch.label(asked.interval),
+            label: stretch.label.clone(),
             href: asked.sessions_begun(stretch.from, stretch.to, Filter::All).to_string(),
             parts: vec![("c-bad", failed as f64), ("c-main", (sessions - failed) as f64)],
         }
@@ -246,7 +246,7 @@ fn cost_over_time(asked: &Asked, all: &SessionStatistics) -> Option<Chart> {
                 notation::money(cost),
                 notation::compact(tokens)
             ),
-            label: stretch.label(asked.interval),
+            label: stretch.label.clone(),
             href: asked
                 .sessions_begun(stretch.from, stretch.to, Filter::All)
                 .with("sort", "-totalCost")
@@ -289,8 +289,11 @@ fn histogram(
     Chart::draw(title, summary, bars, |most| notation::compact(most as u64))
 }
 
-/// Bounds are round: `5.00 s` is `5 s`, `2m 00s` is `2m`.
+/// Bounds are round: `5.00 s` is `5 s`, `2m 00s` is `2m`, `$0.00500` is `$0.005`.
 fn rounded(text: &str) -> String {
+    if text.starts_with('$') {
+        return notation::round_money(text).to_owned();
+    }
     let text = text.replace(".00 s", " s").replace(".0 s", " s");
     text.strip_suffix(" 00s").or(text.strip_suffix(" 00m")).unwrap_or(&text).to_owned()
 }

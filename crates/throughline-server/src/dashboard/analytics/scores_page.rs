@@ -171,7 +171,7 @@ fn mean_bar(asked: &Asked, score: &ScoreStatistics, stretch: &Stretch<Part<'_>>)
             number(mean),
             notation::plural(scores, "score")
         ),
-        label: stretch.label(asked.interval),
+        label: stretch.label.clone(),
         href: asked.sessions_begun(stretch.from, stretch.to, any(&score.name)).to_string(),
         parts: vec![("c-g1", mean)],
     }
@@ -190,7 +190,7 @@ fn label_bar(asked: &Asked, score: &ScoreStatistics, stretch: &Stretch<Part<'_>>
     let said = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
     BarValues {
         title: format!("{}: {}{said}", stretch.name(asked.interval), notation::plural(all, "score")),
-        label: stretch.label(asked.interval),
+        label: stretch.label.clone(),
         href: asked.sessions_begun(stretch.from, stretch.to, any(&score.name)).to_string(),
         parts,
     }

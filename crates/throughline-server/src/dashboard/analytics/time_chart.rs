@@ -8,26 +8,25 @@ use crate::domain::analytics::Interval;
 /// The most columns of a chart.
 const COLUMNS: u64 = 60;
 
+/// Parts of a day, in hours: columns and labels of so many fall on midnight.
+const PARTS_OF_DAY: [u64; 8] = [1, 2, 3, 4, 6, 8, 12, 24];
+
+/// The most labels below a chart by the hour.
+const LABELS: u64 = 8;
+
 /// A stretch of time with what is known of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stretch<P> {
     pub from: Timestamp,
     pub to: Timestamp,
+    /// For the axis: the hour, and the day where it begins; empty where none is wanted.
+    pub label: String,
     pub points: Vec<P>,
 }
 
 impl<P> Stretch<P> {
     pub(super) fn sum(&self, value: impl Fn(&P) -> u64) -> u64 {
         self.points.iter().map(value).sum()
-    }
-
-    /// For the axis.
-    pub(super) fn label(&self, interval: Interval) -> String {
-        let text = self.from.to_string();
-        match interval {
-            Interval::Hour => text.get(11..16).unwrap_or_default().to_owned(),
-            Interval::Day => text.get(5..10).unwrap_or_default().to_owned(),
-        }
     }
 
     /// For titles.
@@ -54,18 +53,17 @@ pub(super) fn stretches<P: Copy>(
     let interval = asked.interval;
     let begin = asked.selection.from.map_or_else(|| time(first), |from| interval.floor(from));
     let end = asked.selection.to.unwrap_or(asked.selection.now).max(time(last));
-    let nanos = i128::from(interval.nanos());
-    let count = (i128::from(end.as_nanos()) - i128::from(begin.as_nanos())) / nanos + 1;
-    let count = u64::try_from(count).unwrap_or(1);
-    let each = count.div_ceil(COLUMNS).max(1);
-    let columns = count.div_ceil(each);
+    let Scale { begin, each, columns, label_every } = Scale::of(interval, begin, end);
     let at = |column: u64| {
-        let nanos = i128::from(begin.as_nanos()) + i128::from(column * each) * nanos;
+        let nanos = i128::from(begin.as_nanos()) + i128::from(column * each) * i128::from(interval.nanos());
         Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
     };
-    let mut stretches: Vec<Stretch<P>> = (0..columns)
-        .map(|column| Stretch { from: at(column), to: at(column + 1), points: Vec::new() })
-        .collect();
+    let stretch = |column: u64| {
+        let from = at(column);
+        let label = label(from, interval, label_every);
+        Stretch { from, to: at(column + 1), label, points: Vec::new() }
+    };
+    let mut stretches: Vec<Stretch<P>> = (0..columns).map(stretch).collect();
     for point in points {
         let column = stretches.partition_point(|stretch| stretch.to <= time(point));
         if let Some(stretch) = stretches.get_mut(column).filter(|stretch| stretch.from <= time(point)) {
@@ -75,10 +73,76 @@ pub(super) fn stretches<P: Copy>(
     stretches
 }
 
+/// How time is cut into columns.
+struct Scale {
+    begin: Timestamp,
+    /// How many intervals are one column.
+    each: u64,
+    columns: u64,
+    /// By the hour: after how many hours a label is due.
+    label_every: u64,
+}
+
+impl Scale {
+    fn of(interval: Interval, begin: Timestamp, end: Timestamp) -> Self {
+        let nanos = i128::from(interval.nanos());
+        let count = |begin: Timestamp| {
+            let count = (i128::from(end.as_nanos()) - i128::from(begin.as_nanos())) / nanos + 1;
+            u64::try_from(count).unwrap_or(1)
+        };
+        let each = count(begin).div_ceil(COLUMNS).max(1);
+        if interval == Interval::Day {
+            return Self { begin, each, columns: count(begin).div_ceil(each), label_every: 1 };
+        }
+        let part = |least: u64, of: u64| {
+            let fits = |part: &u64| *part >= least && part.is_multiple_of(of);
+            PARTS_OF_DAY.into_iter().find(fits).unwrap_or(24.max(least))
+        };
+        let each = part(each, 1);
+        let column = i64::try_from(each).map_or(i64::MAX, |each| each.saturating_mul(interval.nanos()));
+        let begin = begin.plus_nanos(-begin.as_nanos().rem_euclid(column));
+        let hours = count(begin);
+        Self { begin, each, columns: hours.div_ceil(each), label_every: part(hours.div_ceil(LABELS), each) }
+    }
+}
+
+fn label(from: Timestamp, interval: Interval, every: u64) -> String {
+    let text = from.to_string();
+    let (day, hour) = (text.get(5..10).unwrap_or_default(), text.get(11..16).unwrap_or_default());
+    let hours = from.as_nanos().div_euclid(interval.nanos());
+    match interval {
+        Interval::Day => day.to_owned(),
+        Interval::Hour if hour == "00:00" => day.to_owned(),
+        Interval::Hour if i64::try_from(every).is_ok_and(|every| hours.rem_euclid(every) == 0) => {
+            hour.to_owned()
+        }
+        Interval::Hour => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Parameters, SESSIONS};
     use super::*;
+
+    #[test]
+    fn days_are_told_apart_where_hours_are_shown() {
+        let labels = |hours: i64| {
+            let end: Timestamp = "2024-03-31T12:30:00Z".parse().unwrap();
+            let begin = Interval::Hour.floor(end.plus_nanos(-hours * 3_600_000_000_000));
+            let scale = Scale::of(Interval::Hour, begin, end);
+            assert!(scale.columns <= COLUMNS + 1);
+            let column = |column: u64| {
+                let hours = i64::try_from(column * scale.each).unwrap();
+                let from = scale.begin.plus_nanos(hours * 3_600_000_000_000);
+                label(from, Interval::Hour, scale.label_every)
+            };
+            (0..scale.columns).map(column).filter(|label| !label.is_empty()).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(70), ["03-29", "12:00", "03-30", "12:00", "03-31", "12:00"]);
+        assert_eq!(labels(5), ["07:00", "08:00", "09:00", "10:00", "11:00", "12:00"]);
+        assert_eq!(labels(23), ["15:00", "18:00", "21:00", "03-31", "03:00", "06:00", "09:00", "12:00"]);
+    }
 
     fn cut(range: &str, days: &[i64]) -> Vec<(String, usize)> {
         let now = "2024-03-31T12:00:00Z".parse().unwrap();

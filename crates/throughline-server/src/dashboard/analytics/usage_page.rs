@@ -219,7 +219,7 @@ fn bar(asked: &Asked, stretch: &Stretch<Part>, value: &dyn Fn(&UsagePoint) -> f6
             notation::compact(stretch.sum(|(_, point)| point.tokens)),
             notation::money(cost)
         ),
-        label: stretch.label(asked.interval),
+        label: stretch.label.clone(),
         href: asked.sessions_during(stretch.from, stretch.to, Filter::All).to_string(),
         parts: parts.collect(),
     }
