@@ -98,7 +98,12 @@ fn tick_label(millis: f64, step: f64) -> String {
         m if m < 1_000.0 => format!("{m:.2} ms"),
         m if m < 60_000.0 && step >= 1_000.0 => format!("{:.0} s", m / 1_000.0),
         m if m < 60_000.0 => format!("{:.1} s", m / 1_000.0),
-        m => notation::duration(m),
+        m => {
+            let text = notation::duration(m);
+            let round = [(60e3, " 00s"), (3_600e3, " 00m"), (86_400e3, " 00h")];
+            let zeros = round.into_iter().filter(|(unit, _)| step >= *unit);
+            zeros.fold(text.as_str(), |text, (_, zeros)| text.strip_suffix(zeros).unwrap_or(text)).to_owned()
+        }
     }
 }
 
@@ -155,6 +160,7 @@ mod tests {
             TimeScale::new([(at(0), at(seconds))]).ticks().into_iter().map(|tick| tick.label).collect()
         };
         assert_eq!(labels(9), ["2 s", "4 s", "6 s", "8 s"]);
-        assert_eq!(labels(240), ["1m 00s", "2m 00s", "3m 00s"]);
+        assert_eq!(labels(240), ["1m", "2m", "3m"]);
+        assert_eq!(labels(4 * 3_600), ["1h", "2h", "3h"]);
     }
 }

@@ -1,5 +1,6 @@
 //! One turn of a session: a trace with its conversation and its waterfall.
 
+use serde_json::Value;
 use throughline_model::{Timestamp, Trace, Unfinished, message, millis};
 
 use super::address::Address;
@@ -172,13 +173,40 @@ pub(super) fn name(trace: &Trace) -> String {
 
 /// What the rail says of a turn: what the user said last in its input, else its name.
 pub(super) fn label(trace: &Trace) -> String {
+    if is_cut_json(trace.input.as_ref()) {
+        return name(trace);
+    }
     let said = message::conversation(trace.input.as_ref(), None);
     let said = message::last_user_text(&said).map(|text| notation::line(&text, 80));
     said.filter(|said| !said.is_empty()).unwrap_or_else(|| name(trace))
+}
+
+/// Whether a summary holds only the beginning of a long list of messages, in which nobody can see what was said.
+fn is_cut_json(input: Option<&Value>) -> bool {
+    let text = input.and_then(Value::as_str).unwrap_or_default();
+    text.ends_with('…') && ["[{\"", "{\""].iter().any(|json| text.starts_with(json))
 }
 
 /// The idle time before a trace, if it is worth showing.
 pub(super) fn idle_before(previous: Option<&Trace>, trace: &Trace) -> String {
     let gap = previous.map_or(0, |previous| trace.start_time.nanos_since(previous.end_time));
     if gap >= IDLE_NANOS { notation::duration(millis(gap)) } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::sample;
+
+    #[test]
+    fn the_rail_shows_words_never_json() {
+        let label = |input: &str| {
+            let mut trace = sample::trace("support-turn", 0).trace;
+            trace.input = Some(input.into());
+            label(&trace)
+        };
+        assert_eq!(label("Where is it?"), "Where is it?");
+        assert_eq!(label("[{\"role\":\"system\",\"content\":\"Be brief, be k…"), "support-turn");
+        assert_eq!(label("[sic] and so on…"), "[sic] and so on…");
+    }
 }
