@@ -19,6 +19,7 @@ mod guard;
 mod langfuse;
 mod langfuse_reading;
 mod log_observations;
+mod looks;
 mod otlp_grpc;
 mod otlp_http;
 mod pages;

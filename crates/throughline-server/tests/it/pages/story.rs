@@ -396,7 +396,7 @@ impl Story {
         let rtl = "שלום עולם \u{202e}txt.cod مرحبا";
         self.conversation(
             "\"><script>alert('id')</script>/../x?y#z",
-            "javascript:alert(1)",
+            &format!("javascript:alert(1)//{}", "unbroken".repeat(25)),
             ago(200.0),
             &[(nasty, &line), (rtl, "ok")],
         );
@@ -404,6 +404,10 @@ impl Story {
         detail.trace.tags = vec![nasty.to_owned(), "x".repeat(300)];
         detail.observations[0].name = format!("{nasty} {}", "very-long-name-".repeat(40));
         detail.trace.name = detail.observations[0].name.clone();
+        let tool = "look_up_every_order_of_".repeat(10);
+        let call = detail.observations[2].output.as_ref().unwrap().to_string();
+        detail.observations[2].output = serde_json::from_str(&call.replace("look_up_order", &tool)).ok();
+        detail.observations[3].tool.as_mut().unwrap().name = Some(tool);
         detail.observations[1].attributes =
             attributes(json!({nasty: nasty, "url": "javascript:alert(1)", "deep": {"a": [nasty]}}));
         let event = self.event(
