@@ -47,6 +47,8 @@ pub struct ObservationBuilder {
     telemetry: Telemetry,
     draft: Box<Draft>,
     parent: Option<SpanContext>,
+    /// Whether the trace state is that of the trace that the program is in here.
+    inherits_state: bool,
     session: Option<Arc<Shared>>,
     /// What `session_id` and `user_id` say.
     named: Option<Box<Named>>,
@@ -70,7 +72,7 @@ impl ObservationBuilder {
         let mut draft = Draft::take();
         draft.kind = kind;
         draft.set_name(name);
-        Self { telemetry, draft, parent, session, named: None }
+        Self { telemetry, draft, parent, inherits_state: false, session, named: None }
     }
 
     /// The root of a trace, in the session that the program is in here.
@@ -104,6 +106,7 @@ impl ObservationBuilder {
         let mut builder = Self::new(telemetry, kind, name, parent, session);
         if !trace_state.is_empty() {
             builder.draft.rare().trace_state = trace_state.clone();
+            builder.inherits_state = true;
         }
         builder
     }
@@ -116,14 +119,18 @@ impl ObservationBuilder {
 
     /// The span it happens in, wherever that is: another task, another process.
     #[inline]
-    pub const fn parent(mut self, parent: SpanContext) -> Self {
-        self.parent = Some(parent);
+    pub fn parent(mut self, parent: SpanContext) -> Self {
+        let before = self.parent.replace(parent);
+        if self.inherits_state && before.is_none_or(|before| before.trace_id != parent.trace_id) {
+            self.draft.rare().trace_state = TraceState::default();
+        }
         self
     }
 
     /// What came with the [`parent`](Self::parent) from another process, to be handed on.
     pub fn trace_state(mut self, state: TraceState) -> Self {
         self.draft.rare().trace_state = state;
+        self.inherits_state = false;
         self
     }
 

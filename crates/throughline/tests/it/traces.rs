@@ -224,11 +224,17 @@ fn what_others_want_handed_on_goes_with_the_trace_and_no_other() {
             });
             let elsewhere = telemetry.trace("another").start();
             elsewhere.enter(|| assert!(current_trace_state().is_empty()));
+            let handed_on = |parent: throughline::SpanContext| {
+                let elsewhere = telemetry.observation(ObservationType::Tool, "there").parent(parent);
+                elsewhere.run_sync(|| !current_trace_state().is_empty())
+            };
+            assert!(handed_on(current_span().unwrap()) && !handed_on(elsewhere.context()));
         });
     });
     events(&telemetry, &memory);
     let states: Vec<_> = memory.spans().into_iter().map(|span| span.trace_state).collect();
-    assert_eq!(states, [state.clone(), TraceState::default(), state]);
+    let none = TraceState::default;
+    assert_eq!(states, [state.clone(), state.clone(), none(), none(), state]);
 }
 
 #[test]
