@@ -185,6 +185,11 @@ fn deliver(queue: &Queue, transport: &mut dyn Transport, batch: &[Item]) {
         let accepted = error.accepted.min(rest.len());
         rest = &rest[accepted..];
         queue.settle(accepted, 0, Some(&error));
+        if error.too_large && rest.len() > 1 {
+            let (first, second) = rest.split_at(rest.len() / 2);
+            deliver(queue, transport, first);
+            return deliver(queue, transport, second);
+        }
         let delay = error.retry_after.unwrap_or_else(|| backoff(&queue.delivery, attempt));
         let again = error.retry && started.elapsed().saturating_add(delay) <= queue.delivery.give_up_after;
         if rest.is_empty() || !again || !queue.wait_to_retry(delay) {

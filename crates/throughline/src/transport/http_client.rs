@@ -185,6 +185,7 @@ impl Reply {
                 let error = SendError::unavailable(failed(self.status, &self.body));
                 Err(self.retry_after().map_or(error.clone(), |delay| error.retry_after(delay)))
             }
+            413 => Err(SendError::too_large(failed(self.status, &self.body))),
             status => Err(SendError::refused(failed(status, &self.body))),
         }
     }

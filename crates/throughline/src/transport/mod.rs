@@ -115,6 +115,7 @@ pub trait Transport: Send + 'static {
 pub struct SendError {
     pub(crate) message: String,
     pub(crate) retry: bool,
+    pub(crate) too_large: bool,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) accepted: usize,
 }
@@ -122,12 +123,22 @@ pub struct SendError {
 impl SendError {
     /// It makes no sense to try again.
     pub fn refused(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry: false, retry_after: None, accepted: 0 }
+        Self { message: message.into(), retry: false, too_large: false, retry_after: None, accepted: 0 }
     }
 
     /// It may work later.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self { retry: true, ..Self::refused(message) }
+    }
+
+    /// It is too much at once: its halves are sent next, one after the other, and so on down to single items.
+    ///
+    /// ```
+    /// # use throughline::transport::SendError;
+    /// let error = SendError::too_large("more than 100 rows");
+    /// ```
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self { too_large: true, ..Self::refused(message) }
     }
 
     /// It may work after this time.

@@ -15,7 +15,9 @@ use crate::{Attributes, Error, Resource, SessionState, Span};
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// Sends events as log records with an event name and traces as spans, in protobuf, in batches.
+/// Sends events as log records with an event name and traces as spans, in protobuf, in batches. One that the server
+/// finds too large is sent in halves. A backend that takes only traces refuses the events, which are then counted as
+/// failed, and gets the spans.
 ///
 /// ```
 /// use throughline::{Telemetry, transport::Otlp};
@@ -32,8 +34,10 @@ pub struct Otlp {
     client: Client,
     /// Once it is started.
     encoder: Option<OtlpEncoder>,
-    /// The first item of a batch whose events were delivered while its spans were not.
-    events_delivered: Option<Item>,
+    /// A batch whose events were delivered while its spans were not.
+    events_delivered: Vec<Item>,
+    /// And what was refused of them.
+    events_refused: Refused,
     trace_starts: bool,
 }
 
@@ -42,7 +46,14 @@ impl Otlp {
     pub fn new(endpoint: impl Into<String>) -> Self {
         let endpoint = endpoint.into().trim_end_matches('/').to_owned();
         let client = Client::new(Duration::from_secs(10));
-        Self { endpoint, client, encoder: None, events_delivered: None, trace_starts: true }
+        Self {
+            endpoint,
+            client,
+            encoder: None,
+            events_delivered: Vec::new(),
+            events_refused: Refused::default(),
+            trace_starts: true,
+        }
     }
 
     /// From one line: `http://KEY@HOST:PORT/PROJECT`. The key goes into the `authorization` header; a project into
@@ -141,26 +152,53 @@ impl Otlp {
         self
     }
 
-    /// How many the server refused.
-    fn send_encoded(&mut self, batch: &[Item], encoder: &mut OtlpEncoder) -> Result<u64, SendError> {
+    fn send_encoded(&mut self, batch: &[Item], encoder: &mut OtlpEncoder) -> Result<Refused, SendError> {
         encoder.encode(batch);
-        let mut refused = 0;
-        if !self.has_events_of(batch)
-            && let Some(logs) = encoder.logs()
-        {
-            refused += rejected(&self.client.post(&format!("{}/v1/logs", self.endpoint), PROTOBUF, logs)?);
-            self.events_delivered = batch.first().cloned();
+        let is_event = |item: &&Item| matches!(item, Item::Event(_));
+        let events = batch.iter().filter(is_event).count();
+        let first_event = batch.iter().find(is_event);
+        let is_there = |first: &Item| self.events_delivered.iter().any(|before| before.is(first));
+        let events_are_new = !first_event.is_some_and(is_there);
+        let mut refused =
+            if events_are_new { Refused::default() } else { std::mem::take(&mut self.events_refused) };
+        if events_are_new && let Some(logs) = encoder.logs() {
+            self.events_delivered.clear();
+            refused.note(self.client.post(&format!("{}/v1/logs", self.endpoint), PROTOBUF, logs), events)?;
         }
         if let Some(traces) = encoder.traces() {
-            refused +=
-                rejected(&self.client.post(&format!("{}/v1/traces", self.endpoint), PROTOBUF, traces)?);
+            let posted = self.client.post(&format!("{}/v1/traces", self.endpoint), PROTOBUF, traces);
+            if let Err(error) = refused.note(posted, batch.len() - events) {
+                if events_are_new {
+                    self.events_delivered.extend_from_slice(batch);
+                }
+                self.events_refused = refused;
+                return Err(error);
+            }
         }
         Ok(refused)
     }
+}
 
-    /// Whether the events of this batch are there already.
-    fn has_events_of(&self, batch: &[Item]) -> bool {
-        self.events_delivered.as_ref().zip(batch.first()).is_some_and(|(before, first)| before.is(first))
+/// What a server does not want of a batch.
+#[derive(Clone, Default)]
+struct Refused {
+    items: u64,
+    reason: Option<String>,
+}
+
+impl Refused {
+    /// An error only if there is something to be tried again. What one of the two doors refuses for good is not to cost
+    /// what goes through the other: there are backends with only one of them.
+    fn note(&mut self, posted: Result<Answer, SendError>, items: usize) -> Result<(), SendError> {
+        match posted {
+            Ok(answer) => self.items += rejected(&answer),
+            Err(error) if error.retry || error.too_large => return Err(error),
+            Err(error) => {
+                self.items += items as u64;
+                self.reason = Some(error.message);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -190,12 +228,15 @@ impl Transport for Otlp {
         let Some(mut encoder) = self.encoder.take() else { return Ok(()) };
         let refused = self.send_encoded(batch, &mut encoder);
         self.encoder = Some(encoder);
-        let refused = refused?;
-        self.events_delivered = None;
-        match usize::try_from(refused).unwrap_or(usize::MAX).min(batch.len()) {
+        let Refused { items, reason } = refused?;
+        match usize::try_from(items).unwrap_or(usize::MAX).min(batch.len()) {
             0 => Ok(()),
             refused => {
-                let message = format!("the server refused {refused} of {}", batch.len());
+                let message = match reason {
+                    Some(reason) if refused == batch.len() => reason,
+                    Some(reason) => format!("the server refused {refused} of {}: {reason}", batch.len()),
+                    None => format!("the server refused {refused} of {}", batch.len()),
+                };
                 Err(SendError::refused(message).accepted(batch.len() - refused))
             }
         }

@@ -189,6 +189,26 @@ fn what_fails_for_too_long_is_given_up() {
 }
 
 #[test]
+fn what_is_too_large_at_once_is_sent_in_halves_in_order() {
+    let memory = Memory::new();
+    let mut sink = memory.clone();
+    let small = move |batch: &[Item]| match batch.len() {
+        0..=3 => sink.send(batch),
+        _ => Err(SendError::too_large("at most three")),
+    };
+    let telemetry = builder().transport(Custom("small", small)).build().unwrap();
+    emit_numbered(&telemetry, 10);
+    assert_eq!(telemetry.shutdown(TIMEOUT).lost(), 0);
+    assert_eq!(numbers(&memory), (0..10).collect::<Vec<_>>());
+
+    let nothing = |_: &[Item]| Err(SendError::too_large("nothing"));
+    let telemetry = builder().transport(Custom("nothing", nothing)).build().unwrap();
+    emit_numbered(&telemetry, 5);
+    let report = telemetry.shutdown(TIMEOUT);
+    assert_eq!((report.complete, report.transports[0].failed), (true, 5));
+}
+
+#[test]
 fn what_is_to_wait_for_ever_is_given_up_at_once() {
     let busy = |_: &[Item]| Err(SendError::unavailable("busy").retry_after(Duration::MAX));
     let telemetry = builder().transport(Custom("busy", busy)).build().unwrap();

@@ -14,7 +14,7 @@ use throughline::transport::{Delivery, Http, Otlp, RotatingFile, Transport};
 use throughline::{Level, ObservationType, Report, Telemetry, emit};
 
 use crate::TIMEOUT;
-use crate::server::{Answer, Server, ok};
+use crate::server::{Answer, Request, Server, ok};
 
 fn telemetry(transport: impl Transport) -> Telemetry {
     let delivery = transport.delivery().backoff(Duration::from_millis(1));
@@ -187,6 +187,50 @@ fn events_are_not_sent_twice_because_their_spans_failed() {
     assert_eq!(telemetry.shutdown(TIMEOUT).lost(), 0);
     let paths: Vec<_> = server.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths, ["/v1/logs", "/v1/traces", "/v1/traces", "/v1/traces"]);
+}
+
+fn paths(server: &Server) -> Vec<String> {
+    server.requests().into_iter().map(|request| request.path).collect()
+}
+
+#[test]
+fn a_backend_without_logs_still_gets_the_spans() {
+    let not_found = || Answer::Status(404, "", b"no logs here".to_vec());
+    let server = Server::answering([not_found(), busy(503), ok()]);
+    let telemetry = telemetry(Otlp::new(&server.url));
+    emit!(telemetry, "turn.started");
+    telemetry.trace("chat turn").run_sync(|| ());
+    let report = &telemetry.shutdown(TIMEOUT).transports[0];
+    assert_eq!((report.delivered, report.failed), (1, 1));
+    assert_eq!(report.last_error.as_deref(), Some("the server refused 1 of 2: status 404: no logs here"));
+    assert_eq!(paths(&server), ["/v1/logs", "/v1/traces", "/v1/traces"]);
+}
+
+#[test]
+fn what_is_too_large_at_once_is_sent_in_parts_and_nothing_twice() {
+    let too_large = || Answer::Status(413, "", Vec::new());
+    // Everything at once; then the spans of the whole, of its first half, and the rest.
+    let server = Server::answering([ok(), too_large(), too_large()]);
+    let telemetry = telemetry(Otlp::new(&server.url));
+    (0..2).for_each(|_| emit!(telemetry, "turn.started"));
+    (0..6).for_each(|_| telemetry.trace("chat turn").run_sync(|| ()));
+    assert_eq!(telemetry.shutdown(TIMEOUT).lost(), 0);
+    let paths = paths(&server);
+    assert_eq!(paths.iter().filter(|path| *path == "/v1/logs").count(), 1, "{paths:?}");
+    let spans = |request: &Request| {
+        let traces = ExportTraceServiceRequest::decode(request.body.as_slice()).unwrap();
+        traces.resource_spans[0].scope_spans[0]
+            .spans
+            .iter()
+            .map(|span| span.span_id.clone())
+            .collect::<Vec<_>>()
+    };
+    let requests = server.requests();
+    let mut ids: Vec<_> = requests[3..].iter().flat_map(spans).collect();
+    assert_eq!((spans(&requests[1]).len(), spans(&requests[2]).len(), ids.len()), (6, 2, 6), "{paths:?}");
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 6);
 }
 
 #[test]
