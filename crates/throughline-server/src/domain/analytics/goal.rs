@@ -1,12 +1,14 @@
 //! Goals: what a session is hoped to reach, how many do, how soon and at what cost.
 
-use std::collections::BTreeMap;
-
+use rustc_hash::FxHashMap;
 use throughline_model::Timestamp;
 
-use super::statistics::{COSTS, DURATIONS};
+use super::statistics::{COSTS, DURATIONS, Values};
 use super::{Distribution, Interval};
 use crate::domain::filter::{Filter, FilterError, Target};
+
+/// Where the bars of turns begin.
+const TURNS: [i64; 11] = [1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 51];
 
 /// What a session is hoped to reach: it does if the filter finds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,29 +79,39 @@ impl GoalReport {
     }
 }
 
-/// Takes sessions in.
+/// Takes sessions in, one by one or gathered elsewhere.
 #[derive(Debug)]
 pub struct GoalGatherer {
     interval: Interval,
     time: Vec<i64>,
     cost: Vec<i64>,
     turns: Vec<i64>,
-    series: BTreeMap<Timestamp, (u64, u64)>,
+    counts: GoalCounts,
 }
+
+/// Sessions counted by interval: all of them, and those that reached the goal.
+#[derive(Debug, Default)]
+pub struct GoalCounts(FxHashMap<Timestamp, (u64, u64)>);
 
 impl GoalGatherer {
     pub fn new(interval: Interval) -> Self {
-        Self { interval, time: Vec::new(), cost: Vec::new(), turns: Vec::new(), series: BTreeMap::new() }
+        Self {
+            interval,
+            time: Vec::new(),
+            cost: Vec::new(),
+            turns: Vec::new(),
+            counts: GoalCounts::default(),
+        }
     }
 
     /// A session that counts at `time`.
     pub fn count(&mut self, time: Timestamp) {
-        self.series.entry(self.interval.floor(time)).or_default().0 += 1;
+        self.counts.0.entry(self.interval.floor(time)).or_default().0 += 1;
     }
 
     /// One of those counted reached the goal.
     pub fn count_reached(&mut self, time: Timestamp) {
-        self.series.entry(self.interval.floor(time)).or_default().1 += 1;
+        self.counts.0.entry(self.interval.floor(time)).or_default().1 += 1;
     }
 
     /// A turn reached the goal, so many nanoseconds after its session began, as so-manieth turn, at this cost in
@@ -110,16 +122,46 @@ impl GoalGatherer {
         self.cost.extend(cost);
     }
 
+    #[must_use]
+    pub fn merge(mut self, mut more: Self) -> Self {
+        self.time.append(&mut more.time);
+        self.cost.append(&mut more.cost);
+        self.turns.append(&mut more.turns);
+        for (time, (sessions, reached)) in more.counts.0 {
+            let known = self.counts.0.entry(time).or_default();
+            known.0 += sessions;
+            known.1 += reached;
+        }
+        self
+    }
+
     pub fn finish(self) -> GoalReport {
-        const TURNS: [i64; 11] = [1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 51];
+        let (counts, values) = self.into_parts();
+        counts.finish(values.into_iter().map(Values::spread).collect())
+    }
+
+    /// What is only counted, and what has yet to be spread: all of it apart from the rest, so that several threads may.
+    pub fn into_parts(self) -> (GoalCounts, Vec<Values>) {
+        let values = [(self.time, &DURATIONS[..]), (self.cost, &COSTS), (self.turns, &TURNS)];
+        (self.counts, values.into_iter().map(|(values, bounds)| Values::new(values, bounds)).collect())
+    }
+}
+
+impl GoalCounts {
+    /// `spread` are the values that came with this, spread, in their order.
+    pub fn finish(self, spread: Vec<Distribution>) -> GoalReport {
+        let mut spread = spread.into_iter();
+        let [time, cost, turns] = std::array::from_fn(|_| spread.next().unwrap_or_default());
         let point = |(time, (sessions, reached))| GoalPoint { time, sessions, reached };
+        let mut series: Vec<GoalPoint> = self.0.into_iter().map(point).collect();
+        series.sort_unstable_by_key(|point| point.time);
         GoalReport {
-            sessions: self.series.values().map(|(sessions, _)| sessions).sum(),
-            reached: self.series.values().map(|(_, reached)| reached).sum(),
-            time: Distribution::of(self.time, &DURATIONS),
-            cost: Distribution::of(self.cost, &COSTS),
-            turns: Distribution::of(self.turns, &TURNS),
-            series: self.series.into_iter().map(point).collect(),
+            sessions: series.iter().map(|point| point.sessions).sum(),
+            reached: series.iter().map(|point| point.reached).sum(),
+            time,
+            cost,
+            turns,
+            series,
         }
     }
 }

@@ -10,7 +10,7 @@ mod statistics;
 use throughline_model::Timestamp;
 
 pub use self::distribution::{Bar, Distribution};
-pub use self::goal::{Goal, GoalGatherer, GoalPoint, GoalReport, InvalidGoal};
+pub use self::goal::{Goal, GoalCounts, GoalGatherer, GoalPoint, GoalReport, InvalidGoal};
 pub use self::interval::Interval;
 pub use self::journey::{
     Branch, FunnelStep, Journeys, Path, PathGatherer, PathTotals, StepKind, read_funnel,

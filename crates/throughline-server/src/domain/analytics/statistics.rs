@@ -1,7 +1,6 @@
 //! Sessions counted: how many, how long, how expensive, and how they end.
 
-use std::collections::BTreeMap;
-
+use rustc_hash::FxHashMap;
 use throughline_model::{Money, Timestamp};
 
 use super::{Distribution, Interval};
@@ -121,7 +120,7 @@ pub struct StatisticsGatherer {
     active: Vec<i64>,
     tokens: Vec<i64>,
     cost: Vec<i64>,
-    series: BTreeMap<Timestamp, Point>,
+    series: FxHashMap<Timestamp, Point>,
     by_turn: Vec<Vec<i64>>,
 }
 
@@ -136,7 +135,7 @@ impl StatisticsGatherer {
             active: Vec::new(),
             tokens: Vec::new(),
             cost: Vec::new(),
-            series: BTreeMap::new(),
+            series: FxHashMap::default(),
             by_turn: Vec::new(),
         }
     }
@@ -203,7 +202,7 @@ impl StatisticsGatherer {
         let values = of_sessions.into_iter().chain(of_turns);
         let counted =
             Counted { with_errors: self.with_errors, abandoned: self.abandoned, series: self.series };
-        (counted, values.map(|(values, bounds)| Values { values, bounds }).collect())
+        (counted, values.map(|(values, bounds)| Values::new(values, bounds)).collect())
     }
 }
 
@@ -215,6 +214,10 @@ pub struct Values {
 }
 
 impl Values {
+    pub(super) fn new(values: Vec<i64>, bounds: &'static [i64]) -> Self {
+        Self { values, bounds }
+    }
+
     pub fn spread(self) -> Distribution {
         Distribution::of(self.values, self.bounds)
     }
@@ -225,7 +228,7 @@ impl Values {
 pub struct Counted {
     with_errors: u64,
     abandoned: u64,
-    series: BTreeMap<Timestamp, Point>,
+    series: FxHashMap<Timestamp, Point>,
 }
 
 impl Counted {
@@ -238,6 +241,8 @@ impl Counted {
             let (mean, p50, p90) = (tokens.mean(), tokens.p50, tokens.p90);
             TurnTokens { turn: index + 1, sessions: tokens.count, mean, p50, p90 }
         });
+        let mut series: Vec<Point> = self.series.into_values().collect();
+        series.sort_unstable_by_key(|point| point.time);
         SessionStatistics {
             sessions: turns.count,
             with_errors: self.with_errors,
@@ -248,7 +253,7 @@ impl Counted {
             active_duration,
             tokens,
             cost,
-            series: self.series.into_values().collect(),
+            series,
         }
     }
 }

@@ -11,16 +11,13 @@ use throughline_model::Timestamp;
 
 use super::Reading;
 use super::columns::{BATCH, values};
-use super::conditions::term;
 use super::references::Identity;
 use crate::domain::analytics::{
-    Goal, GoalGatherer, GoalReport, Interval, Journeys, PathGatherer, PathTotals, Selection, SessionFacts,
-    SessionStatistics, StatisticsGatherer, StepKind, Values,
+    Interval, Journeys, PathGatherer, PathTotals, Selection, SessionFacts, SessionStatistics,
+    StatisticsGatherer, StepKind, Values,
 };
 use crate::domain::filter::{Filter, Target};
 use crate::domain::lifecycle::Boundary;
-use crate::store::embedded::derived_index::kind;
-use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::IndexError;
 
 impl Reading {
@@ -66,33 +63,6 @@ impl Reading {
         Ok(gatherer.finish(funnel))
     }
 
-    pub(crate) fn goal(
-        &self,
-        selection: &Selection,
-        goal: &Goal,
-        interval: Interval,
-    ) -> Result<GoalReport, IndexError> {
-        let mut gatherer = GoalGatherer::new(interval);
-        for (_, start) in self.starts(&*self.selected(selection, Filter::All)?)? {
-            gatherer.count(selection.counts_at(start));
-        }
-        let reached = self.starts(&*self.selected(selection, goal.filter.clone())?)?;
-        for (_, start) in &reached {
-            gatherer.count_reached(selection.counts_at(*start));
-        }
-        if let Some(turn) = &goal.turn {
-            let numbered = number(&reached);
-            let deciding = self.deciding_turns(turn, selection.now, &numbered)?;
-            let sums = self.up_to(&deciding, &numbered)?;
-            for (((_, start), turn), sums) in reached.into_iter().zip(&deciding).zip(&sums) {
-                if let Some(turn) = turn {
-                    gatherer.reached(turn.end.nanos_since(start), sums.turns, sums.cost);
-                }
-            }
-        }
-        Ok(gatherer.finish())
-    }
-
     /// The query for the sessions selected that `further` finds too.
     pub(super) fn selected(
         &self,
@@ -119,64 +89,6 @@ impl Reading {
         Ok(starts.concat())
     }
 
-    /// Of each session numbered, the first of its turns that matches.
-    fn deciding_turns(
-        &self,
-        filter: &Filter,
-        now: Timestamp,
-        sessions: &Numbered,
-    ) -> Result<Vec<Option<Spell>>, IndexError> {
-        let found = self.derived(Target::Trace, filter, (None, None), now)?;
-        let turns = self.fold(&self.snapshot.derived, &*found, |segment, docs| {
-            let (start, end) = (Numbers::open(segment, "start")?, Numbers::open(segment, "end")?);
-            let mut turns = Vec::new();
-            each_numbered(segment, docs, sessions, |docs, numbers| {
-                let (start, end) = (start.values(docs), end.values(docs));
-                for (at, number) in numbers {
-                    let time = |nanos: &[i64]| Timestamp::from_nanos(nanos[at]);
-                    turns.push((number, Spell { start: time(&start), end: time(&end) }));
-                }
-            })?;
-            Ok(turns)
-        })?;
-        let mut first: Vec<Option<Spell>> = vec![None; sessions.len()];
-        for (session, spell) in turns.into_iter().flatten() {
-            let known = &mut first[session as usize];
-            *known = Some(known.map_or(spell, |known| known.min(spell)));
-        }
-        Ok(first)
-    }
-
-    /// Of each session numbered, what its turns up to and with the deciding one come to.
-    fn up_to(&self, deciding: &[Option<Spell>], sessions: &Numbered) -> Result<Vec<TurnSums>, IndexError> {
-        let traces = term(self.snapshot.fields.derived.kind, &text_key(&self.project, kind::TRACE));
-        let turns = self.fold(&self.snapshot.derived, &*traces, |segment, docs| {
-            let (start, cost) = (Numbers::open(segment, "start")?, Numbers::open(segment, "cost")?);
-            let mut turns = Vec::new();
-            each_numbered(segment, docs, sessions, |docs, numbers| {
-                let (start, cost) = (start.values(docs), cost.values(docs));
-                for (at, number) in numbers {
-                    let counts = deciding[number as usize]
-                        .is_some_and(|turn| Timestamp::from_nanos(start[at]) <= turn.start);
-                    if counts {
-                        turns.push((number, cost[at]));
-                    }
-                }
-            })?;
-            Ok(turns)
-        })?;
-        let mut sums = vec![TurnSums::default(); deciding.len()];
-        for (session, cost) in turns.into_iter().flatten() {
-            let sums = &mut sums[session as usize];
-            sums.turns += 1;
-            sums.cost = match (sums.cost, Some(cost).filter(|cost| *cost != -1)) {
-                (Some(sum), Some(part)) => Some(sum.saturating_add(part)),
-                (sum, part) => sum.or(part),
-            };
-        }
-        Ok(sums)
-    }
-
     /// Runs `fold` over the documents found in each segment.
     pub(super) fn fold<T: Send>(
         &self,
@@ -197,55 +109,25 @@ impl Reading {
     }
 }
 
-/// When a turn went on; the earlier start is less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Spell {
-    start: Timestamp,
-    end: Timestamp,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct TurnSums {
-    turns: u64,
-    /// Picodollars, over the turns of which it is known.
-    cost: Option<i64>,
-}
-
 /// By reference, the number of each session among those that are looked at.
 pub(super) type Numbered = HashMap<u64, u32, BuildHasherDefault<Identity>>;
 
 /// The reference of no session: one in 10¹⁹ sessions would have it, too, and not be counted.
-const NO_SESSION: u64 = u64::MAX;
+pub(super) const NO_SESSION: u64 = u64::MAX;
 
 pub(super) fn number(starts: &[(u64, Timestamp)]) -> Numbered {
     starts.iter().map(|(session, _)| *session).zip(0..).collect()
 }
 
-/// Calls `each` with some of the documents at a time, and which of them belong to what numbered session.
-fn each_numbered(
-    segment: &SegmentReader,
-    docs: &[DocId],
-    sessions: &Numbered,
-    mut each: impl FnMut(&[DocId], &mut dyn Iterator<Item = (usize, u32)>),
-) -> Result<(), TantivyError> {
-    let column: Option<Column<u64>> = segment.fast_fields().column_opt("session_ref")?;
-    for docs in docs.chunks(BATCH) {
-        let references = values(column.as_ref(), docs, NO_SESSION);
-        let number = |(at, reference): (usize, &u64)| Some((at, *sessions.get(reference)?));
-        each(docs, &mut references.iter().enumerate().filter_map(number));
-    }
-    Ok(())
-}
-
 /// A column of whole numbers, which a segment need not have.
-struct Numbers(Option<Column<i64>>);
+pub(super) struct Numbers(Option<Column<i64>>);
 
 impl Numbers {
-    fn open(segment: &SegmentReader, name: &str) -> Result<Self, TantivyError> {
+    pub(super) fn open(segment: &SegmentReader, name: &str) -> Result<Self, TantivyError> {
         segment.fast_fields().column_opt(name).map(Self)
     }
 
-    fn values(&self, docs: &[DocId]) -> Vec<i64> {
+    pub(super) fn values(&self, docs: &[DocId]) -> Vec<i64> {
         values(self.0.as_ref(), docs, 0)
     }
 }

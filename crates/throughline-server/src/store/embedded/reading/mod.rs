@@ -4,6 +4,7 @@ mod analytics;
 mod columns;
 mod conditions;
 mod filter;
+mod goals;
 mod lists;
 mod newest;
 mod outline;
