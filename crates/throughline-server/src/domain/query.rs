@@ -243,15 +243,37 @@ pub struct UsageQuery {
     pub to: Option<Timestamp>,
     /// How fine it is told over time, if it is.
     pub interval: Option<Interval>,
+    /// Which groups are the largest.
+    pub order: UsageOrder,
+    /// So many groups are told one by one, 1 to [`MAX_LIMIT`]: the largest.
+    pub limit: usize,
     /// Now, for what depends on it (`state:live`).
     pub now: Timestamp,
 }
 
+/// What makes a group of usage large. Ties are broken by the group's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageOrder {
+    Tokens,
+    /// Of the same cost, tokens decide; what has no price comes last.
+    Cost,
+}
+
 impl UsageQuery {
-    /// All usage there is.
+    /// All usage there is, with as many groups as can be told one by one.
     pub fn by(group: UsageGroup, now: Timestamp) -> Self {
-        let (filter, sessions) = (Filter::All, Filter::All);
-        Self { group, filter, sessions, from: None, to: None, interval: None, now }
+        let (filter, sessions, order) = (Filter::All, Filter::All, UsageOrder::Tokens);
+        Self { group, filter, sessions, from: None, to: None, interval: None, order, limit: MAX_LIMIT, now }
+    }
+}
+
+impl UsageOrder {
+    /// By how much a group comes before others: more goes first.
+    pub fn rank(self, tokens: u64, cost: Option<Money>) -> (Option<Money>, u64) {
+        match self {
+            Self::Tokens => (None, tokens),
+            Self::Cost => (cost, tokens),
+        }
     }
 }
 
@@ -260,6 +282,27 @@ pub fn unpriced() -> Filter {
     let at_least = |field, value| Filter::field(field, Comparison::GreaterOrEqual, value);
     let has_cost = at_least(Field::Cost, Literal::Money(Money::ZERO));
     Filter::all_of([at_least(Field::Tokens, Literal::Number(1.0)), has_cost.negate()])
+}
+
+/// Usage by group: the largest groups one by one, all others together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UsageReport {
+    /// The largest first.
+    pub rows: Vec<UsageRow>,
+    /// `None` if there are no others.
+    pub others: Option<OtherUsage>,
+}
+
+/// What the rows of several groups come to: by [`UsageGroup::Tag`] an observation counts in each of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OtherUsage {
+    /// How many groups.
+    pub groups: u64,
+    pub observation_count: u64,
+    pub error_count: u64,
+    pub usage: throughline_model::Usage,
+    pub cost: Option<Money>,
+    pub series: Vec<UsagePoint>,
 }
 
 /// Billable observations with the same group value; by [`UsageGroup::Tag`] one counts with each of its tags.

@@ -24,7 +24,7 @@ use crate::domain::analytics::{
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::price::{CallRange, Repricing};
 use crate::domain::query::{
-    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageRow, User,
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageReport, User,
 };
 use crate::domain::session_cost::Call;
 
@@ -126,7 +126,7 @@ pub trait Store: Send + Sync + 'static {
     async fn users(&self, project: &ProjectId, query: &ListQuery) -> Result<Page<User>, ReadError>;
 
     /// Billable observations grouped, most used first; with an interval also over time, by when they began.
-    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<Vec<UsageRow>, ReadError>;
+    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<UsageReport, ReadError>;
 
     /// The billable calls of a session, in no order.
     async fn session_calls(&self, project: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError>;

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use throughline_model::Usage;
 use utoipa::{IntoParams, ToSchema};
 
+use super::usage::DEFAULT_LIMIT;
 use crate::api::errors::{InvalidRequest, ReadFailed};
 use crate::api::list;
 use crate::api::params::{self, Params};
 use crate::domain::filter::Target;
-use crate::domain::query::{UsageGroup, UsageQuery, unpriced};
+use crate::domain::query::{OtherUsage, UsageGroup, UsageQuery, UsageRow, unpriced};
 use crate::http::{Error, Project, State};
 
 /// In which sessions, and over which time.
@@ -24,6 +25,9 @@ pub(in crate::api) struct UnpricedParams {
     from: Option<String>,
     /// Only what began before this time: RFC 3339, a date (its end), or how long ago.
     to: Option<String>,
+    /// The most models to tell one by one: 1 to 1000, 100 if not given. All further ones are summed up in `others`.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
 }
 
 /// What is missing in the price table.
@@ -31,6 +35,22 @@ pub(in crate::api) struct UnpricedParams {
 pub(in crate::api) struct UnpricedReport {
     /// One row per model, most tokens first.
     data: Vec<UnpricedModel>,
+    /// The models beyond the limit, summed up; `null` if there are none.
+    others: Option<OtherModels>,
+}
+
+/// Calls of several models whose cost nobody knows.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OtherModels {
+    /// How many models.
+    models: u64,
+    /// How many calls.
+    observation_count: u64,
+    /// Tokens by bucket.
+    usage: Usage,
+    /// All tokens together.
+    total_tokens: u64,
 }
 
 /// Calls of one model whose cost nobody knows.
@@ -66,14 +86,22 @@ pub(in crate::api) async fn get_unpriced(
     let now = state.clock.now();
     let sessions = params::filter(params.filter.as_ref(), &[Target::Session], &state)?;
     let (from, to) = list::range(params.from.as_ref(), params.to.as_ref(), now)?;
-    let asked =
-        UsageQuery { filter: unpriced(), sessions, from, to, ..UsageQuery::by(UsageGroup::Model, now) };
-    let rows = state.store.usage(&project, &asked).await?;
-    let model = |row: crate::domain::query::UsageRow| UnpricedModel {
+    let limit = list::limit(params.limit.as_ref(), DEFAULT_LIMIT)?;
+    let filter = unpriced();
+    let asked = UsageQuery { filter, sessions, from, to, limit, ..UsageQuery::by(UsageGroup::Model, now) };
+    let report = state.store.usage(&project, &asked).await?;
+    let model = |row: UsageRow| UnpricedModel {
         model: row.group,
         observation_count: row.observation_count,
         total_tokens: row.usage.total(),
         usage: row.usage,
     };
-    Ok(Json(UnpricedReport { data: rows.into_iter().map(model).collect() }))
+    let others = |others: OtherUsage| OtherModels {
+        models: others.groups,
+        observation_count: others.observation_count,
+        total_tokens: others.usage.total(),
+        usage: others.usage,
+    };
+    let data = report.rows.into_iter().map(model).collect();
+    Ok(Json(UnpricedReport { data, others: report.others.map(others) }))
 }

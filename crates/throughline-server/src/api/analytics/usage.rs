@@ -11,7 +11,7 @@ use crate::api::list;
 use crate::api::params::{self, Params};
 use crate::domain::analytics::Interval;
 use crate::domain::filter::{Filter, Target};
-use crate::domain::query::{self, UsageGroup, UsageQuery};
+use crate::domain::query::{self, UsageGroup, UsageOrder, UsageQuery};
 use crate::http::{Error, Project, State};
 
 const GROUPS: &[(&str, UsageGroup)] = &[
@@ -24,6 +24,11 @@ const GROUPS: &[(&str, UsageGroup)] = &[
     ("trace", UsageGroup::Trace),
     ("tag", UsageGroup::Tag),
 ];
+
+const SORTS: &[(&str, UsageOrder)] = &[("-totalTokens", UsageOrder::Tokens), ("-cost", UsageOrder::Cost)];
+
+/// Groups told one by one if nobody says how many.
+pub(super) const DEFAULT_LIMIT: usize = 100;
 
 /// What to sum up, and by what.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -43,13 +48,42 @@ pub(in crate::api) struct UsageParams {
     to: Option<String>,
     /// `hour` or `day`: gives each row its series over time.
     interval: Option<String>,
+    /// Which groups come first: `-totalTokens` (if not given), or `-cost`, where what has no price comes last.
+    sort: Option<String>,
+    /// The most groups to tell one by one: 1 to 1000, 100 if not given. All further ones are summed up in `others`.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
 }
 
 /// Usage by group.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct UsageReport {
-    /// One row per group, most tokens first.
+    /// One row per group, in the order asked for.
     data: Vec<UsageRow>,
+    /// The groups beyond the limit, summed up; `null` if there are none.
+    others: Option<OtherUsage>,
+}
+
+/// The rows of several groups added up: by `tag`, a call counts with each tag of its trace here, too.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OtherUsage {
+    /// How many groups.
+    groups: u64,
+    /// How many calls.
+    observation_count: u64,
+    /// How many of them failed.
+    error_count: u64,
+    /// Tokens by bucket.
+    usage: Usage,
+    /// All tokens together.
+    total_tokens: u64,
+    /// Dollars over what could be priced; `null` if nothing could.
+    #[schema(value_type = Option<f64>)]
+    cost: Option<Money>,
+    /// With `interval`: the calls over time, by when they began; intervals without any are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    series: Vec<UsagePoint>,
 }
 
 /// Model calls with the same group value; by `tag` a call counts with each tag of its trace.
@@ -121,6 +155,29 @@ impl From<query::UsageRow> for UsageRow {
     }
 }
 
+impl From<query::OtherUsage> for OtherUsage {
+    fn from(others: query::OtherUsage) -> Self {
+        Self {
+            groups: others.groups,
+            observation_count: others.observation_count,
+            error_count: others.error_count,
+            total_tokens: others.usage.total(),
+            usage: others.usage,
+            cost: others.cost,
+            series: others.series.into_iter().map(UsagePoint::from).collect(),
+        }
+    }
+}
+
+impl From<query::UsageReport> for UsageReport {
+    fn from(report: query::UsageReport) -> Self {
+        Self {
+            data: report.rows.into_iter().map(UsageRow::from).collect(),
+            others: report.others.map(OtherUsage::from),
+        }
+    }
+}
+
 /// Sum up usage
 ///
 /// Tokens, cost and latency over billable observations: those that carry usage while nothing below them does, so that
@@ -152,7 +209,8 @@ pub(in crate::api) async fn get_usage(
         None => None,
     };
     let now = state.clock.now();
-    let asked = UsageQuery { group, filter, sessions, from, to, interval, now };
-    let rows = state.store.usage(&project, &asked).await?;
-    Ok(Json(UsageReport { data: rows.into_iter().map(UsageRow::from).collect() }))
+    let order = params::choice("sort", params.sort.as_ref(), SORTS)?;
+    let limit = list::limit(params.limit.as_ref(), DEFAULT_LIMIT)?;
+    let asked = UsageQuery { group, filter, sessions, from, to, interval, order, limit, now };
+    Ok(Json(state.store.usage(&project, &asked).await?.into()))
 }

@@ -14,10 +14,14 @@ use crate::dashboard::frame::{self, Frame, Section, Visit, html};
 use crate::dashboard::notation;
 use crate::domain::analytics::{Bar, Distribution, Point, Selection, SessionStatistics, TurnTokens};
 use crate::domain::filter::{Field, Filter, Literal};
-use crate::domain::query::{ListQuery, Sort, SortField, UsageGroup, UsageQuery, UsageRow, User, unpriced};
+use crate::domain::query::{
+    ListQuery, OtherUsage, Sort, SortField, UsageGroup, UsageQuery, UsageReport, UsageRow, User, unpriced,
+};
 use crate::http::{Error, Project, State};
 
 const SPENDERS: usize = 8;
+/// Models named that have no price.
+const UNPRICED: usize = 20;
 
 #[derive(Template)]
 #[template(path = "analytics/overview.html")]
@@ -27,7 +31,9 @@ struct OverviewPage {
     tabs: Vec<Tab>,
     tiles: Vec<Tile>,
     /// Models that have no price, with their tokens.
+    /// Models without a price and their tokens, and what is not listed of them.
     unpriced: Vec<(String, String)>,
+    others_unpriced: Option<(String, String)>,
     charts: Vec<Chart>,
     spenders: Vec<Spender>,
 }
@@ -62,7 +68,7 @@ pub(in crate::dashboard) async fn overview(
     let mut asked = Asked::read(&parameters, "/analytics", SESSIONS, state.clock.now());
     let mut statistics = SessionStatistics::default();
     let mut users = Vec::new();
-    let mut without_price = Vec::new();
+    let mut without_price = UsageReport::default();
     if !asked.finder.is_wrong() {
         statistics = state.store.session_statistics(&project, &asked.selection, asked.interval).await?;
         if asked.look_closer(statistics.series.first().map(|point| point.time)) {
@@ -75,7 +81,8 @@ pub(in crate::dashboard) async fn overview(
     let view = OverviewPage {
         frame: visit.frame(Section::Analytics, "Analytics"),
         tiles: if statistics.sessions > 0 { tiles(&asked, &statistics) } else { Vec::new() },
-        unpriced: without_price.iter().map(unpriced_model).collect(),
+        unpriced: without_price.rows.iter().map(unpriced_model).collect(),
+        others_unpriced: without_price.others.as_ref().map(unpriced_others),
         charts: charts(&asked, &statistics),
         spenders: spenders(&asked, &statistics, &users),
         tabs: asked.tabs,
@@ -86,7 +93,8 @@ pub(in crate::dashboard) async fn overview(
 
 fn unpriced_query(asked: &Asked) -> UsageQuery {
     let Selection { filter: sessions, from, to, now } = asked.selection.clone();
-    UsageQuery { filter: unpriced(), sessions, from, to, ..UsageQuery::by(UsageGroup::Model, now) }
+    let (filter, limit) = (unpriced(), UNPRICED);
+    UsageQuery { filter, sessions, from, to, limit, ..UsageQuery::by(UsageGroup::Model, now) }
 }
 
 fn spenders_query(asked: &Asked) -> ListQuery {
@@ -110,6 +118,10 @@ fn unpriced_model(row: &UsageRow) -> (String, String) {
         notation::line(&row.group, 80)
     };
     (name, notation::compact(row.usage.total()))
+}
+
+fn unpriced_others(others: &OtherUsage) -> (String, String) {
+    (notation::plural(others.groups, "other model"), notation::compact(others.usage.total()))
 }
 
 fn money(picodollars: i128) -> String {

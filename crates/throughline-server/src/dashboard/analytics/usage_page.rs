@@ -14,12 +14,14 @@ use crate::dashboard::frame::{self, Frame, Section, Visit, html};
 use crate::dashboard::notation;
 use crate::domain::analytics::Selection;
 use crate::domain::filter::{Field, Filter, Target};
-use crate::domain::query::{UsageGroup, UsagePoint, UsageQuery, UsageRow};
+use crate::domain::query::{
+    OtherUsage, UsageGroup, UsageOrder, UsagePoint, UsageQuery, UsageReport, UsageRow,
+};
 use crate::http::{Error, Project, State};
 
 const CALLS: &[Target] = &[Target::Observation];
 const TRACES: &[Target] = &[Target::Trace];
-/// Groups listed; the rest is only summed up.
+/// Groups listed, the most expensive; the others are only summed up.
 const MOST: usize = 100;
 
 /// Parameter, name, group, and the field that finds its sessions.
@@ -44,7 +46,7 @@ struct UsagePage {
     group: &'static str,
     charts: Vec<Chart>,
     rows: Vec<Row>,
-    more: usize,
+    others: Option<Others>,
     /// What is to be known of the figures.
     note: &'static str,
 }
@@ -64,6 +66,17 @@ struct Row {
     error_share: String,
 }
 
+/// The groups that are not listed.
+struct Others {
+    groups: String,
+    calls: String,
+    tokens: String,
+    cost: String,
+    share: u64,
+    errors: u64,
+    error_share: String,
+}
+
 /// `GET /analytics/usage`
 pub(in crate::dashboard) async fn usage(
     Extract(state): Extract<State>,
@@ -74,14 +87,14 @@ pub(in crate::dashboard) async fn usage(
     let chosen = GROUPS.iter().find(|(key, ..)| *key == parameters.group).unwrap_or(&GROUPS[0]);
     let targets = if chosen.2.target() == Target::Trace { TRACES } else { CALLS };
     let mut asked = Asked::read(&parameters, "/analytics/usage", targets, state.clock.now());
-    let mut rows = Vec::new();
+    let mut report = UsageReport::default();
     while !asked.finder.is_wrong() {
         let Selection { filter, from, to, now } = asked.selection.clone();
         let interval = Some(asked.interval);
-        let query = UsageQuery { filter, from, to, interval, ..UsageQuery::by(chosen.2, now) };
-        rows = state.store.usage(&project, &query).await?;
-        let first = rows.iter().filter_map(|row| Some(row.series.first()?.time)).min();
-        if !asked.look_closer(first) {
+        let (order, limit) = (UsageOrder::Cost, MOST);
+        let query = UsageQuery { filter, from, to, interval, order, limit, ..UsageQuery::by(chosen.2, now) };
+        report = state.store.usage(&project, &query).await?;
+        if !asked.look_closer(series(&report).filter_map(|series| Some(series.first()?.time)).min()) {
             break;
         }
     }
@@ -91,15 +104,16 @@ pub(in crate::dashboard) async fn usage(
         chosen: *key == chosen.0,
     };
     let status = if asked.finder.is_wrong() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let sorted = by_cost(&rows);
-    let all: Money = rows.iter().filter_map(|row| row.cost).sum();
+    let others = report.others.as_ref();
+    let all: Money =
+        report.rows.iter().map(|row| row.cost).chain(others.map(|others| others.cost)).flatten().sum();
     let view = UsagePage {
         frame: visit.frame(Section::Analytics, "Usage"),
         groups: GROUPS.iter().map(group).collect(),
         group: chosen.1,
-        charts: charts(&asked, &sorted).into_iter().flatten().collect(),
-        more: rows.len().saturating_sub(MOST),
-        rows: sorted.iter().take(MOST).map(|row| Row::new(&asked, chosen.3.as_ref(), row, all)).collect(),
+        charts: charts(&asked, &report).into_iter().flatten().collect(),
+        others: others.map(|others| Others::new(others, all)),
+        rows: report.rows.iter().map(|row| Row::new(&asked, chosen.3.as_ref(), row, all)).collect(),
         note: match chosen.2 {
             UsageGroup::Tag => {
                 "A trace counts with each of its tags, also in the charts and shares. p50 and p95 are of traces."
@@ -113,11 +127,14 @@ pub(in crate::dashboard) async fn usage(
     Ok((status, html(&view)?).into_response())
 }
 
-/// The most expensive first; of equals, and of what has no price, the most used.
-fn by_cost(rows: &[UsageRow]) -> Vec<&UsageRow> {
-    let mut rows: Vec<&UsageRow> = rows.iter().collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.cost));
-    rows
+/// What is told over time: of each group listed, and of the others.
+fn series(report: &UsageReport) -> impl Iterator<Item = &[UsagePoint]> {
+    report
+        .rows
+        .iter()
+        .map(|row| &row.series)
+        .chain(report.others.iter().map(|others| &others.series))
+        .map(Vec::as_slice)
 }
 
 impl Row {
@@ -126,7 +143,6 @@ impl Row {
             Some(field) if !row.group.is_empty() => exactly(field.clone(), &row.group),
             _ => Filter::All,
         };
-        let cost = row.cost.map_or(0, Money::picodollars);
         let cached = notation::percent(row.usage.cache_read, row.usage.input()).filter(|share| *share > 0);
         Self {
             name: named(&row.group, 80),
@@ -134,8 +150,8 @@ impl Row {
             calls: notation::count(row.observation_count),
             tokens: notation::compact(row.usage.total()),
             cached: cached.map_or_else(String::new, |share| format!("{share} % of input cached")),
-            cost: row.cost.map_or_else(|| "—".to_owned(), notation::money),
-            share: (cost * 100 / all.picodollars().max(1)).clamp(0, 100) as u64,
+            cost: dollars(row.cost),
+            share: share_of(row.cost, all),
             p50: notation::duration(row.duration_p50),
             p95: notation::duration(row.duration_p95),
             errors: row.error_count,
@@ -144,33 +160,42 @@ impl Row {
     }
 }
 
-/// The groups that charts tell apart, the most expensive or most used first.
-struct Palette<'a> {
-    groups: Vec<(&'a UsageRow, &'static str)>,
+impl Others {
+    fn new(others: &OtherUsage, all: Money) -> Self {
+        Self {
+            groups: notation::plural(others.groups, "other"),
+            calls: notation::count(others.observation_count),
+            tokens: notation::compact(others.usage.total()),
+            cost: dollars(others.cost),
+            share: share_of(others.cost, all),
+            errors: others.error_count,
+            error_share: share(others.error_count, others.observation_count),
+        }
+    }
 }
 
-impl<'a> Palette<'a> {
-    fn new(rows: &[&'a UsageRow]) -> Self {
-        Self { groups: rows.iter().copied().zip(COLOURS).collect() }
-    }
+fn dollars(cost: Option<Money>) -> String {
+    cost.map_or_else(|| "—".to_owned(), notation::money)
+}
 
-    fn colour(&self, group: &str) -> &'static str {
-        let known = self.groups.iter().find(|(row, _)| row.group == group);
-        known.map_or("c-rest", |(_, colour)| colour)
-    }
+/// In per cent.
+fn share_of(cost: Option<Money>, all: Money) -> u64 {
+    let cost = cost.map_or(0, Money::picodollars);
+    (cost * 100 / all.picodollars().max(1)).clamp(0, 100) as u64
+}
 
-    /// Of several groups, their names.
-    fn legend(&self, rows: usize) -> Vec<(String, &'static str)> {
-        if rows < 2 {
-            return Vec::new();
-        }
-        let name = |row: &UsageRow| named(&row.group, 40);
-        let mut legend: Vec<_> = self.groups.iter().map(|(row, colour)| (name(row), *colour)).collect();
-        if rows > self.groups.len() {
-            legend.push((format!("{} more", rows - self.groups.len()), "c-rest"));
-        }
-        legend
+/// The groups that charts tell apart, if there are several: the most expensive or most used.
+fn legend(report: &UsageReport) -> Vec<(String, &'static str)> {
+    let groups = report.rows.len() as u64 + report.others.as_ref().map_or(0, |others| others.groups);
+    if groups < 2 {
+        return Vec::new();
     }
+    let mut legend: Vec<_> = report.rows.iter().map(|row| named(&row.group, 40)).zip(COLOURS).collect();
+    let more = groups - legend.len() as u64;
+    if more > 0 {
+        legend.push((format!("{} more", notation::count(more)), "c-rest"));
+    }
+    legend
 }
 
 fn named(group: &str, most: usize) -> String {
@@ -181,11 +206,11 @@ fn named(group: &str, most: usize) -> String {
 type Part = (&'static str, UsagePoint);
 
 /// Cost and tokens over time, by group.
-fn charts(asked: &Asked, rows: &[&UsageRow]) -> [Option<Chart>; 2] {
-    let palette = Palette::new(rows);
-    let mut points: Vec<Part> = rows
-        .iter()
-        .flat_map(|row| row.series.iter().map(|point| (palette.colour(&row.group), *point)))
+fn charts(asked: &Asked, report: &UsageReport) -> [Option<Chart>; 2] {
+    let colours = COLOURS.into_iter().chain(std::iter::repeat("c-rest"));
+    let mut points: Vec<Part> = colours
+        .zip(series(report))
+        .flat_map(|(colour, series)| series.iter().map(move |point| (colour, *point)))
         .collect();
     points.sort_by_key(|(_, point)| point.time);
     let stretches = stretches(asked, &points, |(_, point)| point.time);
@@ -202,7 +227,7 @@ fn charts(asked: &Asked, rows: &[&UsageRow]) -> [Option<Chart>; 2] {
     let costs = format!("{}, where the price is known", notation::money(all));
     let useds = format!("{} over time", notation::compact(used));
     [Chart::draw("Cost", costs, bars(&dollars), money), Chart::draw("Tokens", useds, bars(&tokens), count)]
-        .map(|chart| chart.map(|chart| chart.with_groups(palette.legend(rows.len()))))
+        .map(|chart| chart.map(|chart| chart.with_groups(legend(report))))
 }
 
 fn bar(asked: &Asked, stretch: &Stretch<Part>, value: &dyn Fn(&UsagePoint) -> f64) -> BarValues {

@@ -19,7 +19,7 @@ use crate::domain::analytics::{
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::price::{CallRange, Repricing};
 use crate::domain::query::{
-    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageRow, User,
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageReport, User,
 };
 use crate::domain::session_cost::Call;
 use crate::store::{AppendError, ReadError, Store, StoreStatus};
@@ -136,7 +136,7 @@ impl Store for EmbeddedStore {
         self.read(project, move |reading| reading.users(&query)).await
     }
 
-    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<Vec<UsageRow>, ReadError> {
+    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<UsageReport, ReadError> {
         let query = query.clone();
         self.read(project, move |reading| reading.usage(&query)).await
     }

@@ -27,7 +27,7 @@ use crate::domain::logged_messages;
 use crate::domain::price::{CallRange, Prices, Repricing};
 use crate::domain::query::{
     Cursor, ListQuery, Page, Sort, SortField, SpanOutline, TimelineItem, TraceDetail, TraceOutline,
-    UsageQuery, UsageRow, User,
+    UsageQuery, UsageReport, User,
 };
 use crate::domain::session_cost::Call;
 use crate::domain::trace_start::is_trace_start;
@@ -371,7 +371,7 @@ impl Store for MemoryStore {
         Ok(page_of(rows, |user| query.sort.place_of_user(user), query))
     }
 
-    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<Vec<UsageRow>, ReadError> {
+    async fn usage(&self, project: &ProjectId, query: &UsageQuery) -> Result<UsageReport, ReadError> {
         Ok(usage::group(&self.snapshot(project), query))
     }
 

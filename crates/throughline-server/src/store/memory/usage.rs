@@ -8,11 +8,11 @@ use super::snapshot::{Snapshot, WholeObservation, add, is_within, with_facts};
 use crate::domain::analytics::Interval;
 use crate::domain::filter::Target;
 use crate::domain::price::{CallRange, Prices, Repricing, RepricingGatherer};
-use crate::domain::query::{UsageGroup, UsagePoint, UsageQuery, UsageRow};
+use crate::domain::query::{OtherUsage, UsageGroup, UsagePoint, UsageQuery, UsageReport, UsageRow};
 use crate::domain::session_cost::Call;
 use crate::domain::trace_summary::TraceSummary;
 
-pub(super) fn group(snapshot: &Snapshot, asked: &UsageQuery) -> Vec<UsageRow> {
+pub(super) fn group(snapshot: &Snapshot, asked: &UsageQuery) -> UsageReport {
     let sessions = snapshot.sessions_found(&asked.sessions, asked.now);
     let is_selected = |session: Option<&SessionId>, times| {
         is_within(times, asked.from, asked.to)
@@ -40,8 +40,22 @@ pub(super) fn group(snapshot: &Snapshot, asked: &UsageQuery) -> Vec<UsageRow> {
     }
     let mut rows: Vec<UsageRow> =
         groups.into_iter().map(|(name, members)| row(name, &members, asked.interval)).collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.usage.total()));
-    rows
+    rows.sort_by_key(|row| std::cmp::Reverse(asked.order.rank(row.usage.total(), row.cost)));
+    let others = rows.split_off(rows.len().min(asked.limit));
+    UsageReport { rows, others: (!others.is_empty()).then(|| sum(&others)) }
+}
+
+fn sum(rows: &[UsageRow]) -> OtherUsage {
+    let mut usage = Usage::default();
+    rows.iter().for_each(|row| usage += row.usage);
+    OtherUsage {
+        groups: rows.len() as u64,
+        observation_count: rows.iter().map(|row| row.observation_count).sum(),
+        error_count: rows.iter().map(|row| row.error_count).sum(),
+        usage,
+        cost: rows.iter().fold(None, |sum, row| add(sum, row.cost)),
+        series: together(rows.iter().flat_map(|row| &row.series)),
+    }
 }
 
 /// A call, or a trace with its calls.
@@ -146,12 +160,20 @@ fn row(group: String, members: &[Calls], interval: Option<Interval>) -> UsageRow
 }
 
 fn series(members: &[Calls], interval: Interval) -> Vec<UsagePoint> {
+    let point = |calls: &Calls| UsagePoint {
+        time: interval.floor(calls.start),
+        observation_count: calls.count,
+        tokens: calls.usage.total(),
+        cost: calls.cost,
+    };
+    together(members.iter().map(point).collect::<Vec<_>>().iter())
+}
+
+/// These points with those of the same time added up, in order.
+fn together<'a>(points: impl Iterator<Item = &'a UsagePoint>) -> Vec<UsagePoint> {
     let mut series: BTreeMap<Timestamp, UsagePoint> = BTreeMap::new();
-    for calls in members {
-        let time = interval.floor(calls.start);
-        let (observation_count, tokens) = (calls.count, calls.usage.total());
-        let point = UsagePoint { time, observation_count, tokens, cost: calls.cost };
-        series.entry(time).or_insert_with(|| UsagePoint::empty(time)).add(&point);
+    for point in points {
+        series.entry(point.time).or_insert_with(|| UsagePoint::empty(point.time)).add(point);
     }
     series.into_values().collect()
 }

@@ -1,5 +1,6 @@
 //! Sums over many sessions, as JSON.
 
+use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
 use super::served::Served;
@@ -82,6 +83,40 @@ async fn usage_is_told_by_trace_and_only_of_the_sessions_asked_for() {
 }
 
 #[tokio::test]
+async fn usage_beyond_the_limit_is_summed_up() {
+    let served = Served::with_shop().await;
+    let usage = served.json("/api/v1/analytics/usage?group=user&limit=1&sort=-cost&interval=day").await;
+    assert_eq!((usage["data"].as_array().unwrap().len(), &usage["data"][0]["group"]), (1, &json!("alice")));
+    assert_json_snapshot!(usage["others"], @r#"
+{
+  "cost": 0.0035,
+  "errorCount": 0,
+  "groups": 1,
+  "observationCount": 1,
+  "series": [
+    {
+      "cost": 0.0035,
+      "observationCount": 1,
+      "time": "2024-01-15T00:00:00.000Z",
+      "tokens": 1100
+    }
+  ],
+  "totalTokens": 1100,
+  "usage": {
+    "cacheRead": 0,
+    "cacheWrite": 0,
+    "cacheWrite1h": 0,
+    "inputAudio": 0,
+    "inputUncached": 1000,
+    "output": 100,
+    "outputAudio": 0,
+    "reasoning": 0
+  }
+}
+"#);
+}
+
+#[tokio::test]
 async fn wrong_questions_are_answered_with_what_is_wrong() {
     let served = Served::new();
     for (path, code, words) in [
@@ -92,6 +127,9 @@ async fn wrong_questions_are_answered_with_what_is_wrong() {
         ("sessions?limit=3", "invalid_parameter", "limit"),
         ("usage?group=trace&filter=state:live", "invalid_filter", "filter: "),
         ("usage?sessions=tga:x", "invalid_filter", "sessions: "),
+        ("usage?limit=0", "invalid_parameter", "from 1 to 1000"),
+        ("usage?sort=cost", "invalid_parameter", "one of -totalTokens, -cost"),
+        ("unpriced?limit=many", "invalid_parameter", "from 1 to 1000"),
         ("unpriced?filter=tga:x", "invalid_filter", "filter: "),
     ] {
         let answer = served.get(&format!("/api/v1/analytics/{path}")).await;

@@ -419,7 +419,8 @@ async fn events_users_and_usage_have_their_shapes() {
         "reasoning": 0
       }
     }
-  ]
+  ],
+  "others": null
 }
 "#);
     let by_user = served.json("/api/v1/analytics/usage?group=user").await;

@@ -1,8 +1,11 @@
 use throughline_model::{Money, Status};
+use throughline_server::domain::analytics::Interval;
 use throughline_server::domain::arrival::BatchContent;
 use throughline_server::domain::filter::{Filter, Target};
 use throughline_server::domain::price::{CallRange, Reprice, RepricedModel, Repricing};
-use throughline_server::domain::query::{UsageGroup, UsageQuery, UsageRow, unpriced};
+use throughline_server::domain::query::{
+    MAX_LIMIT, UsageGroup, UsageOrder, UsagePoint, UsageQuery, UsageReport, UsageRow, unpriced,
+};
 
 use super::requests::{at, generation, span, trace_id};
 use super::{TestStore, batch, matching, project, put, session, trace};
@@ -18,7 +21,7 @@ pub(crate) async fn an_agent_repeating_its_calls_counts_once(store: &TestStore) 
     assert_eq!(session(store, "s").await.unwrap().total_tokens, 100, "a call goes before what is below it");
     put(store, &[call(5, 1).below(2)]).await;
     assert_eq!(trace(store, 1).await.unwrap().trace.total_tokens, 41, "the innermost call counts");
-    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Type, at(0))).await.unwrap();
+    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Type, at(0))).await.unwrap().rows;
     assert_eq!((usage.len(), usage[0].observation_count, usage[0].usage.total()), (1, 2, 41));
 }
 
@@ -72,7 +75,7 @@ pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
     )
     .await;
 
-    let rows = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap();
+    let rows = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap().rows;
     let told: Vec<_> = rows
         .iter()
         .map(|row| (row.group.as_str(), row.observation_count, row.usage.total(), row.cost))
@@ -87,7 +90,7 @@ pub(crate) async fn usage_is_grouped_most_used_first(store: &TestStore) {
         let filter = matching(filter, Target::Observation).filter;
         let (from, to) = (Some(at(0)), Some(at(550)));
         let asked = UsageQuery { filter, from, to, ..UsageQuery::by(group, at(0)) };
-        let rows = store.usage(&project(), &asked).await.unwrap();
+        let rows = store.usage(&project(), &asked).await.unwrap().rows;
         rows.into_iter().map(|row| (row.group, row.usage.total())).collect::<Vec<_>>()
     };
     assert_eq!(by("", UsageGroup::Service).await, [("batch".to_owned(), 400), ("shop".to_owned(), 30)]);
@@ -114,7 +117,7 @@ pub(crate) async fn usage_is_grouped_by_the_trace_and_its_tags(store: &TestStore
             sessions: matching(sessions, Target::Session).filter,
             ..UsageQuery::by(group, at(0))
         };
-        let rows = store.usage(&project(), &asked).await.unwrap();
+        let rows = store.usage(&project(), &asked).await.unwrap().rows;
         let told = |row: &UsageRow| {
             format!(
                 "{}: {} calls, {} failed, {} tokens",
@@ -138,6 +141,61 @@ pub(crate) async fn usage_is_grouped_by_the_trace_and_its_tags(store: &TestStore
     assert_eq!(by(UsageGroup::Model, "", "session:nobody").await, "");
 }
 
+pub(crate) async fn the_largest_groups_are_told_and_all_others_summed_up(store: &TestStore) {
+    const USERS: u64 = 300;
+    // The later a user, the more tokens and the less cost, of which the last third says nothing.
+    let call = |n: u64, user: u64| {
+        let call = span(n, n).of_user(&format!("user {user:03}")).kind("LLM");
+        let call = call.text("gen_ai.response.model", "my-model");
+        let call = call.number("gen_ai.usage.input_tokens", 10 * user as i64);
+        let call = call.during(user as i64 * 60_000, user as i64 * 60_000 + n as i64);
+        let cost = format!(r#"{{"total": {}}}"#, USERS - user);
+        if user < 200 { call.text("langfuse.observation.cost_details", &cost) } else { call }
+    };
+    for first in [1, 101, 201] {
+        let calls: Vec<_> =
+            (first..first + 100).flat_map(|user| [call(user, user), call(1000 + user, user)]).collect();
+        put(store, &calls).await;
+    }
+    put(store, &[generation(9000, 9000, 1, 0)]).await;
+    let ask = async |order, limit, interval| {
+        let asked = UsageQuery { order, limit, interval, ..UsageQuery::by(UsageGroup::User, at(0)) };
+        store.usage(&project(), &asked).await.unwrap()
+    };
+    let names = |report: &UsageReport| {
+        report
+            .rows
+            .iter()
+            .map(|row| row.group.trim_start_matches("user ").to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let most = ask(UsageOrder::Tokens, 3, None).await;
+    assert_eq!(names(&most), "300 299 298");
+    let row = &most.rows[0];
+    assert_eq!(
+        (row.observation_count, row.usage.total(), row.duration_p50, row.duration_p95),
+        (2, 6000, 300.0, 1300.0)
+    );
+    let others = most.others.unwrap();
+    let tokens = 20 * (1..298).sum::<u64>() + 1;
+    assert_eq!((others.groups, others.observation_count, others.usage.total()), (298, 595, tokens));
+    let dollars: u64 = (1..200).map(|user| 2 * (USERS - user)).sum();
+    let cost = i128::from(dollars) * 1_000_000_000_000 + 2_500_000;
+    assert_eq!(others.cost, Some(Money::from_picodollars(cost)));
+
+    let dear = ask(UsageOrder::Cost, 2, Some(Interval::Hour)).await;
+    assert_eq!(names(&dear), "001 002");
+    let points =
+        |series: &[UsagePoint]| series.iter().map(|point| point.observation_count).collect::<Vec<_>>();
+    assert_eq!(points(&dear.rows[0].series), [2]);
+    assert_eq!(points(&dear.others.unwrap().series), [115, 120, 120, 120, 120, 2]);
+
+    let all = ask(UsageOrder::Cost, MAX_LIMIT, None).await;
+    assert_eq!((all.rows.len(), all.others), (301, None));
+    assert_eq!(all.rows[200].group, "user 300", "what has no price comes last, most tokens first");
+}
+
 fn by_model(filter: Filter) -> UsageQuery {
     UsageQuery { filter, ..UsageQuery::by(UsageGroup::Model, at(0)) }
 }
@@ -150,11 +208,11 @@ pub(crate) async fn calls_without_a_price_are_found(store: &TestStore) {
     let given = call(3, "their-model").text("langfuse.observation.cost_details", r#"{"total": 0.5}"#);
     let empty = span(1, 4).kind("LLM").text("gen_ai.response.model", "silent-model");
     put(store, &[call(1, "gpt-4o"), call(2, "my-model"), given, empty, call(5, "my-model")]).await;
-    let rows = store.usage(&project(), &by_model(unpriced())).await.unwrap();
+    let rows = store.usage(&project(), &by_model(unpriced())).await.unwrap().rows;
     let told: Vec<_> = rows.iter().map(|row| (row.group.as_str(), row.usage.total(), row.cost)).collect();
     assert_eq!(told, [("my-model", 20, None)]);
     let dear = matching("cost:>=0.50", Target::Observation).filter;
-    let rows = store.usage(&project(), &by_model(dear)).await.unwrap();
+    let rows = store.usage(&project(), &by_model(dear)).await.unwrap().rows;
     let found: Vec<_> = rows.iter().map(|row| row.group.as_str()).collect();
     assert_eq!(found, ["their-model"], "what the source gave counts");
 }

@@ -29,7 +29,7 @@ pub(crate) async fn an_empty_store_has_empty_lists(store: &TestStore) {
         assert!(store.users(&project(), &query(Target::Session)).await.unwrap().rows.is_empty());
     }
     assert!(session(store, "s").await.is_none() && trace(store, 1).await.is_none());
-    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap();
+    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap().rows;
     assert!(usage.is_empty());
     assert_eq!(store.status().await.spans_stored, 0);
     assert!(store.trace(&ProjectId::from("never heard of"), &trace_id(1)).await.unwrap().is_none());

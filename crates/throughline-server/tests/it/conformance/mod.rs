@@ -46,6 +46,7 @@ macro_rules! conformance {
             billing::errors_are_counted_and_the_root_tells_the_status,
             billing::usage_is_grouped_most_used_first,
             billing::usage_is_grouped_by_the_trace_and_its_tags,
+            billing::the_largest_groups_are_told_and_all_others_summed_up,
             billing::calls_without_a_price_are_found,
             billing::costs_computed_afresh_are_the_same,
             boundaries::pauses_and_ends_split_a_session_where_that_is_on,

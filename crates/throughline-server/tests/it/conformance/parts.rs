@@ -65,7 +65,7 @@ async fn deliver(store: &TestStore, rng: &mut Rng) {
 }
 
 async fn told(store: &TestStore) -> String {
-    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap();
+    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap().rows;
     let id = "s".into();
     let spans = [span_id(1), span_id(2), span_id(3)];
     let otlp = store.received_spans(&project(), &trace_id(1), &spans).await.unwrap();

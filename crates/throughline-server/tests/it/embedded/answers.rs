@@ -157,8 +157,8 @@ async fn lists(out: &mut String, store: &dyn Store, project: &ProjectId) {
         pages!(out, some, after => store.traces(project, &ListQuery { after: after.clone(), ..some.clone() }));
         pages!(out, some, after => store.events(project, &ListQuery { after: after.clone(), ..some.clone() }));
         let asked = UsageQuery { from, to, ..UsageQuery::by(UsageGroup::Name, Timestamp::from_nanos(EPOCH)) };
-        let rows = store.usage(project, &asked).await.unwrap();
-        writeln!(out, "usage {rows:?}").unwrap();
+        let report = store.usage(project, &asked).await.unwrap();
+        writeln!(out, "usage {report:?}").unwrap();
     }
     for text in ["", "user:u0", "error:true"] {
         let told = analytics::told(store, project, filter(text, Target::Session)).await;
@@ -168,9 +168,9 @@ async fn lists(out: &mut String, store: &dyn Store, project: &ProjectId) {
         for text in OBSERVATION_FILTERS {
             let (filter, interval) = (filter(text, group.target()), Some(Interval::Hour));
             let now = Timestamp::from_nanos(EPOCH);
-            let asked = UsageQuery { filter, interval, ..UsageQuery::by(group, now) };
-            let rows = store.usage(project, &asked).await.unwrap();
-            writeln!(out, "usage by {group:?}, {text}: {rows:?}").unwrap();
+            let asked = UsageQuery { filter, interval, limit: 2, ..UsageQuery::by(group, now) };
+            let report = store.usage(project, &asked).await.unwrap();
+            writeln!(out, "usage by {group:?}, {text}: {report:?}").unwrap();
         }
     }
 }

@@ -35,7 +35,7 @@ async fn told(store: &EmbeddedStore) -> [Option<Money>; 3] {
     let session = store.session(&project(), &SessionId::from("s"), now()).await.unwrap().unwrap();
     let traces = store.session_traces(&project(), &session.id, None, 100).await.unwrap().rows;
     let in_traces = traces.iter().filter_map(|trace| trace.total_cost).sum();
-    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap();
+    let usage = store.usage(&project(), &UsageQuery::by(UsageGroup::Model, at(0))).await.unwrap().rows;
     let in_usage = usage.iter().filter_map(|row| row.cost).sum();
     [session.total_cost, Some(in_traces), Some(in_usage)]
 }

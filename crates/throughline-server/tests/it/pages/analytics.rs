@@ -1,7 +1,11 @@
 //! Analytics: what the figures say is what the lists behind them hold.
 
+use throughline_server::domain::arrival::BatchContent;
+
 use super::{StatusCode, attributes, page};
 use crate::captures::{captures, replay};
+use crate::conformance::batch;
+use crate::conformance::requests::{generation, request};
 use crate::support::{Engine, TestServer};
 
 /// The bars of charts: their title and where they lead.
@@ -54,6 +58,21 @@ async fn every_bar_leads_to_as_many_sessions_as_it_counts() {
         let (status, html) = page(&server, path).await;
         assert!(status == StatusCode::OK && html.contains(words), "{path}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn groups_that_are_not_listed_are_summed_up() {
+    let (server, store) = TestServer::on(Engine::Memory).await;
+    let call = |n: u64| generation(n, n, 1000 * n as i64, 0).of_user(&format!("user {n:03}"));
+    let calls: Vec<_> = (1..=104).map(call).collect();
+    store.append(batch(BatchContent::Traces(request(&calls)))).await.unwrap();
+    store.settle().await.unwrap();
+    let (_, html) = page(&server, "/analytics/usage?group=user").await;
+    assert!(html.contains("user 104") && html.contains("user 005") && !html.contains("user 004"), "{html}");
+    let others = html.split("<tr>").find(|row| row.contains("4 others, not listed")).unwrap();
+    assert!(others.contains(">4<") && others.contains(">10k<") && others.contains("$0.025"), "{others}");
+    assert!(html.contains("98 more"), "in the charts: {html}");
     server.stop().await;
 }
 

@@ -16,7 +16,8 @@ use throughline_server::domain::arrival::{Arrival, Batch};
 use throughline_server::domain::filter::{Filter, Record, SessionRecord, TraceRecord};
 use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
-    Cursor, ListQuery, Page, SpanOutline, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageRow, User,
+    Cursor, ListQuery, Page, SpanOutline, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageReport,
+    User,
 };
 use throughline_server::domain::session_cost::Call;
 use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
@@ -296,8 +297,8 @@ impl Store for Shelf {
         Ok(Page { rows: Vec::new(), next: None })
     }
 
-    async fn usage(&self, _: &ProjectId, _: &UsageQuery) -> Result<Vec<UsageRow>, ReadError> {
-        Ok(Vec::new())
+    async fn usage(&self, _: &ProjectId, _: &UsageQuery) -> Result<UsageReport, ReadError> {
+        Ok(UsageReport::default())
     }
 
     async fn session_calls(&self, _: &ProjectId, id: &SessionId) -> Result<Vec<Call>, ReadError> {

@@ -18,7 +18,7 @@ use throughline_server::domain::analytics::{
 use throughline_server::domain::arrival::{Arrival, Batch, BatchContent};
 use throughline_server::domain::price::{CallRange, Repricing};
 use throughline_server::domain::query::{
-    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageRow, User,
+    Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageReport, User,
 };
 use throughline_server::domain::session_cost::Call;
 use throughline_server::store::{AppendError, ReadError, Store, StoreStatus};
@@ -175,8 +175,8 @@ impl Store for RecordingStore {
         nothing()
     }
 
-    async fn usage(&self, _: &ProjectId, _: &UsageQuery) -> Result<Vec<UsageRow>, ReadError> {
-        Ok(Vec::new())
+    async fn usage(&self, _: &ProjectId, _: &UsageQuery) -> Result<UsageReport, ReadError> {
+        Ok(UsageReport::default())
     }
 
     async fn session_calls(&self, _: &ProjectId, _: &SessionId) -> Result<Vec<Call>, ReadError> {
