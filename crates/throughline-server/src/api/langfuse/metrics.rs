@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State as Extract;
 use serde_json::{Map, Value, json};
-use throughline_model::{Money, Timestamp};
+use throughline_model::{Money, Timestamp, Usage};
 
 use super::is;
 use super::page::Given;
@@ -13,7 +13,7 @@ use super::parameters::{MetricsAsked, names};
 use crate::api::errors::{InvalidRequest, ReadFailed};
 use crate::domain::analytics::Interval;
 use crate::domain::filter::{Field, Filter, parse_time};
-use crate::domain::query::{UsageGroup, UsageQuery, UsageRow};
+use crate::domain::query::{MAX_LIMIT, UsageGroup, UsageOrder, UsagePoint, UsageQuery, UsageReport};
 use crate::http::{Error, Project, State};
 
 /// What can be grouped by, under Langfuse's names.
@@ -41,7 +41,7 @@ const MEMBERS: [&str; 7] =
 ///
 /// `query` is its JSON: `view` (`observations`), `metrics` (the `sum` of `totalTokens`, `inputTokens`, `outputTokens`,
 /// `totalCost`), at most one of `dimensions`, `filters` (`=` and `any of`), `timeDimension` (`hour` or `day`, for totals),
-/// `fromTimestamp` and `toTimestamp`. What else there is in it is refused; `/api/v1/analytics` tells more. A call whose
+/// `fromTimestamp` and `toTimestamp`. At most the 1000 groups with the most tokens are told. What else there is in it is refused; `/api/v1/analytics` tells more. A call whose
 /// usage is told at several levels counts once.
 #[utoipa::path(
     get,
@@ -60,8 +60,8 @@ pub(super) async fn get_langfuse_metrics(
     let query: Value =
         serde_json::from_str(text).map_err(|error| refuse(&format!("query is not JSON: {error}")))?;
     let asked = Asked::read(&query, state.clock.now())?;
-    let rows = state.store.usage(&project, &asked.usage).await?;
-    Ok(Json(json!({"data": asked.told(&rows)})))
+    let report = state.store.usage(&project, &asked.usage).await?;
+    Ok(Json(json!({"data": asked.told(&report)})))
 }
 
 /// Ask for metrics as Langfuse's first version does
@@ -129,23 +129,31 @@ impl Asked {
             from: time(query, "fromTimestamp", now)?,
             to: time(query, "toTimestamp", now)?,
             interval,
+            order: UsageOrder::Tokens,
+            limit: MAX_LIMIT,
             now,
         };
         Ok(Self { usage, dimension: dimension.map(|(name, _)| name), measures })
     }
 
     /// A row for each group, and in it for each interval.
-    fn told(&self, rows: &[UsageRow]) -> Vec<Value> {
+    fn told(&self, report: &UsageReport) -> Vec<Value> {
         let mut told = BTreeMap::<(Option<Timestamp>, &str), Sums>::new();
-        for row in rows {
-            let group = if self.dimension.is_some() { row.group.as_str() } else { "" };
+        let mut add = |group, usage: &Usage, cost, series: &[UsagePoint]| {
             if self.usage.interval.is_none() {
-                let tokens = [row.usage.total(), row.usage.input(), row.usage.completion()];
-                told.entry((None, group)).or_default().add(tokens, row.cost);
+                let tokens = [usage.total(), usage.input(), usage.completion()];
+                told.entry((None, group)).or_default().add(tokens, cost);
             }
-            for point in &row.series {
+            for point in series {
                 told.entry((Some(point.time), group)).or_default().add([point.tokens, 0, 0], point.cost);
             }
+        };
+        for row in &report.rows {
+            let group = if self.dimension.is_some() { row.group.as_str() } else { "" };
+            add(group, &row.usage, row.cost, &row.series);
+        }
+        if let (None, Some(others)) = (self.dimension, &report.others) {
+            add("", &others.usage, others.cost, &others.series);
         }
         told.iter().map(|((time, group), sums)| self.row(*time, group, sums)).collect()
     }
