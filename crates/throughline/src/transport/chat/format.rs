@@ -55,7 +55,8 @@ fn slack_text(text: &str) -> String {
 /// <https://docs.slack.dev/reference/block-kit/blocks>: 150 characters in a header, 2000 in a field, 3000 in a section.
 pub(super) fn slack(event: &Envelope) -> Value {
     let header = clamp(&title(event), 150);
-    let field = |(name, value): &(&str, String)| json!({"type": "mrkdwn", "text": format!("*{name}*\n{}", slack_text(&clamp(value, 300)))});
+    // Slack's markup has no escape for `*` or `_`, so what comes from events is text without any, or in a code block.
+    let field = |(name, value): &(&str, String)| json!({"type": "plain_text", "text": format!("{name}\n{}", clamp(value, 300)), "emoji": false});
     let fields: Vec<Value> = facts(event).iter().map(field).collect();
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": header, "emoji": false}}),
@@ -64,7 +65,7 @@ pub(super) fn slack(event: &Envelope) -> Value {
     let details = details(event);
     if !details.is_empty() {
         // An escape has up to five characters for one.
-        let fenced = format!("```{}```", slack_text(&clamp(&details, 590)));
+        let fenced = format!("```\n{}\n```", slack_text(&clamp(&details, 590)));
         blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": fenced}}));
     }
     blocks.push(
