@@ -24,6 +24,10 @@ use crate::{ErrorRecord, Outcome};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be published on a channel",
+    note = "implement `throughline_channel::Message` for it; both methods are optional"
+)]
 pub trait Message: 'static {
     /// What a person would call this piece of work: a middleware's name, a statement.
     fn label(&self) -> &str {

@@ -42,6 +42,10 @@ pub enum AttributeValue<'a> {
 /// assert_eq!(None::<bool>.value(), AttributeValue::Null);
 /// assert_eq!(display(std::net::Ipv4Addr::LOCALHOST).value(), AttributeValue::Text("127.0.0.1"));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the value of an attribute",
+    note = "give it as `throughline::display(&value)`, `throughline::debug(&value)` or `throughline::json(&value)`"
+)]
 pub trait Attribute {
     /// The value.
     fn value(&self) -> AttributeValue<'_>;

@@ -131,7 +131,15 @@ impl Extra {
 /// let error = "x".parse::<u32>().unwrap_err();
 /// let info = (&error).into_error_info();
 /// assert_eq!((info.name.as_str(), info.message.as_str()), ("ParseIntError", "invalid digit found in string"));
+///
+/// // Of a box, what is in it:
+/// let boxed: Box<dyn std::error::Error + Send + Sync> = error.into();
+/// assert_eq!((&*boxed).into_error_info().name, "ParseIntError");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of an event",
+    note = "give a reference to an error: `&error`; to what is in a box or an `anyhow::Error`: `&*error`"
+)]
 pub trait IntoErrorInfo {
     /// As the event will show it.
     fn into_error_info(self) -> ErrorInfo;
