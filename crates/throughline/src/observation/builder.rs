@@ -45,8 +45,8 @@ const USER: &str = "user";
 #[must_use = "an observation does nothing until it is started or run"]
 pub struct ObservationBuilder {
     telemetry: Telemetry,
+    /// It has the parent, if there is one, and the parent's trace.
     draft: Box<Draft>,
-    parent: Option<SpanContext>,
     /// Whether the trace state is that of the trace that the program is in here.
     inherits_state: bool,
     session: Option<Arc<Shared>>,
@@ -72,7 +72,10 @@ impl ObservationBuilder {
         let mut draft = Draft::take();
         draft.kind = kind;
         draft.set_name(name);
-        Self { telemetry, draft, parent, inherits_state: false, session, named: None }
+        if let Some(parent) = parent {
+            draft.set_parent(parent);
+        }
+        Self { telemetry, draft, inherits_state: false, session, named: None }
     }
 
     /// The root of a trace, in the session that the program is in here.
@@ -120,10 +123,11 @@ impl ObservationBuilder {
     /// The span it happens in, wherever that is: another task, another process.
     #[inline]
     pub fn parent(mut self, parent: SpanContext) -> Self {
-        let before = self.parent.replace(parent);
-        if self.inherits_state && before.is_none_or(|before| before.trace_id != parent.trace_id) {
+        if self.inherits_state && self.draft.parent().is_none_or(|before| before.trace_id != parent.trace_id)
+        {
             self.draft.rare().trace_state = TraceState::default();
         }
+        self.draft.set_parent(parent);
         self
     }
 
@@ -205,20 +209,18 @@ impl ObservationBuilder {
         if let Some(named) = self.named.take() {
             self.enter_session(*named);
         }
-        let Self { telemetry, mut draft, parent, session, .. } = self;
+        let Self { telemetry, mut draft, session, .. } = self;
         let core = telemetry.core();
-        draft.trace_id = match parent {
-            Some(parent) => parent.trace_id,
-            None => core.random.trace_id(),
-        };
-        draft.parent_id = parent.map(|parent| parent.span_id);
-        draft.span_id = core.random.span_id();
+        let is_root = draft.parent_id.is_none();
+        let trace_id = if is_root { core.random.trace_id() } else { draft.trace_id };
+        let context = SpanContext { trace_id, span_id: core.random.span_id() };
+        (draft.trace_id, draft.span_id) = (context.trace_id, context.span_id);
         if draft.start.is_none() {
             draft.start = Some(core.clock.moment());
         }
-        let is_told = parent.is_none() && core.tells_starts;
+        let is_told = is_root && core.tells_starts;
         let begun = if is_told { core.begin(&draft, session.as_ref()) } else { None };
-        Observation::new(telemetry, session, draft, begun)
+        Observation::new(telemetry, context, session, draft, begun)
     }
 
     /// Finds the session that `session_id` and `user_id` mean.

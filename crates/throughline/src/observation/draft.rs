@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::pipeline::{Describe, Piece, Scalar};
 use crate::{
-    AttributeValue, Attributes, ErrorInfo, Level, ObservationType, SpanId, Status, Timestamp, TraceId,
-    TraceState,
+    AttributeValue, Attributes, ErrorInfo, Level, ObservationType, SpanContext, SpanId, Status, Timestamp,
+    TraceId, TraceState,
 };
 
 /// A moment as it was taken: by a clock that is cheap to read, or given.
@@ -134,6 +134,17 @@ impl Draft {
         self.attributes.clear();
         self.text.clear();
         self.wasted = 0;
+    }
+
+    /// The trace is the parent's.
+    #[inline]
+    pub(crate) const fn set_parent(&mut self, parent: SpanContext) {
+        (self.trace_id, self.parent_id) = (parent.trace_id, Some(parent.span_id));
+    }
+
+    /// As it was set.
+    pub(crate) fn parent(&self) -> Option<SpanContext> {
+        self.parent_id.map(|span_id| SpanContext { trace_id: self.trace_id, span_id })
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -57,11 +57,11 @@ impl Observation {
     #[inline]
     pub(super) fn new(
         telemetry: Telemetry,
+        context: SpanContext,
         session: Option<Arc<Shared>>,
         draft: Box<Draft>,
         begun: Option<Arc<Begun>>,
     ) -> Self {
-        let context = SpanContext { trace_id: draft.trace_id, span_id: draft.span_id };
         let trace_state = draft.rare.as_ref().map(|rare| rare.trace_state.clone()).unwrap_or_default();
         let state = State { session, draft: Some(draft), begun };
         Self { telemetry, context, trace_state, state: Mutex::new(state) }
