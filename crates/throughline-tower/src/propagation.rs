@@ -1,7 +1,7 @@
 //! W3C trace context and baggage, in and out.
 
 use http::{HeaderMap, HeaderValue};
-use throughline::{Baggage, outgoing_headers};
+use throughline::{Baggage, SpanContext, TraceState, current_span, outgoing_headers};
 
 use crate::RequestContext;
 
@@ -49,6 +49,31 @@ fn key(member: &str) -> &str {
 /// What a caller says of the session.
 pub(crate) fn baggage_in(headers: &HeaderMap) -> Baggage {
     joined(headers, "baggage").map_or_else(Baggage::default, |header| Baggage::parse(&header))
+}
+
+/// The span of a caller, and what came with it to be handed on.
+#[derive(Clone, Default)]
+pub(crate) struct Caller {
+    pub(crate) span: Option<SpanContext>,
+    /// Nothing without its span.
+    pub(crate) state: TraceState,
+}
+
+impl Caller {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let span = headers.get("traceparent").and_then(|header| header.to_str().ok()?.trim().parse().ok());
+        let state = span.and_then(|_: SpanContext| joined(headers, "tracestate"));
+        Self { span, state: state.map_or_else(TraceState::default, |state| TraceState::parse(&state)) }
+    }
+
+    /// Runs `f` inside the caller's span, unless the program is inside one already: that of an exporter, which goes on
+    /// from the caller's.
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        match self.span {
+            Some(span) if current_span().is_none() => span.enter(&self.state, f),
+            _ => f(),
+        }
+    }
 }
 
 /// A list that may be spread over several headers, as it would be in one.

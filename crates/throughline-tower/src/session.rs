@@ -11,11 +11,12 @@ use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, Request};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use throughline::{Session, SessionBuilder, Telemetry};
-use throughline_channel::ErrorRecord;
+use throughline_channel::{ErrorRecord, InContextExt};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{FollowedBody, Follower};
+use crate::propagation::Caller;
 use crate::request::is_over;
 use crate::{exporter, propagation};
 
@@ -51,7 +52,8 @@ enum Step {
 ///
 /// The session's id is the one that was asked for with [`id_from_header`](Self::id_from_header) or
 /// [`with`](Self::with), else `session.id` of the request's W3C baggage, else a new one; the actor is `user.id` of the
-/// baggage unless something else is set. Its attributes begin with `ctx.request.method`, `ctx.request.path` and, where
+/// baggage unless something else is set. What is observed and emitted goes on in the trace of its `traceparent`, also
+/// where no [`LayerExporter`](crate::LayerExporter) runs. Its attributes begin with `ctx.request.method`, `ctx.request.path` and, where
 /// the server was given [`ConnectInfo`], `ctx.request.ip`.
 #[derive(Clone)]
 pub struct SessionLayer {
@@ -233,9 +235,12 @@ where
             };
             exporter::request_is_in(&session);
             let method = parts.method.clone();
-            let mut handling = Handling::begin(session, set_up.emits);
-            let future = handling.session.enter(|| inner.call(Request::from_parts(parts, body)));
-            let response = handling.session.follow(future).await?;
+            let mut handling = Handling::begin(session, Caller::of(&parts.headers), set_up.emits);
+            let future = handling.enter(|| {
+                let future = inner.call(Request::from_parts(parts, body));
+                future.in_current_context()
+            });
+            let response = future.await?;
             handling.status = Some(response.status().as_u16());
             if is_over(&method, &response) {
                 handling.finish(None);
@@ -277,23 +282,25 @@ impl SessionLayer {
 /// A request that is handled in a session, which ends with it.
 struct Handling {
     session: Session,
+    caller: Caller,
     status: Option<u16>,
     emits: bool,
     finished: bool,
 }
 
 impl Handling {
-    fn begin(session: Session, emits: bool) -> Self {
+    fn begin(session: Session, caller: Caller, emits: bool) -> Self {
+        let handling = Self { session, caller, status: None, emits, finished: false };
         if emits {
-            session.event("request.started").emit();
+            handling.enter(|| handling.session.event("request.started").emit());
         }
-        Self { session, status: None, emits, finished: false }
+        handling
     }
 }
 
 impl Follower for Handling {
     fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.session.enter(f)
+        self.caller.enter(|| self.session.enter(f))
     }
 
     fn finish(mut self, error: Option<ErrorRecord>) {
@@ -304,10 +311,11 @@ impl Follower for Handling {
                 Some(status) => event.attribute("ctx.request.status", status),
                 None => event,
             };
-            match error {
-                Some(error) => event.error(exporter::error_info(&error)).emit(),
-                None => event.emit(),
-            }
+            let event = match error {
+                Some(error) => event.error(exporter::error_info(&error)),
+                None => event,
+            };
+            self.enter(|| event.emit());
         }
     }
 }
@@ -315,7 +323,7 @@ impl Follower for Handling {
 impl Drop for Handling {
     fn drop(&mut self) {
         if self.emits && !self.finished {
-            self.session.event("request.aborted").emit();
+            self.enter(|| self.session.event("request.aborted").emit());
         }
         self.session.end();
     }

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::SpanContext;
+use throughline_channel::{Context, InContext};
+
+use crate::ambient::Ambient;
+use crate::{SpanContext, TraceState};
 
 /// A text that is not a `traceparent`.
 ///
@@ -14,6 +17,36 @@ use crate::SpanContext;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a W3C traceparent")]
 pub struct InvalidTraceparent;
+
+impl SpanContext {
+    /// Runs `f` inside this span, which belongs to another process as a rule: that of the caller, with the state that
+    /// came with it. What is observed and emitted there is part of its trace.
+    ///
+    /// ```
+    /// use throughline::{SpanContext, Telemetry, TraceState, current_span};
+    ///
+    /// let telemetry = Telemetry::builder("shop").environment("test").build()?;
+    /// let caller: SpanContext = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    /// caller.enter(&TraceState::default(), || {
+    ///     let job = telemetry.generation("answer").start();
+    ///     assert_eq!(job.context().trace_id, caller.trace_id);
+    /// });
+    /// assert!(current_span().is_none());
+    /// # Ok::<(), throughline::Error>(())
+    /// ```
+    pub fn enter<R>(self, state: &TraceState, f: impl FnOnce() -> R) -> R {
+        self.context(state).run(f)
+    }
+
+    /// A future that runs inside this span, like [`enter`](Self::enter).
+    pub fn follow<F>(self, state: &TraceState, future: F) -> InContext<F> {
+        self.context(state).follow(future)
+    }
+
+    fn context(self, state: &TraceState) -> Context {
+        Ambient { span: Some(self), trace_state: state.clone(), ..Ambient::current() }.into_context()
+    }
+}
 
 impl FromStr for SpanContext {
     type Err = InvalidTraceparent;

@@ -12,7 +12,7 @@ use throughline::{SpanContext, TraceState};
 use throughline_channel::{Message, Store, Value};
 
 use super::REQUEST;
-use crate::propagation::joined;
+use crate::propagation::{Caller, joined};
 
 /// What a request tells about itself. Cheap to clone: all clones are one.
 ///
@@ -47,8 +47,7 @@ struct Shared {
     route: OnceLock<MatchedPath>,
     status: OnceLock<StatusCode>,
     body_size: AtomicU64,
-    parent: Option<SpanContext>,
-    trace_state: TraceState,
+    caller: Caller,
     baggage: Option<String>,
     request_headers: Vec<(&'static str, HeaderValue)>,
     response_headers: OnceLock<Vec<(&'static str, HeaderValue)>>,
@@ -63,8 +62,6 @@ pub(super) static CURRENT: Store<RequestContext> = Store::new();
 
 impl RequestContext {
     pub(super) fn new<B>(request: &http::Request<B>, shown: &[(HeaderName, &'static str)]) -> Self {
-        let parent = request.headers().get("traceparent");
-        let parent = parent.and_then(|header| header.to_str().ok()?.trim().parse().ok());
         let original = request.extensions().get::<OriginalUri>().map(|original| &original.0);
         let context = Self(Arc::new(Shared {
             label: OnceLock::new(),
@@ -74,11 +71,7 @@ impl RequestContext {
             route: OnceLock::new(),
             status: OnceLock::new(),
             body_size: AtomicU64::new(0),
-            parent,
-            // Without its parent the state means nothing.
-            trace_state: parent
-                .and_then(|_| joined(request.headers(), "tracestate"))
-                .map_or_else(TraceState::default, |header| TraceState::parse(&header)),
+            caller: Caller::of(request.headers()),
             baggage: joined(request.headers(), "baggage"),
             request_headers: pick(request.headers(), shown),
             response_headers: OnceLock::new(),
@@ -154,12 +147,12 @@ impl RequestContext {
 
     /// The span of the caller that the request continues: its `traceparent`.
     pub fn parent(&self) -> Option<SpanContext> {
-        self.0.parent
+        self.0.caller.span
     }
 
     /// What came with the [`parent`](Self::parent), to be handed on.
     pub fn trace_state(&self) -> &TraceState {
-        &self.0.trace_state
+        &self.0.caller.state
     }
 
     pub(crate) fn baggage(&self) -> &str {

@@ -69,6 +69,42 @@ async fn the_session_of_a_caller_goes_on_and_is_passed_on() {
 }
 
 #[tokio::test]
+async fn the_trace_of_a_caller_goes_on_without_an_exporter_too() {
+    const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let (telemetry, memory) = telemetry();
+    let emitter = telemetry.clone();
+    let handler = async move || {
+        emitter.generation("answer").run(async {}).await;
+        let mut headers = HeaderMap::new();
+        propagate(&mut headers);
+        let chunk = async move {
+            emit!(emitter, "chunk.sent");
+            Ok::<_, std::convert::Infallible>(format!(
+                "{:?} {:?}",
+                headers.get("traceparent"),
+                headers.get("tracestate")
+            ))
+        };
+        axum::body::Body::from_stream(futures_util::stream::once(chunk))
+    };
+    let layer = SessionLayer::new(&telemetry).emit_requests();
+    let app = App::serve(Router::new().route("/", get(handler)).layer(layer)).await;
+    let parent = format!("traceparent: {CALLER}\r\ntracestate: rojo=1\r\n");
+    let body = app.ask_with("GET /", &parent).await.body;
+    assert!(body.contains(&format!("Some(\"{CALLER}\") Some(\"rojo=1\")")), "{body}");
+    assert!(app.ask("GET /").await.body.contains("None None"));
+    app.events().await;
+    telemetry.flush(Duration::from_secs(5));
+    let traces: Vec<_> =
+        memory.events().iter().map(|event| event.trace_id.map(|id| id.to_string())).collect();
+    assert_eq!(traces[..3], [(); 3].map(|()| Some(CALLER[3..35].to_owned())), "{:?}", memory.names());
+    assert_eq!(traces[3..], [None, None, None]);
+    let [answer, other] = &memory.spans()[..] else { panic!("two spans") };
+    assert_eq!(answer.parent_id.map(|id| id.to_string()).as_deref(), Some(&CALLER[36..52]));
+    assert_eq!((answer.trace_state.as_str(), other.parent_id), ("rojo=1", None));
+}
+
+#[tokio::test]
 async fn extractors_set_up_sessions_and_may_reject() {
     type Login = Query<HashMap<String, String>>;
     let (telemetry, _memory) = telemetry();
