@@ -15,3 +15,4 @@ pub mod session_summary;
 pub mod trace_records;
 pub mod trace_start;
 pub mod trace_summary;
+pub mod visible;

@@ -12,6 +12,7 @@ use throughline_model::{Session, Timestamp, Trace};
 use super::sink::{Sink, Stop};
 use super::turns::{Call, Line, Turn, plain};
 use super::{Export, OpenTrace};
+use crate::domain::visible::visible;
 
 #[derive(Template)]
 #[template(path = "export/head.html")]
@@ -127,8 +128,9 @@ async fn write_turn(
     sink.write(render(&TurnEnd { errors: &turn.errors, at: offset(begin, trace.end_time) })?).await
 }
 
+/// What would reorder or hide other text is made visible, wherever in the page it stands.
 fn render(template: &impl Template) -> Result<String, Stop> {
-    template.render().map_err(|error| Stop::Write(error.to_string()))
+    template.render().map(|html| visible(&html)).map_err(|error| Stop::Write(error.to_string()))
 }
 
 fn facts(session: &Session) -> Vec<(&'static str, String)> {

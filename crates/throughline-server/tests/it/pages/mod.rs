@@ -59,10 +59,11 @@ async fn hostile_text_is_shown_and_never_run() {
     let (_, tree) = page(&server, &trace).await;
     let records = links(&tree, &trace).filter(|href| href.contains("observation=")).take(3);
     let views = ["", "?view=waterfall", "?view=events", "?view=json"].map(|view| format!("{session}{view}"));
+    let export = format!("/api/v1{session}/export?format=html");
     let lists =
         ["/sessions", "/traces", "/events", "/sessions?filter=%3Cscript%3E%22", "/live?filter=%22%3E%3Cimg"]
             .map(str::to_owned);
-    for path in views.into_iter().chain(lists).chain([trace.clone()]).chain(records) {
+    for path in views.into_iter().chain(lists).chain([trace.clone(), export]).chain(records) {
         let (status, html) = page(&server, &path).await;
         assert!(status.is_success() || status == StatusCode::BAD_REQUEST, "{path}: {status}");
         for forbidden in [
