@@ -40,6 +40,9 @@ pub(crate) struct StoreArgs {
     /// How many of the spans come at the end at half the speed of the others.
     #[arg(long, default_value_t = 200_000)]
     paced: usize,
+    /// Spans a second at which they come, if not half of what went flat out.
+    #[arg(long)]
+    rate: Option<f64>,
     /// Where to work; emptied afterwards.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
@@ -63,15 +66,30 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<()> {
             return Ok(());
         }
         let flat_out = requests.saturating_sub(args.paced / SPANS_PER_REQUEST).max(1);
-        let mut floor = floor::append_and_sync(&load, 300, work.path())?;
+        let mut floor = floor::append_and_sync(&load, 300, Duration::ZERO, work.path())?;
         println!(
             "append and fdatasync alone: p50 {:.2} p99 {:.2} ms",
             floor.quantile(0.5),
             floor.quantile(0.99)
         );
         let rate = ingest(args, &load, &store, 0..flat_out, None).await?;
-        ingest(args, &load, &store, flat_out..requests, Some(rate / 2.0)).await?;
+        let half = args.rate.unwrap_or(rate / 2.0);
+        let (begin, written) = (Instant::now(), process::written_bytes(std::process::id()));
+        ingest(args, &load, &store, flat_out..requests, Some(half)).await?;
+        let took = begin.elapsed().as_secs_f64();
+        let written = (process::written_bytes(std::process::id()) - written) as f64 / took;
         process::wait_until_calm(std::process::id());
+        // The log's own bytes are what the floor appends.
+        let others = written - half * load.bytes() as f64 / (args.bodies * SPANS_PER_REQUEST) as f64;
+        let pause = Duration::from_secs_f64(SPANS_PER_REQUEST as f64 / half);
+        let mut beside =
+            floor::append_and_sync_beside_writes(&load, 300, pause, others, work.path())?;
+        println!(
+            "append and fdatasync at that pace, beside writes of {:.0} MB/s as the index makes them: p50 {:.2} p99 {:.2} ms",
+            others / 1e6,
+            beside.quantile(0.5),
+            beside.quantile(0.99)
+        );
         let status = store.status().await;
         let raw = load.bytes() as f64 / args.bodies as f64 * requests as f64;
         let (index, log) = (status.index_bytes as f64, status.log_bytes);

@@ -19,6 +19,13 @@ pub(crate) fn cpu(pid: u32) -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
+/// Bytes that a process has sent to the disk so far, 0 if that cannot be read.
+pub(crate) fn written_bytes(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+}
+
 /// Waits until a process has hardly anything to do any more: merges come to an end some time after what caused them.
 pub(crate) fn wait_until_calm(pid: u32) {
     let (mut quiet, mut before) = (0, cpu(pid));

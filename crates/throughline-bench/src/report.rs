@@ -1,13 +1,14 @@
 //! The whole run: ingest beside its floors, then questions at one size after another.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 
 use crate::floor;
 use crate::load::{Load, SPANS_PER_REQUEST};
-use crate::process::{directory_bytes, wait_until_calm};
+use crate::process::{directory_bytes, wait_until_calm, written_bytes};
 use crate::query::{self, Asked};
 use crate::server::{Ingest, Server};
 
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
         "| decode and index | {floor_rate:.0} | {:.1} | {:.0} | | |",
         index_floor.cpu_micros_per_span, index_floor.bytes_per_span
     );
-    let mut log_floor = floor::append_and_sync(&load, 300, work.path())?;
+    let mut log_floor = floor::append_and_sync(&load, 300, Duration::ZERO, work.path())?;
     println!(
         "| append and fdatasync | | | | {:.2} | {:.2} |\n",
         log_floor.quantile(0.5),
@@ -60,8 +61,20 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let flat_out = server.ingest(&load, 0, requests, None)?;
     let rate = flat_out.spans_per_second;
     print_ingest("flat out", flat_out, floor_rate);
+    let (begin, written) = (Instant::now(), written_bytes(server.pid()));
     let paced = server.ingest(&load, requests, requests * 2, Some(rate / 2.0))?;
+    let written = (written_bytes(server.pid()) - written) as f64 / begin.elapsed().as_secs_f64();
     print_ingest("half of that", paced, floor_rate);
+    // The log's own bytes are what the floor appends.
+    let others = written - rate / 2.0 * raw;
+    let pause = Duration::from_secs_f64(SPANS_PER_REQUEST as f64 / (rate / 2.0));
+    let mut beside = floor::append_and_sync_beside_writes(&load, 300, pause, others, work.path())?;
+    println!(
+        "\nappend and fdatasync at that pace, beside writes of {:.0} MB/s as the index makes them: p50 {:.2} p99 {:.2} ms",
+        others / 1e6,
+        beside.quantile(0.5),
+        beside.quantile(0.99)
+    );
 
     let stored = fill_and_ask(args, &server, &load, requests * 2, &data_dir)?;
     server.stop().context("the server did not stop")?;

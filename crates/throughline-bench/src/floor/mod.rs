@@ -6,4 +6,4 @@ mod log;
 mod wire;
 
 pub(crate) use index::index;
-pub(crate) use log::append_and_sync;
+pub(crate) use log::{append_and_sync, append_and_sync_beside_writes};

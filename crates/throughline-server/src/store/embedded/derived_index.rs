@@ -165,7 +165,7 @@ struct Common<'a> {
 }
 
 impl DerivedFields {
-    fn common(&self, common: &Common<'_>, summary: &[u8]) -> TantivyDocument {
+    fn common(&self, common: &Common<'_>, summary: &str) -> TantivyDocument {
         let mut doc = TantivyDocument::with_capacity(summary.len() + 1024);
         if let Some(user) = common.user {
             doc.add_text(self.user, user);
@@ -190,7 +190,7 @@ impl DerivedFields {
         doc.add_i64(self.tokens, count(common.usage.total()));
         doc.add_i64(self.errors, count(common.errors));
         doc.add_i64(self.traces, count(common.traces));
-        doc.add_bytes(self.summary, summary);
+        doc.add_text(self.summary, summary);
         doc
     }
 
@@ -213,7 +213,7 @@ impl DerivedFields {
             errors: trace.error_count,
             traces: 1,
         };
-        let mut doc = self.common(&common, &serde_json::to_vec(summary)?);
+        let mut doc = self.common(&common, &serde_json::to_string(summary)?);
         doc.add_text(self.kind, text_key(project, kind::TRACE));
         doc.add_bytes(self.key, &trace_term(project, trace.id));
         doc.add_text(self.id, trace.id.to_string());
@@ -298,7 +298,7 @@ impl DerivedFields {
             errors: session.error_count,
             traces: session.trace_count,
         };
-        let stored = serde_json::to_vec(summary)?;
+        let stored = serde_json::to_string(summary)?;
         let mut doc = self.common(&common, &stored);
         if !summary.is_empty() {
             doc.add_text(self.kind, text_key(project, kind::SESSION));

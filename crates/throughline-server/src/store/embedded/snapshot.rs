@@ -9,7 +9,8 @@ use throughline_model::{Event, ProjectId, TraceId};
 
 use super::derived_index::{DerivedFields, session_term, trace_term};
 use super::key::{text_key, trace_key};
-use super::span_index::{SpanFields, Stored};
+use super::span_index::SpanFields;
+use super::stored::Stored;
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_summary::TraceSummary;
 

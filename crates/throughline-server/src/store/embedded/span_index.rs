@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use tantivy::schema::{
-    BytesOptions, Field, IndexRecordOption, NumericOptions, OwnedValue, Schema, TextFieldIndexing,
-    TextOptions, document,
+    BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
 };
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::tokenizer::TextAnalyzer;
@@ -15,6 +14,7 @@ use throughline_model::{Event, Money, ProjectId, Usage};
 
 use super::index_directory::IndexDirectory;
 use super::key::{reference, text_key, trace_key};
+use super::stored;
 use super::terms::TermWriter;
 use super::tokenizer;
 use crate::domain::score::{self, Score, ScoreValue};
@@ -260,7 +260,7 @@ impl SpanFields {
                 terms.attribute(key, value);
             }
         }
-        doc.add_bytes(self.body, &body);
+        stored::put(&mut doc, self.body, &body);
         doc
     }
 
@@ -378,7 +378,7 @@ impl SpanFields {
         self.belongs_to(&mut doc, project, own.or(trace_session));
         doc.add_i64(self.start, event.time.as_nanos());
         doc.add_i64(self.duration, 0);
-        doc.add_bytes(self.body, &body);
+        stored::put(&mut doc, self.body, &body);
         Ok(doc)
     }
 
@@ -401,20 +401,4 @@ impl SpanFields {
 pub(super) fn own_session(event: &Event) -> Option<&str> {
     let named = event.session_id.as_ref().map(|id| id.as_str()).filter(|id| !id.is_empty());
     named.filter(|_| !is_trace_start(event))
-}
-
-/// The one stored field of a document; empty if it has none.
-pub(super) struct Stored(pub(super) Vec<u8>);
-
-impl document::DocumentDeserialize for Stored {
-    fn deserialize<'de, D>(mut deserializer: D) -> Result<Self, document::DeserializeError>
-    where
-        D: document::DocumentDeserializer<'de>,
-    {
-        match deserializer.next_field::<OwnedValue>()? {
-            Some((_, OwnedValue::Bytes(bytes))) => Ok(Self(bytes)),
-            Some(_) => Err(document::DeserializeError::custom("something else is stored than bytes")),
-            None => Ok(Self(Vec::new())),
-        }
-    }
 }

@@ -20,7 +20,7 @@ use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::derived_index::kind;
 use crate::store::embedded::key::{id_of, text_key};
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
-use crate::store::embedded::span_index::Stored;
+use crate::store::embedded::stored::Stored;
 
 impl Reading {
     pub(super) fn translator(&self, target: Target, now: Timestamp) -> Translator<'_> {

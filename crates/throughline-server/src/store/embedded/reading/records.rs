@@ -16,7 +16,8 @@ use crate::domain::trace_start::is_trace_start;
 use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
-use crate::store::embedded::span_index::{Stored, mark, own_session};
+use crate::store::embedded::span_index::{mark, own_session};
+use crate::store::embedded::stored::Stored;
 
 /// A whole trace as read back.
 struct WholeTrace {

@@ -14,7 +14,8 @@ use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::derived_index::{kind, session_term, trace_term};
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
-use crate::store::embedded::span_index::{Stored, mark, own_session};
+use crate::store::embedded::span_index::{mark, own_session};
+use crate::store::embedded::stored::Stored;
 
 impl Writer {
     /// Writes the documents of all traces and sessions that changed since the last commit.
