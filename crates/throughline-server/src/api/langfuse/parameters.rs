@@ -170,6 +170,9 @@ pub(super) struct TypedScoresAsked {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct MetricsAsked {
     /// What is asked, as JSON
+    #[param(
+        example = r#"{"view":"observations","metrics":[{"measure":"totalTokens","aggregation":"sum"}]}"#
+    )]
     query: String,
 }
 

@@ -124,6 +124,9 @@ async fn every_documented_route_answers_as_documented() {
         }
         let address = path.replace("{id}", "chat%2F1").replace("{traceId}", &trace);
         let address = address.replace("{observationId}", "call").replace("{scoreId}", "verdict");
+        let required: Vec<String> =
+            parameters(operation).filter(|parameter| parameter["required"] == true).map(example).collect();
+        let address = if required.is_empty() { address } else { format!("{address}?{}", required.join("&")) };
         let body = &operation["requestBody"]["content"]["application/json"]["example"];
         let answer = match body {
             Value::Null => served.send(method.clone(), &address).await,
@@ -140,11 +143,23 @@ async fn every_documented_route_answers_as_documented() {
             refuses_as_documented(&served, &address, operation).await;
             continue;
         }
-        let unknown = served.get(&format!("{address}?certainly-unknown=1")).await;
-        let takes_parameters =
-            operation["parameters"].as_array().is_some_and(|all| all.iter().any(|p| p["in"] == "query"));
+        let begin = if address.contains('?') { '&' } else { '?' };
+        let unknown = served.get(&format!("{address}{begin}certainly-unknown=1")).await;
+        let takes_parameters = parameters(operation).next().is_some();
         assert_eq!(takes_parameters, unknown.status == 400, "{method} {path}");
     }
+}
+
+/// What the operation takes in its query string.
+fn parameters(operation: &Value) -> impl Iterator<Item = &Value> {
+    operation["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == "query")
+}
+
+/// The parameter with the value that its description gives as an example.
+fn example(parameter: &Value) -> String {
+    let value = parameter["example"].as_str().unwrap_or_else(|| panic!("no example: {parameter}"));
+    let escaped: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("{}={escaped}", parameter["name"].as_str().unwrap())
 }
 
 /// A body that is none, one that is too large for the door, and a format that is not understood.
