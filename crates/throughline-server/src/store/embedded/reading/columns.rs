@@ -23,12 +23,19 @@ where
     if having == docs {
         return found;
     }
-    let mut found = having.into_iter().zip(found).peekable();
-    let first = |doc: &DocId| {
-        while found.next_if(|(having, _)| having < doc).is_some() {}
-        found.next_if(|(having, _)| having == doc).map_or(missing, |(_, value)| value)
-    };
-    docs.iter().map(first).collect()
+    let mut values = vec![missing; docs.len()];
+    let (mut at, mut last) = (0, None);
+    for (doc, value) in having.into_iter().zip(found) {
+        // Only the first of several.
+        if last.replace(doc) == Some(doc) {
+            continue;
+        }
+        while docs[at] < doc {
+            at += 1;
+        }
+        values[at] = value;
+    }
+    values
 }
 
 /// The values in these rows, which are in order.

@@ -42,15 +42,20 @@ pub(super) struct Calls {
     pub(super) duration: i64,
     pub(super) count: u64,
     pub(super) failed: u64,
-    /// The buckets that occur in the segment.
-    pub(super) buckets: [u64; 8],
+    buckets: [u64; 8],
+    occurring: usize,
     /// Picodollars.
     pub(super) cost: Option<i64>,
 }
 
 impl Calls {
+    /// The buckets that occur in the segment.
+    pub(super) fn buckets(&self) -> &[u64] {
+        &self.buckets[..self.occurring]
+    }
+
     pub(super) fn tokens(&self) -> u64 {
-        self.buckets.iter().fold(0, |sum, tokens| sum.saturating_add(*tokens))
+        self.buckets().iter().fold(0, |sum, tokens| sum.saturating_add(*tokens))
     }
 }
 
@@ -193,6 +198,7 @@ impl Batch<'_> {
         let is_known = |cost: i64| cost != NO_COST && !(self.summing.of_traces && cost == -1);
         let known = |cost: i64| Some(cost).filter(|cost| is_known(*cost));
         let cost = known(self.cost[at]).or_else(|| known(self.given_cost[at]));
-        Some(Calls { start, duration, count, failed: self.failed[at], buckets, cost })
+        let (failed, occurring) = (self.failed[at], self.buckets.len().min(buckets.len()));
+        Some(Calls { start, duration, count, failed, buckets, occurring, cost })
     }
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use super::segment::Found;
-use super::sums::{Detail, Sums};
+use super::sums::{Detail, Series, Sums};
 use crate::domain::query::{OtherUsage, UsageOrder, UsageRow};
 
 /// Groups by number.
@@ -77,12 +77,12 @@ impl<'a> Groups<'a> {
             cost: sums.cost(),
             duration_p50,
             duration_p95,
-            series: detail.series(),
+            series: detail.series.points(),
         }
     }
 
-    /// All but those chosen, of which `detail` tells.
-    pub(super) fn others(&self, chosen: &[u32], detail: &Detail) -> Option<OtherUsage> {
+    /// All but those chosen, with their series.
+    pub(super) fn others(&self, chosen: &[u32], series: &Series) -> Option<OtherUsage> {
         let mut is_chosen = vec![false; self.names.len()];
         chosen.iter().for_each(|number| is_chosen[*number as usize] = true);
         let mut all = Sums::default();
@@ -95,7 +95,7 @@ impl<'a> Groups<'a> {
             error_count: all.errors,
             usage: all.usage(),
             cost: all.cost(),
-            series: detail.series(),
+            series: series.points(),
         })
     }
 }

@@ -15,7 +15,7 @@ use throughline_model::Timestamp;
 
 use self::calls::Summing;
 use self::groups::Groups;
-use self::sums::Detail;
+use self::sums::{Detail, Series};
 use super::Reading;
 use super::references::ReferenceSet;
 use super::scan::Scan;
@@ -47,21 +47,24 @@ impl Reading {
             |((segment, rest), places)| rest.details(segment, summing, &places, chosen.len()),
             segments,
         )?;
-        self.report(&groups, &chosen, details)
+        let mut others = Series::default();
+        details.iter().for_each(|(_, series)| others.add(series));
+        let details = details.into_iter().map(|(details, _)| details);
+        let rows = self.rows(&groups, &chosen, details)?;
+        Ok(UsageReport { rows, others: groups.others(&chosen, &others) })
     }
 
-    /// The groups chosen, each with what segments say of it in detail, and the others.
-    fn report(
+    /// The groups chosen, each with what segments say of it in detail.
+    fn rows(
         &self,
         groups: &Groups<'_>,
         chosen: &[u32],
-        details: Vec<Vec<Detail>>,
-    ) -> Result<UsageReport, IndexError> {
-        let mut by_place: Vec<Vec<Detail>> = (0..=chosen.len()).map(|_| Vec::new()).collect();
-        for (place, detail) in details.into_iter().flat_map(|part| part.into_iter().enumerate()) {
+        details: impl Iterator<Item = Vec<Detail>>,
+    ) -> Result<Vec<UsageRow>, IndexError> {
+        let mut by_place: Vec<Vec<Detail>> = chosen.iter().map(|_| Vec::new()).collect();
+        for (place, detail) in details.flat_map(|part| part.into_iter().enumerate()) {
             by_place[place].push(detail);
         }
-        let others = Detail::all(by_place.pop().unwrap_or_default());
         let numbered: Vec<(usize, Vec<Detail>)> = by_place.into_iter().enumerate().collect();
         let row = |(place, details): (usize, Vec<Detail>)| {
             let group = chosen[place];
@@ -77,8 +80,7 @@ impl Reading {
             rows.push(row(group)?);
         }
         rows.sort_unstable_by_key(|(place, _)| *place);
-        let rows: Vec<UsageRow> = rows.into_iter().map(|(_, row)| row).collect();
-        Ok(UsageReport { rows, others: groups.others(chosen, &others) })
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
     /// The sessions that the filter finds; nothing if it finds all.

@@ -3,7 +3,7 @@
 use tantivy::{DocId, SegmentReader, TantivyError};
 
 use super::calls::{Columns, Needs, Summing};
-use super::sums::{Detail, Sums};
+use super::sums::{Detail, Series, Sums};
 use crate::store::embedded::reading::columns::BATCH;
 
 /// With so few groups, it costs less to gather all in detail at once than to come back for those that are answered.
@@ -21,6 +21,8 @@ pub(super) struct Rest {
     groups: Vec<usize>,
     /// If they were gathered already.
     details: Option<Vec<Detail>>,
+    /// Of all of them together.
+    series: Series,
     docs: Vec<DocId>,
 }
 
@@ -38,11 +40,11 @@ pub(super) fn sum(
     summing: Summing,
 ) -> Result<(Found, Rest), TantivyError> {
     let are_few = summing.names(segment)? <= FEW;
-    let needs = Needs { sums: true, durations: are_few, points: are_few && summing.interval.is_some() };
+    let needs = Needs { sums: true, durations: are_few, points: summing.interval.is_some() };
     let columns = Columns::open(segment, summing, needs)?;
     // The last one is for what has no name.
     let mut sums = vec![Sums::default(); columns.names() + 1];
-    let mut details: Vec<Detail> = Vec::new();
+    let (mut series, mut details) = (Series::default(), Vec::new());
     details.resize_with(if are_few { sums.len() } else { 0 }, Detail::default);
     for docs in docs.chunks(BATCH) {
         let (groups, batch) = (columns.groups(docs), columns.read(docs));
@@ -52,16 +54,19 @@ pub(super) fn sum(
                 sums[group].add_calls(&calls);
                 if let Some(detail) = details.get_mut(group) {
                     detail.add_calls(&calls, summing.interval);
+                } else if let Some(interval) = summing.interval {
+                    series.add_calls(&calls, interval);
                 }
             });
         }
     }
+    details.iter().for_each(|detail: &Detail| series.add(&detail.series));
     let used: Vec<usize> = (0..sums.len()).filter(|group| sums[*group].observations > 0).collect();
     let sum = |group: &usize| sums[*group].with_buckets(columns.all_buckets(sums[*group].buckets));
     let found = Found { names: names(&columns, &used)?, sums: used.iter().map(sum).collect() };
     let details = are_few.then(|| used.iter().map(|group| std::mem::take(&mut details[*group])).collect());
     let docs = if are_few { Vec::new() } else { docs.to_vec() };
-    Ok((found, Rest { groups: used, details, docs }))
+    Ok((found, Rest { groups: used, details, series, docs }))
 }
 
 fn names(columns: &Columns, groups: &[usize]) -> Result<Names, TantivyError> {
@@ -93,55 +98,64 @@ impl Names {
 }
 
 impl Rest {
-    /// By place, what its groups are in detail: `places` says of each where that is. The last of the places is that of
-    /// the groups that are not told one by one, of which only the series is gathered.
+    /// What its groups are in detail, where `places` says of each what place that is among those chosen; and the series of
+    /// all others, whose place is `chosen`.
     pub(super) fn details(
-        self,
+        mut self,
         segment: &SegmentReader,
         summing: Summing,
         places: &[u32],
-        others: usize,
-    ) -> Result<Vec<Detail>, TantivyError> {
+        chosen: usize,
+    ) -> Result<(Vec<Detail>, Series), TantivyError> {
         let mut by_place: Vec<Detail> = Vec::new();
-        by_place.resize_with(others + 1, Detail::default);
-        if let Some(details) = self.details {
-            for (detail, place) in details.into_iter().zip(places) {
-                match *place as usize {
-                    place if place == others => by_place[others].add_series(detail),
-                    place => by_place[place].add(detail),
+        by_place.resize_with(chosen, Detail::default);
+        match self.details.take() {
+            Some(details) => {
+                for (detail, place) in details.into_iter().zip(places) {
+                    if let Some(known) = by_place.get_mut(*place as usize) {
+                        known.add(detail);
+                    }
                 }
             }
-            return Ok(by_place);
+            None => self.gather(segment, summing, places, &mut by_place)?,
         }
+        let mut others = self.series;
+        by_place.iter().for_each(|detail| others.subtract(&detail.series));
+        Ok((by_place, others))
+    }
+
+    /// Goes through the documents again for the groups chosen.
+    fn gather(
+        &self,
+        segment: &SegmentReader,
+        summing: Summing,
+        places: &[u32],
+        by_place: &mut [Detail],
+    ) -> Result<(), TantivyError> {
         let needs = Needs { sums: false, durations: true, points: summing.interval.is_some() };
         let columns = Columns::open(segment, summing, needs)?;
-        let mut place_of = vec![others; columns.names() + 1];
+        let mut place_of = vec![by_place.len(); columns.names() + 1];
         for (group, place) in self.groups.iter().zip(places) {
             place_of[*group] = *place as usize;
         }
-        let mut chosen = Vec::new();
-        for mut docs in self.docs.chunks(BATCH) {
-            let mut groups = columns.groups(docs);
-            if summing.interval.is_none() {
-                let is_chosen = |(at, &doc): (usize, &DocId)| {
-                    let mut is_chosen = false;
-                    groups.each(at, doc, |group| is_chosen |= place_of[group] != others);
-                    is_chosen.then_some(doc)
-                };
-                chosen.clear();
-                chosen.extend(docs.iter().enumerate().filter_map(is_chosen));
-                docs = &chosen;
-                groups = columns.groups(docs);
-            }
-            let batch = columns.read(docs);
+        for docs in self.docs.chunks(BATCH) {
+            let groups = columns.groups(docs);
+            let is_chosen = |(at, &doc): (usize, &DocId)| {
+                let mut is_chosen = false;
+                groups.each(at, doc, |group| is_chosen |= place_of[group] < by_place.len());
+                is_chosen.then_some(doc)
+            };
+            let docs: Vec<DocId> = docs.iter().enumerate().filter_map(is_chosen).collect();
+            let (groups, batch) = (columns.groups(&docs), columns.read(&docs));
             for (at, &doc) in docs.iter().enumerate() {
                 let Some(calls) = batch.calls(at) else { continue };
-                groups.each(at, doc, |group| match place_of[group] {
-                    place if place == others => by_place[others].add_point(&calls, summing.interval),
-                    place => by_place[place].add_calls(&calls, summing.interval),
+                groups.each(at, doc, |group| {
+                    if let Some(detail) = by_place.get_mut(place_of[group]) {
+                        detail.add_calls(&calls, summing.interval);
+                    }
                 });
             }
         }
-        Ok(by_place)
+        Ok(())
     }
 }

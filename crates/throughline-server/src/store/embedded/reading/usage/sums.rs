@@ -1,17 +1,19 @@
 //! What the calls of one group come to.
 
 use rustc_hash::FxHashMap;
-use throughline_model::{Money, Usage, millis};
+use throughline_model::{Money, Timestamp, Usage, millis};
 
 use super::calls::Calls;
 use crate::domain::analytics::Interval;
 use crate::domain::query::UsagePoint;
 
+/// What every call adds to comes first, so that it is near when there are many groups.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
 pub(super) struct Sums {
+    picodollars: i128,
     pub(super) observations: u64,
     pub(super) errors: u64,
-    picodollars: i128,
     is_priced: bool,
     /// While a segment is summed, the buckets that occur in it; else in the order of [`Usage::buckets`].
     pub(super) buckets: [u64; 8],
@@ -21,7 +23,7 @@ impl Sums {
     pub(super) fn add_calls(&mut self, calls: &Calls) {
         self.observations += calls.count;
         self.errors += calls.failed;
-        self.add_buckets(calls.buckets);
+        self.add_buckets(calls.buckets());
         if let Some(cost) = calls.cost {
             self.picodollars += i128::from(cost);
             self.is_priced = true;
@@ -31,7 +33,7 @@ impl Sums {
     pub(super) fn add(&mut self, more: &Self) {
         self.observations += more.observations;
         self.errors += more.errors;
-        self.add_buckets(more.buckets);
+        self.add_buckets(&more.buckets);
         self.picodollars += more.picodollars;
         self.is_priced |= more.is_priced;
     }
@@ -40,9 +42,9 @@ impl Sums {
         Self { buckets, ..self }
     }
 
-    fn add_buckets(&mut self, more: [u64; 8]) {
+    fn add_buckets(&mut self, more: &[u64]) {
         for (sum, tokens) in self.buckets.iter_mut().zip(more) {
-            *sum = sum.saturating_add(tokens);
+            *sum = sum.saturating_add(*tokens);
         }
     }
 
@@ -58,22 +60,76 @@ impl Sums {
 /// What is told of a group beyond its sums.
 #[derive(Debug, Default)]
 pub(super) struct Detail {
-    series: FxHashMap<i64, UsagePoint>,
+    pub(super) series: Series,
     durations: Vec<i64>,
+}
+
+/// Sums by interval, by when it begins in nanoseconds.
+#[derive(Debug, Default)]
+pub(super) struct Series(FxHashMap<i64, Point>);
+
+/// Wide enough to be taken away again.
+#[derive(Debug, Clone, Copy, Default)]
+struct Point {
+    observations: u64,
+    priced: u64,
+    tokens: u128,
+    picodollars: i128,
+}
+
+impl Series {
+    pub(super) fn add_calls(&mut self, calls: &Calls, interval: Interval) {
+        let point = self.0.entry(interval.floor(calls.start).as_nanos()).or_default();
+        point.observations += calls.count;
+        point.tokens += u128::from(calls.tokens());
+        if let Some(cost) = calls.cost {
+            point.priced += 1;
+            point.picodollars += i128::from(cost);
+        }
+    }
+
+    pub(super) fn add(&mut self, more: &Self) {
+        for (begin, more) in &more.0 {
+            let point = self.0.entry(*begin).or_default();
+            point.observations += more.observations;
+            point.priced += more.priced;
+            point.tokens += more.tokens;
+            point.picodollars += more.picodollars;
+        }
+    }
+
+    /// Takes away what was added before.
+    pub(super) fn subtract(&mut self, part: &Self) {
+        for (begin, part) in &part.0 {
+            let point = self.0.entry(*begin).or_default();
+            point.observations -= part.observations;
+            point.priced -= part.priced;
+            point.tokens -= part.tokens;
+            point.picodollars -= part.picodollars;
+        }
+        self.0.retain(|_, point| point.observations > 0);
+    }
+
+    /// In order of time.
+    pub(super) fn points(&self) -> Vec<UsagePoint> {
+        let point = |(begin, point): (&i64, &Point)| UsagePoint {
+            time: Timestamp::from_nanos(*begin),
+            observation_count: point.observations,
+            tokens: u64::try_from(point.tokens).unwrap_or(u64::MAX),
+            cost: (point.priced > 0).then(|| Money::from_picodollars(point.picodollars)),
+        };
+        let mut points: Vec<UsagePoint> = self.0.iter().map(point).collect();
+        points.sort_unstable_by_key(|point| point.time);
+        points
+    }
 }
 
 impl Detail {
     pub(super) fn add_calls(&mut self, calls: &Calls, interval: Option<Interval>) {
         self.durations.push(calls.duration);
-        self.add_point(calls, interval);
-    }
-
-    pub(super) fn add_point(&mut self, calls: &Calls, interval: Option<Interval>) {
-        let Some(interval) = interval else { return };
-        let time = interval.floor(calls.start);
-        let cost = calls.cost.map(|cost| Money::from_picodollars(cost.into()));
-        let point = UsagePoint { time, observation_count: calls.count, tokens: calls.tokens(), cost };
-        self.series.entry(time.as_nanos()).or_insert_with(|| UsagePoint::empty(time)).add(&point);
+        if let Some(interval) = interval {
+            self.series.add_calls(calls, interval);
+        }
     }
 
     /// How many durations there are.
@@ -91,20 +147,7 @@ impl Detail {
 
     pub(super) fn add(&mut self, mut more: Self) {
         self.durations.append(&mut more.durations);
-        self.add_series(more);
-    }
-
-    pub(super) fn add_series(&mut self, more: Self) {
-        for (nanos, point) in more.series {
-            self.series.entry(nanos).or_insert_with(|| UsagePoint::empty(point.time)).add(&point);
-        }
-    }
-
-    /// In order of time.
-    pub(super) fn series(&self) -> Vec<UsagePoint> {
-        let mut series: Vec<UsagePoint> = self.series.values().copied().collect();
-        series.sort_unstable_by_key(|point| point.time);
-        series
+        self.series.add(&more.series);
     }
 
     /// The smallest of the durations that 50 and that 95 in a hundred do not exceed, in milliseconds.
