@@ -18,6 +18,7 @@ const DAYS: u64 = 30;
 const MODELS: [&str; 5] = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-pro", "house-model"];
 const STEPS: [&str; 9] =
     ["greet", "ask", "search", "compare", "add-to-cart", "checkout", "pay", "complain", "goodbye"];
+const TOPICS: u32 = 1000;
 const ENVIRONMENTS: [&str; 3] = ["production", "production", "staging"];
 const SERVICES: [&str; 3] = ["web-chat", "phone-chat", "mail-bot"];
 
@@ -90,6 +91,10 @@ fn call(session: &str, user: &str, model: &str, step: &str, rng: &mut fastrand::
     match step {
         "pay" => attributes.push(texts("langfuse.trace.tags", &["conversion", "web"])),
         "complain" => attributes.push(texts("langfuse.trace.tags", &["complaint"])),
+        // So many that hardly two of the longer sessions have the same ones in the same order.
+        "ask" | "search" => {
+            attributes.push(texts("langfuse.trace.tags", &[&format!("topic-{}", rng.u32(..TOPICS))]));
+        }
         _ => {}
     }
     attributes

@@ -13,7 +13,7 @@ pub use self::distribution::{Bar, Distribution};
 pub use self::goal::{Goal, GoalCounts, GoalGatherer, GoalPoint, GoalReport, InvalidGoal};
 pub use self::interval::Interval;
 pub use self::journey::{
-    Branch, FunnelStep, Journeys, Path, PathGatherer, PathTotals, StepKind, read_funnel,
+    Branch, FunnelStep, Journeys, Path, PathGatherer, PathTotals, StepKind, StepPath, read_funnel,
 };
 pub use self::scores::{NumberBar, NumberSpread, ScoreGatherer, ScorePoint, ScoreStatistics};
 pub use self::statistics::{

@@ -7,7 +7,7 @@ use throughline_model::{Money, Session, SessionId, SessionState, Timestamp};
 use super::snapshot::{Snapshot, add, is_within};
 use crate::domain::analytics::{
     Goal, GoalGatherer, GoalReport, Interval, Journeys, PathGatherer, PathTotals, ScoreGatherer,
-    ScoreStatistics, Selection, SessionFacts, SessionStatistics, StatisticsGatherer, StepKind,
+    ScoreStatistics, Selection, SessionFacts, SessionStatistics, StatisticsGatherer, StepKind, StepPath,
 };
 use crate::domain::filter::Filter;
 use crate::domain::score::{Score, ScoreValue};
@@ -35,11 +35,11 @@ pub(super) fn journeys(
     let mut gatherer = PathGatherer::default();
     for (summary, session) in selected(snapshot, selection) {
         let turns = summary.first_turns();
-        let steps: Vec<String> = match by {
-            StepKind::Name => turns.iter().map(|turn| turn.name.clone()).collect(),
-            StepKind::Tag => summary.first_tags().into_iter().map(str::to_owned).collect(),
+        let steps: Vec<u32> = match by {
+            StepKind::Name => turns.iter().map(|turn| gatherer.number(&turn.name)).collect(),
+            StepKind::Tag => summary.first_tags().into_iter().map(|tag| gatherer.number(tag)).collect(),
         };
-        gatherer.add(PathGatherer::path(steps), &PathTotals::of(&facts(summary, &session, selection)));
+        gatherer.add(StepPath::of(steps), &PathTotals::of(&facts(summary, &session, selection)));
     }
     gatherer.finish(funnel)
 }

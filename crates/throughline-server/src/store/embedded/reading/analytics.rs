@@ -14,7 +14,7 @@ use super::columns::{BATCH, values};
 use super::references::Identity;
 use crate::domain::analytics::{
     Interval, Journeys, PathGatherer, PathTotals, Selection, SessionFacts, SessionStatistics,
-    StatisticsGatherer, StepKind, Values,
+    StatisticsGatherer, StepKind, StepPath, Values,
 };
 use crate::domain::filter::{Filter, Target};
 use crate::domain::lifecycle::Boundary;
@@ -54,11 +54,12 @@ impl Reading {
                 StepKind::Name => segment.fast_fields().str("turn_name")?,
                 StepKind::Tag => segment.fast_fields().str("turn_tag")?,
             };
-            steps.map_or(Ok(Vec::new()), |steps| paths(segment, docs, &steps, (selection, self.boundary)))
+            let paths = steps.map(|steps| paths(segment, docs, &steps, (selection, self.boundary)));
+            paths.unwrap_or_else(|| Ok(Paths::default()))
         })?;
         let mut gatherer = PathGatherer::default();
-        for (path, totals) in paths.into_iter().flatten() {
-            gatherer.add(path, &totals);
+        for Paths { names, paths } in paths {
+            gatherer.add_numbered(&names, paths.into_iter());
         }
         Ok(gatherer.finish(funnel))
     }
@@ -200,9 +201,13 @@ impl Sessions {
     }
 }
 
-type Paths = Vec<((Vec<String>, bool), PathTotals)>;
+/// The paths of one segment's sessions, by the numbers of their steps' names.
+#[derive(Default)]
+struct Paths {
+    names: Vec<String>,
+    paths: FxHashMap<StepPath, PathTotals>,
+}
 
-/// The paths of one segment's sessions, told apart by their steps' numbers and only then spelt out.
 fn paths(
     segment: &SegmentReader,
     docs: &[DocId],
@@ -210,19 +215,33 @@ fn paths(
     (selection, boundary): (&Selection, Boundary),
 ) -> Result<Paths, TantivyError> {
     let sessions = Sessions::open(segment, boundary)?;
-    let mut paths: FxHashMap<(Vec<u64>, bool), PathTotals> = FxHashMap::default();
+    let numbers = numbers_of_used(docs, steps);
+    let mut paths: FxHashMap<StepPath, PathTotals> = FxHashMap::default();
     sessions.each(docs, selection, |doc, facts| {
-        let path = PathGatherer::path(steps.ords().values_for_doc(doc));
+        let path = StepPath::of(steps.ords().values_for_doc(doc).map(|step| numbers[step as usize]));
         paths.entry(path).or_default().add(&PathTotals::of(&facts));
     });
-    let mut used: Vec<u64> = paths.keys().flat_map(|(path, _)| path).copied().collect();
-    used.sort_unstable();
-    used.dedup();
+    let used = (0..).zip(&numbers).filter(|(_, number)| **number != UNUSED).map(|(step, _)| step);
+    let used: Vec<u64> = used.collect();
     let mut names = Vec::with_capacity(used.len());
     steps.dictionary().sorted_ords_to_term_cb(&used, |name| {
         names.push(String::from_utf8_lossy(name).into_owned());
     })?;
-    let name = |step: u64| used.binary_search(&step).ok().and_then(|index| names.get(index)).cloned();
-    let spell = |path: Vec<u64>| path.into_iter().filter_map(name).collect();
-    Ok(paths.into_iter().map(|((path, is_cut), totals)| ((spell(path), is_cut), totals)).collect())
+    if names.len() < used.len() {
+        return Err(TantivyError::InternalError("the index has no names for some of its steps".to_owned()));
+    }
+    Ok(Paths { names, paths })
+}
+
+const UNUSED: u32 = u32::MAX;
+
+/// The number of each step among those that these documents take.
+fn numbers_of_used(docs: &[DocId], steps: &StrColumn) -> Vec<u32> {
+    let mut numbers = vec![UNUSED; steps.num_terms()];
+    for step in docs.iter().flat_map(|doc| steps.ords().values_for_doc(*doc)) {
+        numbers[step as usize] = 0;
+    }
+    let used = numbers.iter_mut().filter(|number| **number != UNUSED);
+    used.zip(0..).for_each(|(number, place)| *number = place);
+    numbers
 }
