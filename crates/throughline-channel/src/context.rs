@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{InContext, slot};
 
@@ -36,7 +36,7 @@ pub struct Context(Option<Arc<Values>>);
 struct Values {
     suppressed: bool,
     /// One entry per store that has a value: a handful, so a search beats a map.
-    entries: Vec<(u32, Arc<dyn Any + Send + Sync>)>,
+    entries: Vec<(u64, Arc<dyn Any + Send + Sync>)>,
 }
 
 impl Context {
@@ -68,10 +68,17 @@ impl Context {
     /// assert_eq!(Context::new().with(&DEPTH, 3).get(&DEPTH), Some(&3));
     /// ```
     #[inline]
+    #[expect(
+        unsafe_code,
+        reason = "asking the value for its type takes longer than all else an event does with it"
+    )]
     pub fn get<V: Send + Sync + 'static>(&self, store: &'static Store<V>) -> Option<&V> {
         let id = store.id.load(Ordering::Relaxed);
         let (_, value) = self.0.as_ref()?.entries.iter().find(|(key, _)| *key == id)?;
-        value.downcast_ref()
+        debug_assert!(value.is::<V>(), "only `with` puts a value there");
+        // SAFETY: what stands under a store's number was put there by `with`, for a store of this number; no two have
+        // the same, so it was this one, and the value is of its type.
+        Some(unsafe { &*Arc::as_ptr(value).cast::<V>() })
     }
 
     /// This context with `store` set to `value`.
@@ -176,15 +183,15 @@ impl fmt::Debug for Context {
 /// REQUEST.run("req_7".to_owned(), || assert_eq!(log("working"), "[req_7] working"));
 /// ```
 pub struct Store<V> {
-    /// 0 until the first use.
-    id: AtomicU32,
+    /// 0 until the first use; then its own, since so many are never made.
+    id: AtomicU64,
     value: PhantomData<fn() -> V>,
 }
 
 impl<V: Send + Sync + 'static> Store<V> {
     /// A store without a value anywhere.
     pub const fn new() -> Self {
-        Self { id: AtomicU32::new(0), value: PhantomData }
+        Self { id: AtomicU64::new(0), value: PhantomData }
     }
 
     /// The value here, cloned.
@@ -226,7 +233,7 @@ impl<V: Send + Sync + 'static> Store<V> {
     }
 
     #[inline]
-    fn id(&self) -> u32 {
+    fn id(&self) -> u64 {
         match self.id.load(Ordering::Relaxed) {
             0 => self.assign_id(),
             id => id,
@@ -234,8 +241,8 @@ impl<V: Send + Sync + 'static> Store<V> {
     }
 
     #[cold]
-    fn assign_id(&self) -> u32 {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
+    fn assign_id(&self) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let fresh = NEXT.fetch_add(1, Ordering::Relaxed);
         match self.id.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => fresh,

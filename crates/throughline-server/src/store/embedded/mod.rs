@@ -82,11 +82,11 @@ impl EmbeddedConfig {
         Self {
             data_dir: data_dir.into(),
             log_file_bytes: 64 << 20,
-            waiting_bytes: 80 << 20,
+            waiting_bytes: 64 << 20,
             queued_bytes: 16 << 20,
             commit_when_idle: Duration::from_millis(200),
             commit_after: Duration::from_secs(1),
-            commit_bytes: 48 << 20,
+            commit_bytes: 32 << 20,
             index_threads: cores.clamp(1, 4),
             index_heap_bytes: 40 << 20,
             cache_bytes: 40 << 20,
