@@ -62,14 +62,21 @@ fn its_sessions_have_actor_scope_attributes_events_and_costs() {
 fn its_failures_are_events_in_the_trace_that_failed() {
     let demo = demo();
     let failed = get(&demo, "/api/v1/events?filter=name:conversation.turn_failed");
-    let event = failed.first().expect("with this seed somebody's turn fails");
+    // The oldest: of one that fails just now only the event may be there yet.
+    let event = failed.last().expect("with this seed somebody's turn fails");
     assert_eq!(event["level"], "error");
-    let (_, trace) = demo.get(&format!("/api/v1/traces/{}", event["traceId"].as_str().unwrap()));
+    let path = format!("/api/v1/traces/{}", event["traceId"].as_str().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while demo.get(&path).1["status"] != "error" && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (_, trace) = demo.get(&path);
     assert_eq!((&trace["sessionId"], &trace["status"]), (&event["sessionId"], &json!("error")));
     assert_eq!(trace["metadata"]["channel"], event["attributes"]["ctx.channel"], "{trace}");
     let observations = trace["observations"].as_array().unwrap();
     let root = observations.iter().find(|one| one["id"] == event["spanId"]).unwrap();
     assert_eq!((&root["type"], &root["error"]["message"]), (&json!("chain"), &event["error"]["message"]));
-    let call = observations.iter().find(|one| one["type"] == "generation").unwrap();
-    assert_eq!((&call["parentId"], &call["status"]), (&root["id"], &json!("error")));
+    // Calls before it may have gone well.
+    let failed = |one: &&Value| one["parentId"] == root["id"] && one["status"] == "error";
+    assert!(observations.iter().any(|one| failed(&one)), "{trace}");
 }

@@ -36,7 +36,8 @@ langfuse_context.flush()
 
 for tries in range(200):
     traces = {trace.session_id: trace for trace in client.fetch_traces().data}
-    if len(traces) == 2 and len(traces["decorated"].observations) == 1 and len(traces["langfuse-chat"].scores) == 2:
+    arrived = {session: (len(t.observations), len(t.scores)) for session, t in traces.items()}
+    if arrived == {"decorated": (1, 1), "langfuse-chat": (2, 2)}:
         break
     time.sleep(0.1)
 assert traces["langfuse-chat"].id == trace.id, traces
