@@ -12,6 +12,7 @@
 mod bars;
 mod channels;
 mod encoding;
+mod floor;
 mod lab;
 mod ours;
 mod peers;
@@ -29,6 +30,7 @@ type Case = (&'static str, fn(&Lab));
 const CASES: &[Case] = &[
     ("off", ours::off),
     ("on", ours::on),
+    ("floor", floor::pipeline),
     ("poll", ours::poll),
     ("two-threads", ours::two_threads),
     ("overload", ours::overload),
