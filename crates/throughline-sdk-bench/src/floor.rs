@@ -164,7 +164,8 @@ fn drain(lines: &mut Vec<u8>) -> usize {
         let chunk = ring.read_chunk(ring.slots()).expect("as many as there are");
         let (first, second) = chunk.as_slices();
         // A record may lie on both sides of the ring's end.
-        count += if second.is_empty() { render(first, lines) } else { render(&[first, second].concat(), lines) };
+        count +=
+            if second.is_empty() { render(first, lines) } else { render(&[first, second].concat(), lines) };
         chunk.commit_all();
     }
     count

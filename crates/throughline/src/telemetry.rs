@@ -107,13 +107,13 @@ impl Telemetry {
     /// The root of a new trace: a chat turn, a job, a request.
     #[inline]
     pub fn trace(&self, name: impl AsRef<str>) -> ObservationBuilder {
-        ObservationBuilder::root(self.clone(), name.as_ref())
+        ObservationBuilder::root(self, name.as_ref())
     }
 
     /// A unit of work, inside the one that the program is in here; otherwise the root of a new trace.
     #[inline]
     pub fn observation(&self, kind: ObservationType, name: impl AsRef<str>) -> ObservationBuilder {
-        ObservationBuilder::here(self.clone(), kind, name.as_ref())
+        ObservationBuilder::here(self, kind, name.as_ref())
     }
 
     /// A model call, inside the work that the program is in here; otherwise the root of a new trace.

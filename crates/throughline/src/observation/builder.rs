@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use throughline_model::keys;
 
+use super::draft::Named;
 use super::{Draft, Moment, Observation};
 use crate::ambient::Ambient;
 use crate::session::Shared;
@@ -44,54 +45,44 @@ const USER: &str = "user";
 /// ```
 #[must_use = "an observation does nothing until it is started or run"]
 pub struct ObservationBuilder {
-    telemetry: Telemetry,
     /// It has the parent, if there is one, and the parent's trace.
     draft: Box<Draft>,
-    /// Whether the trace state is that of the trace that the program is in here.
-    inherits_state: bool,
-    session: Option<Arc<Shared>>,
-    /// What `session_id` and `user_id` say.
-    named: Option<Box<Named>>,
-}
-
-#[derive(Default)]
-struct Named {
-    session_id: Option<SessionId>,
-    user_id: Option<String>,
 }
 
 impl ObservationBuilder {
     #[inline]
     fn new(
-        telemetry: Telemetry,
+        telemetry: &Telemetry,
         kind: ObservationType,
         name: &str,
         parent: Option<SpanContext>,
-        session: Option<Arc<Shared>>,
+        session: Option<&Arc<Shared>>,
     ) -> Self {
-        let mut draft = Draft::take();
-        draft.kind = kind;
+        let mut draft = Draft::take(telemetry, session);
+        draft.head.kind = kind;
         draft.set_name(name);
         if let Some(parent) = parent {
             draft.set_parent(parent);
         }
-        Self { telemetry, draft, inherits_state: false, session, named: None }
+        Self { draft }
     }
 
     /// The root of a trace, in the session that the program is in here.
     #[inline]
-    pub(crate) fn root(telemetry: Telemetry, name: &str) -> Self {
-        let session = Ambient::with(|ambient| ambient?.session.clone());
-        Self::new(telemetry, ObservationType::Span, name, None, session)
+    pub(crate) fn root(telemetry: &Telemetry, name: &str) -> Self {
+        Ambient::with(|ambient| {
+            let session = ambient.and_then(|ambient| ambient.session.as_ref());
+            Self::new(telemetry, ObservationType::Span, name, None, session)
+        })
     }
 
     /// Inside the work that the program is in here.
     #[inline]
-    pub(crate) fn here(telemetry: Telemetry, kind: ObservationType, name: &str) -> Self {
+    pub(crate) fn here(telemetry: &Telemetry, kind: ObservationType, name: &str) -> Self {
         Ambient::with(|ambient| match ambient {
             None => Self::new(telemetry, kind, name, None, None),
             Some(Ambient { session, span, trace_state }) => {
-                Self::inside(telemetry, kind, name, *span, session.clone(), trace_state)
+                Self::inside(telemetry, kind, name, *span, session.as_ref(), trace_state)
             }
         })
     }
@@ -99,33 +90,36 @@ impl ObservationBuilder {
     /// In these surroundings instead of those that the program is in here.
     #[inline]
     pub(super) fn inside(
-        telemetry: Telemetry,
+        telemetry: &Telemetry,
         kind: ObservationType,
         name: &str,
         parent: Option<SpanContext>,
-        session: Option<Arc<Shared>>,
+        session: Option<&Arc<Shared>>,
         trace_state: &TraceState,
     ) -> Self {
         let mut builder = Self::new(telemetry, kind, name, parent, session);
         if !trace_state.is_empty() {
-            builder.draft.rare().trace_state = trace_state.clone();
-            builder.inherits_state = true;
+            let rare = builder.draft.rare();
+            (rare.trace_state, rare.inherits_state) = (trace_state.clone(), true);
         }
         builder
     }
 
     /// What kind of work it is.
     pub fn kind(mut self, kind: ObservationType) -> Self {
-        self.draft.kind = kind;
+        self.draft.head.kind = kind;
         self
     }
 
     /// The span it happens in, wherever that is: another task, another process.
     #[inline]
     pub fn parent(mut self, parent: SpanContext) -> Self {
-        if self.inherits_state && self.draft.parent().is_none_or(|before| before.trace_id != parent.trace_id)
+        let elsewhere = self.draft.parent().is_none_or(|before| before.trace_id != parent.trace_id);
+        if let Some(rare) = &mut self.draft.rare
+            && rare.inherits_state
+            && elsewhere
         {
-            self.draft.rare().trace_state = TraceState::default();
+            rare.trace_state = TraceState::default();
         }
         self.draft.set_parent(parent);
         self
@@ -133,33 +127,33 @@ impl ObservationBuilder {
 
     /// What came with the [`parent`](Self::parent) from another process, to be handed on.
     pub fn trace_state(mut self, state: TraceState) -> Self {
-        self.draft.rare().trace_state = state;
-        self.inherits_state = false;
+        let rare = self.draft.rare();
+        (rare.trace_state, rare.inherits_state) = (state, false);
         self
     }
 
     /// The session it happens in, if not the one that the program is in here.
     pub fn session(mut self, session: &Session) -> Self {
-        self.session = Some(session.shared().clone());
+        self.draft.references.session = Some(session.shared().clone());
         self
     }
 
     /// The session it happens in, by its id: all traces with this id are one session. If that is another than the one
     /// that the program is in here, it counts as nested in it.
     pub fn session_id(mut self, id: impl Into<SessionId>) -> Self {
-        self.named.get_or_insert_default().session_id = Some(id.into());
+        self.draft.rare().named.session_id = Some(id.into());
         self
     }
 
     /// The user it happens for.
     pub fn user_id(mut self, id: impl Into<String>) -> Self {
-        self.named.get_or_insert_default().user_id = Some(id.into());
+        self.draft.rare().named.user_id = Some(id.into());
         self
     }
 
     /// When it began, if not at `start`.
     pub fn start_time(mut self, time: Timestamp) -> Self {
-        self.draft.start = Some(Moment::Time(time));
+        self.draft.head.start = Some(Moment::Time(time));
         self
     }
 
@@ -206,34 +200,45 @@ impl ObservationBuilder {
     /// Starts it. It ends with [`Observation::end`], or when the handle is dropped.
     #[inline]
     pub fn start(mut self) -> Observation {
-        if let Some(named) = self.named.take() {
-            self.enter_session(*named);
+        if self.draft.rare.is_some() {
+            self.enter_session();
         }
-        let Self { telemetry, mut draft, session, .. } = self;
-        let core = telemetry.core();
-        let is_root = draft.parent_id.is_none();
-        let trace_id = if is_root { core.random.trace_id() } else { draft.trace_id };
+        let Draft { references, head, .. } = &mut *self.draft;
+        let core = references.telemetry().core();
+        let is_root = head.parent_id.is_none();
+        let trace_id = if is_root { core.random.trace_id() } else { head.trace_id };
         let context = SpanContext { trace_id, span_id: core.random.span_id() };
-        (draft.trace_id, draft.span_id) = (context.trace_id, context.span_id);
-        if draft.start.is_none() {
-            draft.start = Some(core.clock.moment());
+        (head.trace_id, head.span_id) = (context.trace_id, context.span_id);
+        if head.start.is_none() {
+            head.start = Some(core.clock.moment());
         }
-        let is_told = is_root && core.tells_starts;
-        let begun = if is_told { core.begin(&draft, session.as_ref()) } else { None };
-        Observation::new(telemetry, context, session, draft, begun)
+        if is_root && core.tells_starts {
+            self.begin();
+        }
+        Observation::new(context, self.draft)
+    }
+
+    #[cold]
+    fn begin(&mut self) {
+        self.draft.begun = self.draft.references.telemetry().core().begin(&self.draft);
     }
 
     /// Finds the session that `session_id` and `user_id` mean.
     #[cold]
-    fn enter_session(&mut self, Named { session_id, user_id: mut user }: Named) {
-        let outer = self.session.as_ref().map(|shared| shared.state());
+    fn enter_session(&mut self) {
+        let Named { session_id, user_id: mut user } = std::mem::take(&mut self.draft.rare().named);
+        if session_id.is_none() && user.is_none() {
+            return;
+        }
+        let outer = self.draft.references.session.as_ref().map(|shared| shared.state());
         let outer_id = outer.as_ref().map(|state| &state.session_id);
         if let Some(id) = session_id.filter(|id| Some(id) != outer_id) {
-            let mut session = self.telemetry.session().id(id);
+            let mut session = self.draft.references.telemetry().session().id(id);
             if let Some(user) = user.take() {
                 session = session.actor(USER, user);
             }
-            self.session = Some(session.start_inside(outer.clone()).shared().clone());
+            let session = session.start_inside(outer.clone());
+            self.draft.references.session = Some(session.shared().clone());
         } else if let Some(user) = user {
             match outer {
                 // The same session, seen by another.
@@ -241,7 +246,7 @@ impl ObservationBuilder {
                     let mut state = (*outer).clone();
                     let user = Actor { kind: USER.to_owned(), id: Some(user), tags: Attributes::new() };
                     state.actor = Some(user);
-                    self.session = Some(Shared::new(state));
+                    self.draft.references.session = Some(Shared::new(state));
                 }
                 None => self.draft.set(keys::USER_ID, AttributeValue::Text(&user)),
             }

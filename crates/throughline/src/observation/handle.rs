@@ -1,19 +1,18 @@
 //! A unit of work that goes on.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use throughline_channel::{Context, InContext};
 use throughline_model::{Usage, keys};
 
-use super::{Draft, Moment, ObservationBuilder};
+use super::{Draft, Moment, ObservationBuilder, References};
 use crate::ambient::Ambient;
-use crate::pipeline::{Begun, Core, Describe, lock};
-use crate::session::Shared;
+use crate::pipeline::{Describe, lock};
 use crate::{
     Attribute, AttributeValue, Attributes, IntoErrorInfo, Level, ObservationType, Session, SpanContext,
-    Status, Telemetry, Timestamp, TraceState,
+    Status, Timestamp, TraceState,
 };
 
 /// A unit of work that goes on: a chat turn, a model call, a tool call.
@@ -39,32 +38,24 @@ use crate::{
 /// # Ok::<(), throughline::Error>(())
 /// ```
 pub struct Observation {
-    telemetry: Telemetry,
     context: SpanContext,
     trace_state: TraceState,
-    state: Mutex<State>,
-}
-
-struct State {
-    session: Option<Arc<Shared>>,
-    /// `None` once it has ended.
-    draft: Option<Box<Draft>>,
-    /// Kept as long as it goes on, where somebody is told of that.
-    begun: Option<Arc<Begun>>,
+    /// There until this is dropped.
+    draft: Mutex<Option<Box<Draft>>>,
 }
 
 impl Observation {
     #[inline]
-    pub(super) fn new(
-        telemetry: Telemetry,
-        context: SpanContext,
-        session: Option<Arc<Shared>>,
-        draft: Box<Draft>,
-        begun: Option<Arc<Begun>>,
-    ) -> Self {
+    pub(super) fn new(context: SpanContext, draft: Box<Draft>) -> Self {
         let trace_state = draft.rare.as_ref().map(|rare| rare.trace_state.clone()).unwrap_or_default();
-        let state = State { session, draft: Some(draft), begun };
-        Self { telemetry, context, trace_state, state: Mutex::new(state) }
+        Self { context, trace_state, draft: Mutex::new(Some(draft)) }
+    }
+
+    fn with_draft<R>(&self, f: impl FnOnce(&mut Box<Draft>) -> R) -> R {
+        match &mut *lock(&self.draft) {
+            Some(draft) => f(draft),
+            None => unreachable!("it is taken out only when this is dropped"),
+        }
     }
 
     /// Its place in the trace, for work elsewhere.
@@ -74,9 +65,12 @@ impl Observation {
 
     /// Work inside this one.
     pub fn observation(&self, kind: ObservationType, name: impl AsRef<str>) -> ObservationBuilder {
-        let (telemetry, session) = (self.telemetry.clone(), lock(&self.state).session.clone());
-        let parent = Some(self.context);
-        ObservationBuilder::inside(telemetry, kind, name.as_ref(), parent, session, &self.trace_state)
+        let (parent, name) = (Some(self.context), name.as_ref());
+        self.with_draft(|draft| {
+            let References { session, .. } = &draft.references;
+            let telemetry = draft.references.telemetry();
+            ObservationBuilder::inside(telemetry, kind, name, parent, session.as_ref(), &self.trace_state)
+        })
     }
 
     /// A model call inside this work.
@@ -101,7 +95,8 @@ impl Observation {
     }
 
     fn ambient(&self) -> Context {
-        let (session, trace_state) = (lock(&self.state).session.clone(), self.trace_state.clone());
+        let session = self.with_draft(|draft| draft.references.session.clone());
+        let trace_state = self.trace_state.clone();
         Ambient { session, span: Some(self.context), trace_state }.into_context()
     }
 
@@ -112,7 +107,7 @@ impl Observation {
 
     /// The session it turned out to happen in. What was begun inside it before stays where it was.
     pub fn set_session(&self, session: &Session) -> &Self {
-        lock(&self.state).session = Some(session.shared().clone());
+        self.with_draft(|draft| draft.references.session = Some(session.shared().clone()));
         self
     }
 
@@ -154,7 +149,7 @@ impl Observation {
             output => {
                 *output = Some(piece.into());
                 if !span.has(keys::TIME_TO_FIRST_TOKEN) {
-                    let now = self.telemetry.core().clock.moment();
+                    let now = span.references.telemetry().core().clock.moment();
                     span.set_since(keys::TIME_TO_FIRST_TOKEN, now);
                 }
             }
@@ -214,20 +209,20 @@ impl Observation {
 
     /// How serious it is.
     pub fn set_level(&self, level: Level) -> &Self {
-        self.change(|span| span.level = level)
+        self.change(|span| span.head.level = level)
     }
 
     /// That it went well, explicitly.
     pub fn set_ok(&self) -> &Self {
-        self.change(|span| span.status = Status::Ok)
+        self.change(|span| span.head.status = Status::Ok)
     }
 
     /// What went wrong: makes it a failure of level error.
     pub fn set_error(&self, error: impl IntoErrorInfo) -> &Self {
         let error = error.into_error_info();
         self.change(|span| {
-            span.status = Status::Error;
-            span.level = span.level.max(Level::Error);
+            span.head.status = Status::Error;
+            span.head.level = span.head.level.max(Level::Error);
             span.rare().status_message = Some(error.message.clone());
             span.rare().error = Some(error);
         })
@@ -272,36 +267,34 @@ impl Observation {
 
     /// At this moment, or now.
     fn finish(&self, end: Option<Moment>, describe: Option<Describe>) {
-        let mut state = lock(&self.state);
-        let Some(mut draft) = state.draft.take() else { return };
-        let (session, begun) = (state.session.clone(), state.begun.take());
-        drop((state, begun));
-        if describe.is_some() {
-            draft.rare().describe = Mutex::new(describe);
-        }
-        record(self.telemetry.core(), draft, end, session.as_ref());
+        // What went nowhere is the application's: it is dropped where that may do what it likes.
+        let _left = self.with_draft(|draft| {
+            if std::mem::replace(&mut draft.has_ended, true) {
+                return (None, describe, None);
+            }
+            if describe.is_some() {
+                draft.rare().describe = Mutex::new(describe);
+            }
+            draft.record(end);
+            (draft.rare.take(), None, draft.begun.take())
+        });
     }
 
     fn change(&self, change: impl FnOnce(&mut Draft)) -> &Self {
-        if let Some(draft) = &mut lock(&self.state).draft {
-            change(draft);
-        }
+        self.with_draft(|draft| {
+            if !draft.has_ended {
+                change(draft);
+            }
+        });
         self
     }
-}
-
-#[inline]
-fn record(core: &Core, mut draft: Box<Draft>, end: Option<Moment>, session: Option<&Arc<Shared>>) {
-    core.record_span(&mut draft, end.unwrap_or_else(|| core.clock.moment()), session);
-    draft.give_back();
 }
 
 impl Drop for Observation {
     #[inline]
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(draft) = state.draft.take() {
-            record(self.telemetry.core(), draft, None, state.session.as_ref());
+        if let Some(draft) = self.draft.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            draft.give_back();
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use self::builder::ObservationBuilder;
-pub(crate) use self::draft::{Draft, Moment, Rare, SEARCHED, Said};
+pub(crate) use self::draft::{Draft, Head, Moment, Note, Rare, References, Said};
 pub use self::handle::Observation;
 #[cfg(feature = "stream")]
 pub use self::streamed::StreamedOutput;

@@ -295,12 +295,12 @@ pub(crate) struct SpanView<'a> {
 impl<'a> SpanView<'a> {
     #[inline]
     pub(crate) fn name(&self) -> &'a str {
-        self.finished.name.of(&self.block.buffer.span_text)
+        self.finished.head.name.of(&self.block.buffer.span_text)
     }
 
     #[inline]
     pub(crate) const fn level(&self) -> Level {
-        self.finished.level
+        self.finished.head.level
     }
 
     #[cfg(feature = "otlp")]
@@ -348,18 +348,18 @@ impl<'a> SpanView<'a> {
     }
 
     pub(crate) fn span(&self) -> Span {
-        let (finished, rare) = (self.finished, self.rare());
+        let (finished, head, rare) = (self.finished, &self.finished.head, self.rare());
         Span {
-            trace_id: finished.context.trace_id,
-            span_id: finished.context.span_id,
-            parent_id: finished.parent_id,
+            trace_id: head.trace_id,
+            span_id: head.span_id,
+            parent_id: head.parent_id,
             trace_state: rare.map(|rare| rare.trace_state.clone()).unwrap_or_default(),
-            kind: finished.kind,
+            kind: head.kind,
             name: self.name().to_owned(),
             start_time: self.facts.start,
             end_time: self.facts.end,
-            level: finished.level,
-            status: finished.status,
+            level: head.level,
+            status: head.status,
             status_message: rare.and_then(|rare| rare.status_message.clone()),
             error: rare.and_then(|rare| rare.error.clone()),
             input: rare.and_then(|rare| rare.input.clone()),
@@ -374,8 +374,7 @@ impl Scalar {
     /// As JSON has it; a text is a piece of `text`.
     pub(crate) fn to_json(&self, text: &str) -> serde_json::Value {
         match self {
-            // Of a moment the collector has made seconds.
-            Self::Null | Self::Removed | Self::Since(_) => serde_json::Value::Null,
+            Self::Null | Self::Removed => serde_json::Value::Null,
             Self::Bool(yes) => (*yes).into(),
             Self::Int(number) => (*number).into(),
             Self::Uint(number) => (*number).into(),

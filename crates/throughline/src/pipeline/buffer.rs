@@ -8,12 +8,14 @@ use super::block::{EventFacts, SpanFacts};
 use super::prefetch::claim_after;
 use super::{Begun, Kept};
 use crate::event::Extra;
-use crate::observation::{Draft, Moment, Rare, Said};
+use crate::observation::{Draft, Head, Moment, Note, Rare, Said};
 use crate::session::{Prepared, Shared, Since};
-use crate::{AttributeValue, Attributes, Callsite, Level, ObservationType, SpanContext, SpanId, Status};
+use crate::{AttributeValue, Attributes, Callsite, SpanContext};
 
 /// A thread may have so many events waiting; past half of it the collector is woken.
 pub(crate) const MAX_EVENTS: usize = 8192;
+/// And so many drafts kept.
+const MAX_UNUSED: usize = 64;
 /// And so many bytes of text.
 const MAX_TEXT: usize = 4 << 20;
 
@@ -35,6 +37,11 @@ impl Piece {
     }
 
     #[inline]
+    pub(crate) const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    #[inline]
     pub(crate) const fn len(self) -> usize {
         self.len as usize
     }
@@ -44,6 +51,12 @@ impl Piece {
     pub(crate) fn of(self, text: &str) -> &str {
         let start = self.start as usize;
         text.get(start..start + self.len as usize).unwrap_or_default()
+    }
+
+    /// Whether another piece says the same.
+    #[inline]
+    pub(crate) fn is_same(self, other: Self, text: &str) -> bool {
+        self.len == other.len && self.of(text) == other.of(text)
     }
 
     /// The same piece of a text that begins with so many bytes more.
@@ -56,14 +69,8 @@ impl Piece {
 /// A span that has ended, as it lies in a buffer. Its attributes are the next so many of the buffer's; the pieces that
 /// they and its name are belong to the next so many bytes of the buffer's text of spans.
 pub(crate) struct Finished {
-    pub(crate) context: SpanContext,
-    pub(crate) parent_id: Option<SpanId>,
-    pub(crate) kind: ObservationType,
-    pub(crate) level: Level,
-    pub(crate) status: Status,
-    pub(crate) start: Option<Moment>,
+    pub(crate) head: Head,
     pub(crate) end: Moment,
-    pub(crate) name: Piece,
     pub(crate) rare: Option<Box<Rare>>,
     /// Index among the buffer's sessions.
     pub(crate) session: Option<u32>,
@@ -104,11 +111,12 @@ pub(crate) enum Scalar {
     Float(f64),
     Text(Piece),
     Json(Box<Value>),
-    /// Seconds from the start of the span to this moment.
-    Since(Moment),
     /// What was there is not to be seen.
     Removed,
 }
+
+/// Boxed, since they are handed around: a draft is too large to copy.
+type Unused = Vec<Box<Draft>>;
 
 /// Flat vectors, so that filling them allocates nothing once they have their size.
 #[derive(Default)]
@@ -120,14 +128,17 @@ pub(crate) struct Buffer {
     /// The spans that events were said in.
     pub(crate) contexts: Vec<SpanContext>,
     pub(crate) spans: Vec<Finished>,
-    pub(crate) said: Vec<Said>,
+    pub(crate) notes: Vec<Note>,
     pub(crate) span_text: String,
     /// Traces that began, if anybody is to be told.
     pub(crate) begun: Vec<Weak<Begun>>,
     pub(crate) dropped: u64,
-    /// What the collector adds, for each event, span and session.
+    /// For the next spans.
+    pub(crate) unused: Unused,
+    /// What the collector adds, for each event, span, attribute of a span and session.
     pub(crate) event_facts: Vec<EventFacts>,
     pub(crate) span_facts: Vec<SpanFacts>,
+    pub(crate) said: Vec<Said>,
     pub(crate) prepared: Vec<Arc<Prepared>>,
 }
 
@@ -191,36 +202,35 @@ impl Buffer {
     }
 
     #[inline]
-    pub(crate) fn push_span(
-        &mut self,
-        draft: &mut Draft,
-        end: Moment,
-        session: Option<&Arc<Shared>>,
-    ) -> Pushed {
+    pub(crate) fn push_span(&mut self, draft: &mut Draft, end: Moment) -> Pushed {
         if !self.has_room() {
             return Pushed::Full;
         }
         claim_after(&self.spans, size_of::<Finished>());
-        claim_after(&self.said, size_of_val(&*draft.attributes));
+        claim_after(&self.notes, size_of_val(&*draft.notes));
         claim_after(self.span_text.as_bytes(), draft.text.len());
-        let session = session.map(|shared| self.remember(shared));
+        let session = draft.references.session.as_ref().map(|shared| self.remember(shared));
         self.spans.push(Finished {
-            context: SpanContext { trace_id: draft.trace_id, span_id: draft.span_id },
-            parent_id: draft.parent_id,
-            kind: draft.kind,
-            level: draft.level,
-            status: draft.status,
-            start: draft.start,
+            head: draft.head,
             end,
-            name: draft.name,
             rare: draft.rare.take(),
             session,
-            attributes: draft.attributes.len() as u32,
+            attributes: draft.notes.len() as u32,
             text: draft.text.len() as u32,
         });
-        self.said.append(&mut draft.attributes);
+        self.notes.extend_from_slice(&draft.notes);
         self.span_text.push_str(&draft.text);
         self.pushed()
+    }
+
+    /// Keeps an empty draft, if there is room for it.
+    #[inline]
+    pub(crate) fn keep(&mut self, draft: Box<Draft>) -> Option<Box<Draft>> {
+        if self.unused.len() < MAX_UNUSED && draft.is_small() {
+            self.unused.push(draft);
+            return None;
+        }
+        Some(draft)
     }
 
     #[inline]
@@ -277,12 +287,14 @@ impl Buffer {
         self.sessions.clear();
         self.contexts.clear();
         self.spans.clear();
-        self.said.clear();
+        self.notes.clear();
         self.span_text.clear();
         self.begun.clear();
+        self.unused.clear();
         self.dropped = 0;
         self.event_facts.clear();
         self.span_facts.clear();
+        self.said.clear();
         self.prepared.clear();
     }
 
@@ -294,7 +306,7 @@ impl Buffer {
         self.sessions.reserve(other.sessions.len());
         self.contexts.reserve(other.contexts.len());
         self.spans.reserve(other.spans.len());
-        self.said.reserve(other.said.len());
+        self.notes.reserve(other.notes.len());
         self.span_text.reserve(other.span_text.len());
     }
 
@@ -305,6 +317,7 @@ impl Buffer {
             + self.text.capacity()
             + self.contexts.capacity() * size_of::<SpanContext>()
             + self.spans.capacity() * size_of::<Finished>()
+            + self.notes.capacity() * size_of::<Note>()
             + self.said.capacity() * size_of::<Said>()
             + self.span_text.capacity()
     }
@@ -316,7 +329,7 @@ impl Buffer {
             + self.text.len()
             + size_of_val(&*self.contexts)
             + size_of_val(&*self.spans)
-            + size_of_val(&*self.said)
+            + size_of_val(&*self.notes)
             + self.span_text.len()
     }
 }

@@ -12,7 +12,7 @@ use super::buffer::{Buffer, Remembered, Scalar};
 use super::json::resource_json;
 use super::starts::{Begun, Starts};
 use super::{Core, lock};
-use crate::observation::{Moment, Rare, SEARCHED, Said};
+use crate::observation::{Moment, Rare, Said};
 use crate::redaction::Redactor;
 use crate::ticks::Anchor;
 use crate::transport::{EventItem, Item, SpanItem};
@@ -272,12 +272,13 @@ impl Collector {
                 Moment::Time(time) => time,
             };
             let end = time(finished.end);
-            let start = finished.start.map_or(end, time);
-            let said = &mut buffer.said[at..][..finished.attributes as usize];
-            finished.name = finished.name.after(text);
-            for said in &mut *said {
-                said.settle(text, |moment| time(moment).nanos_since(start) as f64 / 1e9);
-            }
+            let start = finished.head.start.map_or(end, time);
+            finished.head.name = finished.head.name.after(text);
+            let values = finished.rare.as_mut().map_or(&mut [][..], |rare| &mut rare.values);
+            let since_start = |moment| time(moment).nanos_since(start) as f64 / 1e9;
+            let notes = &buffer.notes[at..][..finished.attributes as usize];
+            buffer.said.extend(notes.iter().map(|note| note.said(text, values, since_start)));
+            let said = &mut buffer.said[at..];
             forget_overruled(said, &buffer.span_text);
             if let Some(rare) = &mut finished.rare {
                 describe(rare, said, &buffer.span_text);
@@ -295,13 +296,22 @@ impl Collector {
     }
 }
 
-/// Beyond so many attributes a key may be among them twice; then the last counts.
+/// Among so many attributes a key is looked for one by one.
+const FEW: usize = 24;
+
+/// A key may be among them twice; then the last counts.
 fn forget_overruled(said: &mut [Said], text: &str) {
-    if said.len() > SEARCHED {
+    if said.len() > FEW {
         let mut seen = HashSet::new();
         for said in said.iter_mut().rev().filter(|said| !seen.insert(said.key.of(text))) {
             said.value = Scalar::Removed;
         }
+        return;
+    }
+    for at in 1..said.len() {
+        let (before, [last, ..]) = said.split_at_mut(at) else { return };
+        let overruled = before.iter_mut().filter(|said| said.key.is_same(last.key, text));
+        overruled.for_each(|said| said.value = Scalar::Removed);
     }
 }
 

@@ -182,7 +182,7 @@ impl EventView<'_> {
 #[inline]
 fn put_scalar(out: &mut Vec<u8>, value: &Scalar, text: &str) {
     match value {
-        Scalar::Null | Scalar::Removed | Scalar::Since(_) => out.extend_from_slice(b"null"),
+        Scalar::Null | Scalar::Removed => out.extend_from_slice(b"null"),
         Scalar::Bool(yes) => out.extend_from_slice(if *yes { b"true" } else { b"false" }),
         Scalar::Int(number) => put(out, number),
         Scalar::Uint(number) => put(out, number),

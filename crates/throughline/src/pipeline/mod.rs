@@ -15,12 +15,12 @@ mod handover;
 mod json;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod own;
 mod prefetch;
 mod queue;
 mod starts;
 mod validate;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,7 @@ pub(crate) use self::collector::{Collector, Signal};
 pub use self::counters::{Counters, Report, TransportReport};
 use self::floor::OFF;
 pub(crate) use self::floor::floor;
-use self::handover::{Owner, Taker, handover, take_all};
+use self::handover::{Taker, take_all};
 pub(crate) use self::json::{SessionJson, SiteJson};
 #[cfg(feature = "otlp")]
 pub(crate) use self::otlp::{SiteOtlp, Written};
@@ -48,13 +48,12 @@ pub(crate) use self::starts::Begun;
 use crate::ambient::Ambient;
 use crate::callsite::Rule;
 use crate::event::Extra;
-use crate::observation::{Draft, Moment};
+use crate::observation::Draft;
 use crate::pipeline::counters::Tally;
 use crate::registry::Registry;
 use crate::sampling::Sampler;
-use crate::session::Shared;
 use crate::source::{Clock, Random};
-use crate::{AttributeValue, Callsite, Error, Level, Resource, Session, SpanContext};
+use crate::{AttributeValue, Callsite, Error, Level, Resource, Session};
 
 /// How sampling came to keep an event.
 #[doc(hidden)]
@@ -138,8 +137,19 @@ impl Core {
         level as u8 >= self.threshold.load(Ordering::Relaxed)
     }
 
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn check_open(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::Relaxed) { Err(Error::ShutDown) } else { Ok(()) }
+        if self.is_closed() { Err(Error::ShutDown) } else { Ok(()) }
+    }
+
+    /// Whether finished spans go anywhere.
+    #[inline]
+    fn takes_spans(&self) -> bool {
+        !self.is_closed() && !self.queues.is_empty()
     }
 
     /// What there is to do about an event of this name, before chance.
@@ -218,28 +228,19 @@ impl Core {
         Ambient::with_unless_suppressed(record).unwrap_or(Ok(()))
     }
 
-    /// Puts a finished span into this thread's buffer.
-    #[inline]
-    pub(crate) fn record_span(&self, draft: &mut Draft, end: Moment, session: Option<&Arc<Shared>>) {
-        if !is_suppressed() && self.check_open().is_ok() && !self.queues.is_empty() {
-            let pushed = self.with_buffer(|buffer| buffer.push_span(draft, end, session));
-            self.pushed(pushed).ok();
-        }
-    }
-
     /// Notes that a trace begins with this span. It goes on for as long as somebody keeps what is returned.
     #[cold]
-    pub(crate) fn begin(&self, draft: &Draft, session: Option<&Arc<Shared>>) -> Option<Arc<Begun>> {
-        if is_suppressed() || self.check_open().is_err() {
+    pub(crate) fn begin(&self, draft: &Draft) -> Option<Arc<Begun>> {
+        if is_suppressed() || self.is_closed() {
             return None;
         }
         let begun = Arc::new(Begun {
-            context: SpanContext { trace_id: draft.trace_id, span_id: draft.span_id },
-            kind: draft.kind,
+            context: draft.head.context(),
+            kind: draft.head.kind,
             name: draft.name().to_owned(),
-            start: draft.start.unwrap_or_else(|| self.clock.moment()),
+            start: draft.head.start.unwrap_or_else(|| self.clock.moment()),
             user_id: draft.text_of(keys::USER_ID).map(str::to_owned),
-            session: session.cloned(),
+            session: draft.references.session.clone(),
         });
         self.with_buffer(|buffer| buffer.push_begun(&begun));
         Some(begun)
@@ -257,45 +258,19 @@ impl Core {
         }
     }
 
-    #[inline]
-    fn with_buffer<R>(&self, f: impl FnOnce(&mut Buffer) -> R) -> R {
-        let mut f = Some(f);
-        let mut call = |buffer: &mut Buffer| f.take().map(|f| f(buffer));
-        let done = BUFFERS.try_with(|buffers| {
-            let mut buffers = buffers.try_borrow_mut().ok()?;
-            let known = buffers.iter_mut().find(|(number, _)| *number == self.number);
-            match known {
-                Some((_, buffer)) => buffer.with(&mut call),
-                None => self.new_buffer(&mut buffers).with(&mut call),
-            }
-        });
-        match done.ok().flatten() {
-            Some(value) => value,
-            None => match call(&mut lock(&self.last_resort)) {
-                Some(value) => value,
-                None => unreachable!("`f` is taken only by a call that returns its value"),
-            },
-        }
-    }
-
-    #[cold]
-    fn new_buffer<'a>(&self, buffers: &'a mut Buffers) -> &'a mut Owner<Buffer> {
-        let (owner, taker) = handover(Buffer::default());
-        lock(&self.shards).push(taker);
-        // Those of telemetries that are gone.
-        buffers.retain(|(_, buffer)| !buffer.is_alone());
-        &mut buffers.push_mut((self.number, owner)).1
-    }
-
     /// Has `read` take what lies in each thread's buffer.
     pub(crate) fn take_buffers(&self, spares: &Spares, read: impl FnMut(Buffer)) {
         let mut used: Vec<_> = lock(&self.shards).iter().filter(|shard| shard.is_used()).cloned().collect();
-        let mut taken = Vec::with_capacity(used.len() + 1);
+        let (mut taken, mut references) = (Vec::with_capacity(used.len() + 1), Vec::new());
         take_all(&used, |buffer| {
             let mut empty = spares.take();
             empty.make_room_like(buffer);
+            std::mem::swap(&mut empty.unused, &mut buffer.unused);
+            references.extend(empty.unused.iter_mut().map(|draft| std::mem::take(&mut draft.references)));
             taken.push(std::mem::replace(buffer, empty));
         });
+        // The last one to a telemetry closes it, which is not to be waited for.
+        drop(references);
         used.clear();
         // Those of threads that are gone.
         lock(&self.shards).retain(|shard| !shard.is_alone() || shard.is_used());
@@ -332,13 +307,6 @@ impl Core {
         Report { complete, counters: self.counters.read(), transports }
     }
 }
-
-thread_local! {
-    /// This thread's buffer of each telemetry it emitted to, by the telemetry's number.
-    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Vec::new()) };
-}
-
-type Buffers = Vec<(u64, Owner<Buffer>)>;
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

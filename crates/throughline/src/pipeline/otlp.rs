@@ -187,18 +187,18 @@ impl EventView<'_> {
 impl SpanView<'_> {
     /// Appends it to a request of spans.
     pub(crate) fn put(&self, request: &mut Request) {
-        let (finished, rare) = (self.finished(), self.rare());
+        let (head, rare) = (&self.finished().head, self.rare());
         let (start_time, end_time) = self.times();
         let span = OutgoingSpan {
-            trace_id: finished.context.trace_id,
-            span_id: finished.context.span_id,
-            parent_id: finished.parent_id,
+            trace_id: head.trace_id,
+            span_id: head.span_id,
+            parent_id: head.parent_id,
             trace_state: rare.map_or("", |rare| rare.trace_state.as_str()),
-            kind: finished.kind,
+            kind: head.kind,
             name: self.name(),
             start_time,
             end_time,
-            status: finished.status,
+            status: head.status,
             status_message: rare.and_then(|rare| rare.status_message.as_deref()),
             error: rare.and_then(|rare| rare.error.as_ref()),
             attributes: Attributes::new(),
@@ -214,8 +214,8 @@ impl SpanView<'_> {
                     writer.written(written);
                 }
             }
-            if finished.level != Level::Info && !is_own(keys::LEVEL) {
-                writer.text(keys::LEVEL, finished.level.as_str());
+            if head.level != Level::Info && !is_own(keys::LEVEL) {
+                writer.text(keys::LEVEL, head.level.as_str());
             }
             for (key, value) in [
                 (keys::INPUT, rare.and_then(|rare| rare.input.as_ref())),
@@ -239,7 +239,7 @@ impl SpanView<'_> {
 #[inline]
 fn put(writer: &mut AttributeWriter<'_>, key: &str, value: &Scalar, text: &str) {
     match value {
-        Scalar::Null | Scalar::Since(_) => writer.null(key),
+        Scalar::Null => writer.null(key),
         Scalar::Removed => {}
         Scalar::Bool(yes) => writer.bool(key, *yes),
         Scalar::Int(number) => writer.int(key, *number),
@@ -257,7 +257,7 @@ fn put(writer: &mut AttributeWriter<'_>, key: &str, value: &Scalar, text: &str) 
 #[inline]
 fn put_value(record: &mut RecordWriter<'_>, key: &WrittenKey, value: &Scalar, text: &str) {
     match value {
-        Scalar::Null | Scalar::Since(_) => record.null(key),
+        Scalar::Null => record.null(key),
         Scalar::Removed => {}
         Scalar::Bool(yes) => record.bool(key, *yes),
         Scalar::Int(number) => record.int(key, *number),

@@ -93,6 +93,38 @@ fn the_last_handle_s_drop_still_delivers() {
 }
 
 #[test]
+fn a_span_keeps_the_telemetry_open_until_it_has_ended_and_no_longer() {
+    struct Until(Memory, std::sync::mpsc::Sender<()>);
+    impl Transport for Until {
+        fn name(&self) -> &'static str {
+            "until"
+        }
+        fn send(&mut self, batch: &[Item]) -> Result<(), SendError> {
+            self.0.send(batch)
+        }
+        fn stop(&mut self) {
+            self.1.send(()).ok();
+        }
+    }
+    let (stopped, stop) = std::sync::mpsc::channel();
+    let memory = Memory::new();
+    let telemetry = builder().transport(Until(memory.clone(), stopped)).build().unwrap();
+    let session = telemetry.session().id("sess_1").start();
+    // This thread keeps what they were written into.
+    session.enter(|| (0..10).for_each(|_| drop(telemetry.trace("before").start())));
+    let last = telemetry.trace("last").start();
+    drop((session, telemetry));
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(stop.try_recv().is_err(), "it goes on while a span does");
+    last.observation(throughline::ObservationType::Span, "inside").start().end();
+    last.end();
+    drop(last);
+    stop.recv_timeout(TIMEOUT).expect("nobody refers to it any more, so it stops");
+    let names: Vec<String> = memory.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!((names.len(), &names[10..]), (12, &["inside".to_owned(), "last".to_owned()][..]));
+}
+
+#[test]
 fn a_hung_transport_delays_neither_the_others_nor_the_shutdown() {
     let (hanging, release) = hanging();
     let memory = Memory::new();

@@ -272,6 +272,7 @@ fn of_what_is_said_often_the_last_counts() {
     let long = "x".repeat(2000);
     for round in 0..40 {
         work.set_name(format!("name {round}"));
+        work.set_attribute("list", throughline::json([round, round + 1]));
         (0..200).for_each(|key| {
             work.set_attribute(format!("key.{key}"), format!("{long}{round}"));
         });
@@ -279,9 +280,72 @@ fn of_what_is_said_often_the_last_counts() {
     std::thread::spawn(move || work.set_attribute("key.7", "elsewhere").end()).join().unwrap();
     events(&telemetry, &memory);
     let span = &memory.spans()[0];
-    assert_eq!((span.name.as_str(), span.attributes.len()), ("name 39", 201));
+    assert_eq!((span.name.as_str(), span.attributes.len()), ("name 39", 202));
+    assert_eq!(span.attributes["list"], json!([39, 40]));
     assert_eq!((&span.attributes["kept"], &span.attributes["key.7"]), (&true.into(), &"elsewhere".into()));
     assert_eq!(span.attributes["key.199"], format!("{long}39"));
+}
+
+#[test]
+fn of_few_attributes_the_last_of_a_key_counts_too() {
+    let (telemetry, memory) = telemetry();
+    let work = telemetry.trace("work").attribute("state", "new").attribute("n", 1).start();
+    work.set_attribute("state", throughline::json([1]))
+        .set_attribute("state", "done")
+        .set_attribute("n", 2.5);
+    // Nobody has such a key; whoever has is told apart by its beginning.
+    work.set_attribute("k".repeat(70_000), true);
+    drop(work);
+    events(&telemetry, &memory);
+    let attributes = &memory.spans()[0].attributes;
+    assert_eq!((&attributes["state"], &attributes["n"]), (&"done".into(), &2.5.into()));
+    let long = attributes.keys().find(|key| key.starts_with("kkk")).unwrap();
+    assert_eq!((attributes.len(), long.len()), (3, 65_535));
+}
+
+#[test]
+fn spans_that_follow_each_other_have_nothing_of_those_before() {
+    let (telemetry, memory) = telemetry();
+    let sessions = ["a", "b"].map(|id| telemetry.session().id(id).start());
+    let span = |n: usize| {
+        let span = telemetry.trace(format!("span {n}")).attribute(format!("only.{n}"), n);
+        let span = if n.is_multiple_of(5) {
+            span.input("asked").tags(["odd"]).kind(ObservationType::Tool)
+        } else {
+            span
+        };
+        let span = span.start();
+        match n % 4 {
+            0 => drop(span),
+            1 => span.end(),
+            2 => span.error(&"x".parse::<u32>().unwrap_err()),
+            // It is dropped in another session than it was started in.
+            _ => sessions[0].enter(|| drop(span)),
+        }
+    };
+    for n in 0..120 {
+        match n % 3 {
+            0 => span(n),
+            which => sessions[which - 1].enter(|| span(n)),
+        }
+        if n % 40 == 39 {
+            telemetry.flush(std::time::Duration::from_secs(5));
+        }
+    }
+    let spans = memory.spans();
+    assert_eq!(spans.len(), 120);
+    for (n, span) in spans.iter().enumerate() {
+        let session = span.session.as_ref().map(|session| session.session_id.as_str());
+        let failed = n % 4 == 2;
+        assert_eq!(session, [None, Some("a"), Some("b")][n % 3], "{span:?}");
+        assert_eq!((span.name.as_str(), span.parent_id), (format!("span {n}").as_str(), None));
+        assert_eq!((span.status == Status::Error, span.error.is_some()), (failed, failed), "{span:?}");
+        assert_eq!((span.input.is_some(), span.kind == ObservationType::Tool), (n % 5 == 0, n % 5 == 0));
+        assert_eq!(span.attributes.len(), 1 + usize::from(n % 5 == 0), "{span:?}");
+        assert_eq!(span.attributes[&format!("only.{n}")], n);
+    }
+    let ids: std::collections::HashSet<_> = spans.iter().map(|span| (span.trace_id, span.span_id)).collect();
+    assert_eq!(ids.len(), 120);
 }
 
 #[test]
