@@ -1,6 +1,7 @@
 //! The derived index: one document for each trace and session, written anew whenever its sums change.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tantivy::schema::{BytesOptions, Field, NumericOptions, Schema, TextOptions};
 use tantivy::{Index, TantivyDocument};
@@ -8,7 +9,9 @@ use throughline_model::{Attributes, Money, ProjectId, SessionId, SessionState, T
 
 use super::key::{reference, text_key, trace_key};
 use super::span_index::{USAGE_COLUMNS, money_column, open_index, term, term_column};
+use super::stored::StoredField;
 use super::terms::TermWriter;
+use super::vocabulary::Vocabularies;
 use crate::domain::lifecycle::{Boundary, SYNTHETIC_FLAG};
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_summary::TraceSummary;
@@ -72,10 +75,10 @@ pub(super) struct DerivedFields {
     pub(super) calls: Field,
     pub(super) failed_calls: Field,
     pub(super) usage: [Field; 8],
-    pub(super) summary: Field,
+    pub(super) summary: StoredField,
 }
 
-fn schema() -> (Schema, DerivedFields) {
+fn schema(vocabularies: &Arc<Vocabularies>) -> (Schema, DerivedFields) {
     let mut schema = Schema::builder();
     let column = || NumericOptions::default().set_fast();
     let names = || TextOptions::default().set_fast("raw");
@@ -109,14 +112,17 @@ fn schema() -> (Schema, DerivedFields) {
         calls: schema.add_u64_field("calls", column()),
         failed_calls: schema.add_u64_field("failed_calls", column()),
         usage: USAGE_COLUMNS.map(|name| schema.add_u64_field(name, column())),
-        summary: schema.add_bytes_field("summary", BytesOptions::default().set_stored()),
+        summary: StoredField {
+            field: schema.add_bytes_field("summary", BytesOptions::default().set_stored()),
+            vocabularies: Arc::clone(vocabularies),
+        },
     };
     (schema.build(), fields)
 }
 
 /// Opens the index in this directory, or makes an empty one.
-pub(super) fn open(dir: &Path) -> tantivy::Result<(Index, DerivedFields)> {
-    let (schema, fields) = schema();
+pub(super) fn open(dir: &Path, vocabularies: &Arc<Vocabularies>) -> tantivy::Result<(Index, DerivedFields)> {
+    let (schema, fields) = schema(vocabularies);
     Ok((open_index(dir, schema)?, fields))
 }
 
@@ -190,7 +196,7 @@ impl DerivedFields {
         doc.add_i64(self.tokens, count(common.usage.total()));
         doc.add_i64(self.errors, count(common.errors));
         doc.add_i64(self.traces, count(common.traces));
-        doc.add_text(self.summary, summary);
+        self.summary.put(&mut doc, summary.as_bytes());
         doc
     }
 

@@ -76,7 +76,7 @@ impl Directory {
             Ok(found) if found == FORMAT => {}
             Ok(found) => return Err(OpenError::Format { dir: dir.to_owned(), found }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                write_durably(&format).map_err(failed)?
+                write_durably(&format, FORMAT.as_bytes()).map_err(failed)?
             }
             Err(error) => return Err(failed(error)),
         }
@@ -94,13 +94,17 @@ impl Directory {
     pub(super) fn derived(&self) -> PathBuf {
         self.dir.join("derived")
     }
+
+    pub(super) fn vocabularies(&self) -> PathBuf {
+        self.dir.join("vocabularies")
+    }
 }
 
 /// Whole or not at all, whenever the power goes.
-fn write_durably(format: &Path) -> io::Result<()> {
-    let unfinished = format.with_extension("new");
-    fs::write(&unfinished, FORMAT)?;
+pub(super) fn write_durably(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = file.with_extension("new");
+    fs::write(&unfinished, bytes)?;
     File::open(&unfinished)?.sync_all()?;
-    fs::rename(&unfinished, format)?;
-    format.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    fs::rename(&unfinished, file)?;
+    file.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }

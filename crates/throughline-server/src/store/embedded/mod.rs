@@ -17,6 +17,7 @@ mod store;
 mod stored;
 mod terms;
 mod tokenizer;
+mod vocabulary;
 mod writer;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use self::entry::Entry;
 use self::health::Health;
 use self::log::{Appender, Log, LogMessage};
 use self::snapshot::{Fields, IndexError, Snapshots};
+use self::vocabulary::Vocabularies;
 use self::writer::{Parts, Replay, Work, Writer, WriterThread};
 use super::{AppendError, ReadError};
 use crate::domain::arrival::{Arrival, Batch};
@@ -72,6 +74,8 @@ pub struct EmbeddedConfig {
     pub index_heap_bytes: usize,
     /// Memory for the traces and sessions used last.
     pub cache_bytes: usize,
+    /// So much of what is stored is looked at before words are chosen that are stored as numbers.
+    pub sample_bytes: usize,
     /// How sessions begin and end.
     pub lifecycle: Lifecycle,
 }
@@ -90,6 +94,7 @@ impl EmbeddedConfig {
             index_threads: cores.clamp(1, 4),
             index_heap_bytes: 40 << 20,
             cache_bytes: 40 << 20,
+            sample_bytes: 32 << 20,
             lifecycle: Lifecycle::default(),
         }
     }
@@ -121,11 +126,13 @@ impl EmbeddedStore {
     /// Opens the store, makes searchable what was acknowledged before the last end, and starts its threads.
     pub fn open(config: &EmbeddedConfig, prices: Prices) -> Result<Self, OpenError> {
         let directory = Directory::open(&config.data_dir)?;
-        let (spans, span) =
-            span_index::open(&directory.spans()).map_err(OpenError::of_index(&config.data_dir))?;
-        let (derived, derived_fields) =
-            derived_index::open(&directory.derived()).map_err(OpenError::of_index(&config.data_dir))?;
-        let fields = Arc::new(Fields { span, derived: derived_fields });
+        let vocabularies = Vocabularies::open(directory.vocabularies(), config.sample_bytes);
+        let vocabularies = Arc::new(vocabularies.map_err(IndexError::from)?);
+        let (spans, span) = span_index::open(&directory.spans(), &vocabularies)
+            .map_err(OpenError::of_index(&config.data_dir))?;
+        let (derived, derived_fields) = derived_index::open(&directory.derived(), &vocabularies)
+            .map_err(OpenError::of_index(&config.data_dir))?;
+        let fields = Arc::new(Fields { span, derived: derived_fields, vocabularies });
         let snapshots = Snapshots::open(&spans, &derived, Arc::clone(&fields))?;
         let (health, (live, _)) = (Health::default(), broadcast::channel(LIVE_RECORDS));
         let mut log = Log::open(&directory.log(), config.log_file_bytes).map_err(IndexError::from)?;

@@ -10,7 +10,7 @@ use throughline_model::{Event, ProjectId, TraceId};
 use super::derived_index::{DerivedFields, session_term, trace_term};
 use super::key::{text_key, trace_key};
 use super::span_index::SpanFields;
-use super::stored::Stored;
+use super::vocabulary::{DecodeError, Vocabularies};
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_summary::TraceSummary;
 
@@ -26,11 +26,14 @@ pub(super) enum IndexError {
     Io(#[from] std::io::Error),
     #[error("a stored summary or event cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("something stored cannot be read: {0}")]
+    Words(#[from] DecodeError),
 }
 
 pub(super) struct Fields {
     pub(super) span: SpanFields,
     pub(super) derived: DerivedFields,
+    pub(super) vocabularies: Arc<Vocabularies>,
 }
 
 pub(super) struct Snapshot {
@@ -137,7 +140,7 @@ impl Snapshot {
     fn derived_document(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         let term = Term::from_field_bytes(self.fields.derived.key, key);
         let Some(&address) = Self::documents(&self.derived, &term)?.first() else { return Ok(None) };
-        Ok(Some(self.derived.doc::<Stored>(address)?.0))
+        Ok(Some(self.fields.derived.summary.read(&self.derived, address)?))
     }
 
     /// Whether anything of the trace is known, and its summary if that is more than events.
@@ -186,7 +189,7 @@ impl Snapshot {
                 columns = Some(RecordColumns::open(&self.spans, address.segment_ord).map_err(error)?);
             }
             let Some(columns) = &columns else { continue };
-            let body = self.spans.doc::<Stored>(address).map_err(error)?.0;
+            let body = self.fields.span.body.read(&self.spans, address)?;
             if first(&columns.span, address.doc_id).is_some() {
                 each(StoredRecord::Span { body, cost: first(&columns.cost, address.doc_id) })?;
             } else {

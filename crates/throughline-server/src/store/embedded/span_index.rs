@@ -1,6 +1,7 @@
 //! The span index: one document for each span and event.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
@@ -14,9 +15,10 @@ use throughline_model::{Event, Money, ProjectId, Usage};
 
 use super::index_directory::IndexDirectory;
 use super::key::{reference, text_key, trace_key};
-use super::stored;
+use super::stored::StoredField;
 use super::terms::TermWriter;
 use super::tokenizer;
+use super::vocabulary::Vocabularies;
 use crate::domain::score::{self, Score, ScoreValue};
 use crate::domain::trace_start::is_trace_start;
 
@@ -94,7 +96,7 @@ pub(super) struct SpanFields {
     pub(super) score_name: Field,
     pub(super) score_number: Field,
     pub(super) score_label: Field,
-    pub(super) body: Field,
+    pub(super) body: StoredField,
 }
 
 fn raw() -> TextFieldIndexing {
@@ -114,7 +116,7 @@ pub(super) fn term_column() -> TextOptions {
     term().set_fast("raw")
 }
 
-fn schema() -> (Schema, SpanFields) {
+fn schema(vocabularies: &Arc<Vocabularies>) -> (Schema, SpanFields) {
     let mut schema = Schema::builder();
     let column = || NumericOptions::default().set_fast();
     let words = TextFieldIndexing::default()
@@ -154,14 +156,17 @@ fn schema() -> (Schema, SpanFields) {
         score_name: schema.add_text_field("score_name", TextOptions::default().set_fast("raw")),
         score_number: schema.add_f64_field("score_number", column()),
         score_label: schema.add_text_field("score_label", TextOptions::default().set_fast("raw")),
-        body: schema.add_bytes_field("body", BytesOptions::default().set_stored()),
+        body: StoredField {
+            field: schema.add_bytes_field("body", BytesOptions::default().set_stored()),
+            vocabularies: Arc::clone(vocabularies),
+        },
     };
     (schema.build(), fields)
 }
 
 /// Opens the index in this directory, or makes an empty one.
-pub(super) fn open(dir: &Path) -> tantivy::Result<(Index, SpanFields)> {
-    let (schema, fields) = schema();
+pub(super) fn open(dir: &Path, vocabularies: &Arc<Vocabularies>) -> tantivy::Result<(Index, SpanFields)> {
+    let (schema, fields) = schema(vocabularies);
     let index = open_index(dir, schema)?;
     index.tokenizers().register(tokenizer::NAME, TextAnalyzer::from(tokenizer::Once::default()));
     Ok((index, fields))
@@ -260,7 +265,7 @@ impl SpanFields {
                 terms.attribute(key, value);
             }
         }
-        stored::put(&mut doc, self.body, &body);
+        self.body.put(&mut doc, &body);
         doc
     }
 
@@ -378,7 +383,7 @@ impl SpanFields {
         self.belongs_to(&mut doc, project, own.or(trace_session));
         doc.add_i64(self.start, event.time.as_nanos());
         doc.add_i64(self.duration, 0);
-        stored::put(&mut doc, self.body, &body);
+        self.body.put(&mut doc, &body);
         Ok(doc)
     }
 

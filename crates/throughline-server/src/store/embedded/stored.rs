@@ -1,14 +1,41 @@
-//! What is stored of a document: bytes, in pieces.
+//! What is stored of a document: bytes, in the words of a vocabulary or else in pieces.
 
-use tantivy::TantivyDocument;
+use std::sync::Arc;
+
 use tantivy::schema::{Field, OwnedValue, document};
+use tantivy::{DocAddress, Searcher, TantivyDocument};
+
+use super::snapshot::IndexError;
+use super::vocabulary::Vocabularies;
+
+/// The one field of an index whose bytes can be read back.
+#[derive(Debug, Clone)]
+pub(super) struct StoredField {
+    pub(super) field: Field,
+    pub(super) vocabularies: Arc<Vocabularies>,
+}
+
+impl StoredField {
+    /// Adds what is stored of a document.
+    pub(super) fn put(&self, doc: &mut TantivyDocument, bytes: &[u8]) {
+        self.vocabularies.encode(bytes, |stored, in_numbers| match in_numbers {
+            true => doc.add_bytes(self.field, stored),
+            false => put_pieces(doc, self.field, stored),
+        });
+    }
+
+    /// What was stored of the document at this address; empty if that is nothing.
+    pub(super) fn read(&self, searcher: &Searcher, address: DocAddress) -> Result<Vec<u8>, IndexError> {
+        Ok(self.vocabularies.decode(searcher.doc::<Stored>(address)?.0)?)
+    }
+}
 
 /// Shorter stretches of text are not worth a piece of their own.
 const LEAST_TEXT_BYTES: usize = 64;
 
-/// Adds what is stored of a document, long texts in it as pieces of their own: the index library copies a text whole
-/// and anything else byte by byte, when it writes and when it reads.
-pub(super) fn put(doc: &mut TantivyDocument, field: Field, bytes: &[u8]) {
+/// Adds bytes, long texts in them as pieces of their own: the index library copies a text whole and anything else byte
+/// by byte, when it writes and when it reads.
+fn put_pieces(doc: &mut TantivyDocument, field: Field, bytes: &[u8]) {
     let (mut done, mut at) = (0, 0);
     while at < bytes.len() {
         let length = text_length(&bytes[at..]);
@@ -33,8 +60,8 @@ fn text_length(bytes: &[u8]) -> usize {
     std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len)
 }
 
-/// What [`put`] stored of a document, put together again; empty if that is nothing.
-pub(super) struct Stored(pub(super) Vec<u8>);
+/// The pieces put together again.
+struct Stored(Vec<u8>);
 
 impl document::DocumentDeserialize for Stored {
     fn deserialize<'de, D>(mut deserializer: D) -> Result<Self, document::DeserializeError>
@@ -62,7 +89,7 @@ impl document::DocumentDeserialize for Stored {
 #[cfg(test)]
 mod tests {
     use tantivy::schema::{BytesOptions, Schema, Value as _};
-    use tantivy::{DocAddress, Index, IndexWriter};
+    use tantivy::{Index, IndexWriter};
 
     use super::*;
 
@@ -83,7 +110,7 @@ mod tests {
         let mut writer: IndexWriter = index.writer_with_num_threads(1, 15 << 20).unwrap();
         for bytes in bytes {
             let mut doc = TantivyDocument::new();
-            put(&mut doc, field, bytes);
+            put_pieces(&mut doc, field, bytes);
             writer.add_document(doc).unwrap();
         }
         writer.commit().unwrap();
@@ -98,7 +125,7 @@ mod tests {
     fn long_texts_are_pieces_of_their_own() {
         let field = Field::from_field_id(0);
         let mut doc = TantivyDocument::new();
-        put(&mut doc, field, &[&[0xff; 3][..], "text ".repeat(20).as_bytes(), &[0xfe; 3]].concat());
+        put_pieces(&mut doc, field, &[&[0xff; 3][..], "text ".repeat(20).as_bytes(), &[0xfe; 3]].concat());
         let texts: Vec<_> = doc.field_values().map(|(_, value)| value.as_str().map(str::len)).collect();
         assert_eq!(texts, [None, Some(100), None]);
     }

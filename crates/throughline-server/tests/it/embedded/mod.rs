@@ -8,6 +8,7 @@ mod load;
 mod opening;
 mod repricing;
 mod stored_sample;
+mod vocabulary;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub(crate) fn config(dir: &Path) -> EmbeddedConfig {
     let mut config = EmbeddedConfig::new(dir);
     config.log_file_bytes = 64 << 10;
     config.index_heap_bytes = 15 << 20;
+    config.sample_bytes = 2 << 10;
     config.lifecycle = crate::conformance::lifecycle();
     config
 }

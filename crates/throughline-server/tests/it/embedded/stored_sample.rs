@@ -1,6 +1,7 @@
 //! A data directory that was written once is read by every later version of the same format.
 //!
-//! `testdata/stores/1` holds what [`written`] leaves behind: some of it in both indexes, the rest only in the log.
+//! `testdata/stores/1` holds what [`write`] leaves behind: some of it in both indexes, the rest only in the log; of what is
+//! in the indexes, the last in the words of a vocabulary.
 //! `UPDATE_STORED_SAMPLE=1 cargo test stored_sample` writes it anew; CONTRIBUTING.md says when that is right.
 
 use std::fs;
@@ -23,7 +24,7 @@ fn sample() -> PathBuf {
 }
 
 fn small(dir: &Path) -> EmbeddedConfig {
-    EmbeddedConfig { log_file_bytes: 16 << 10, index_threads: 1, ..config(dir) }
+    EmbeddedConfig { log_file_bytes: 16 << 10, index_threads: 1, sample_bytes: 4 << 10, ..config(dir) }
 }
 
 fn indexed() -> Vec<Batch> {
@@ -57,7 +58,9 @@ async fn write(dir: &Path) {
     let store = EmbeddedStore::open(&config, Prices::builtin()).unwrap();
     for batch in indexed() {
         store.append(batch).await.unwrap();
+        store.settle().await.unwrap();
     }
+    assert!(dir.join("vocabularies/1").exists());
     store.shutdown().await;
     drop(store);
     config.commit_when_idle = std::time::Duration::from_secs(3600);

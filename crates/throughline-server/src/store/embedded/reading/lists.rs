@@ -20,7 +20,6 @@ use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::derived_index::kind;
 use crate::store::embedded::key::{id_of, text_key};
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
-use crate::store::embedded::stored::Stored;
 
 impl Reading {
     pub(super) fn translator(&self, target: Target, now: Timestamp) -> Translator<'_> {
@@ -150,7 +149,8 @@ impl Reading {
         read: impl Fn(&[u8]) -> Result<T, IndexError>,
     ) -> Result<Page<T>, IndexError> {
         let next = next(&mut rows, limit);
-        let read = |row: &Row| read(&self.snapshot.derived.doc::<Stored>(row.address)?.0);
+        let fields = &self.snapshot.fields.derived;
+        let read = |row: &Row| read(&fields.summary.read(&self.snapshot.derived, row.address)?);
         Ok(Page { rows: rows.iter().map(read).collect::<Result<_, _>>()?, next })
     }
 

@@ -17,7 +17,6 @@ use crate::domain::trace_summary::TraceSummary;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
 use crate::store::embedded::span_index::{mark, own_session};
-use crate::store::embedded::stored::Stored;
 
 /// A whole trace as read back.
 struct WholeTrace {
@@ -146,7 +145,8 @@ impl Reading {
         for (_, source) in places {
             match source {
                 Source::Trace(address) => {
-                    let stored = self.snapshot.derived.doc::<Stored>(*address)?.0;
+                    let summary = &self.snapshot.fields.derived.summary;
+                    let stored = summary.read(&self.snapshot.derived, *address)?;
                     let trace = serde_json::from_slice::<TraceSummary>(&stored)?.trace;
                     users.push((trace.id, trace.user_id.clone()));
                     items.push(TimelineItem::Trace(Box::new(trace)));

@@ -212,6 +212,9 @@ impl Writer {
         self.snapshot = self.snapshots.advance()?;
         self.committed = self.position;
         self.forget_changes();
+        if let Err(error) = self.fields.vocabularies.learn() {
+            tracing::warn!(%error, "a new vocabulary cannot be written; what is stored takes more room without it");
+        }
         Ok(())
     }
 

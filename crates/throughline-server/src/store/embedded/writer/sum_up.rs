@@ -15,7 +15,6 @@ use crate::store::embedded::derived_index::{kind, session_term, trace_term};
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
 use crate::store::embedded::span_index::{mark, own_session};
-use crate::store::embedded::stored::Stored;
 
 impl Writer {
     /// Writes the documents of all traces and sessions that changed since the last commit.
@@ -154,7 +153,8 @@ impl Writer {
             session,
             Term::from_field_text(fields.kind, &text_key(project, kind::TRACE)),
         )?;
-        let read = |address| Ok(serde_json::from_slice(&self.snapshot.derived.doc::<Stored>(address)?.0)?);
+        let read =
+            |address| Ok(serde_json::from_slice(&fields.summary.read(&self.snapshot.derived, address)?)?);
         addresses.into_iter().map(read).collect()
     }
 

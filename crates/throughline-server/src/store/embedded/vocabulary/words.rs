@@ -1,0 +1,383 @@
+//! A list of words, and bytes in which those words are replaced by their numbers.
+//!
+//! | first byte | stands for |
+//! |---|---|
+//! | `00..=7f` | itself |
+//! | `80..=bf` | one of the 64 commonest words |
+//! | `c0..=fd` | with the byte that follows, one of the next 15 872 |
+//! | `fe` | with the two that follow, one of the rest |
+//! | `ff` | so many bytes as the next byte says, which follow as they are |
+//!
+//! Between two words that follow each other directly in this form there was a space.
+
+const ONE_BYTE: u32 = 64;
+const TWO_BYTES: u32 = 62 * 256;
+const FIRST_OF_ONE: u8 = 0x80;
+const FIRST_OF_TWO: u8 = 0xc0;
+const THREE: u8 = 0xfe;
+const AS_IT_IS: u8 = 0xff;
+/// The most words that have numbers.
+pub(super) const MAX_WORDS: usize = (ONE_BYTE + TWO_BYTES + (1 << 16)) as usize;
+/// Shorter ones are as short as their numbers, longer ones are hardly ever words.
+const WORD_BYTES: std::ops::RangeInclusive<usize> = 2..=24;
+/// Bytes below 0x80 between two others that are taken along with them: a stretch of its own costs as much.
+const GAP_BYTES: usize = 2;
+
+/// Bytes that are not what [`Words::encode`] makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a word is not in the vocabulary, or the end is missing")]
+pub(in super::super) struct NotInWords;
+
+/// Words by their numbers, the commonest first.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// All of them, one behind the other, and where each ends.
+    text: Vec<u8>,
+    ends: Vec<u32>,
+    /// Numbers by the words' keys: the next free place behind that of the key is taken.
+    slots: Vec<Slot>,
+}
+
+/// Where nothing is, the key is 0.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    key: u64,
+    number: u32,
+}
+
+impl Words {
+    /// What goes beyond [`MAX_WORDS`] has no number.
+    pub(super) fn new<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        for word in words.into_iter().take(MAX_WORDS) {
+            text.extend_from_slice(word);
+            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        }
+        let places = (ends.len() * 2).next_power_of_two();
+        let mut words = Self { text, ends, slots: vec![Slot::default(); places] };
+        for number in 0..words.len() {
+            let word = words.word(number);
+            let key = key(eight(word), word);
+            let mut place = words.place(key);
+            while words.slots[place].key != 0 {
+                place = words.next_place(place);
+            }
+            words.slots[place] = Slot { key, number };
+        }
+        words
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.ends.len() as u32
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|number| self.word(number))
+    }
+
+    fn word(&self, number: u32) -> &[u8] {
+        let number = number as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start as usize..self.ends[number] as usize]
+    }
+
+    /// Where words of this key are looked for first.
+    fn place(&self, key: u64) -> usize {
+        let bits = self.slots.len().trailing_zeros();
+        key.wrapping_mul(SPREAD).rotate_left(bits) as usize & (self.slots.len() - 1)
+    }
+
+    fn next_place(&self, place: usize) -> usize {
+        (place + 1) & (self.slots.len() - 1)
+    }
+
+    /// The number of a word.
+    pub(super) fn number(&self, word: &[u8]) -> Option<u32> {
+        self.number_of(eight(word), word)
+    }
+
+    /// The number of a word, whose first letters are the lowest of `eight`.
+    #[inline]
+    fn number_of(&self, eight: u64, word: &[u8]) -> Option<u32> {
+        if !WORD_BYTES.contains(&word.len()) {
+            return None;
+        }
+        let key = key(eight, word);
+        let mut place = self.place(key);
+        loop {
+            let slot = self.slots[place];
+            if slot.key == key && (word.len() <= KEY_BYTES || self.word(slot.number) == word) {
+                return Some(slot.number);
+            }
+            if slot.key == 0 {
+                return None;
+            }
+            place = self.next_place(place);
+        }
+    }
+
+    /// Appends these bytes with their words replaced.
+    pub(super) fn encode(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        out.reserve(bytes.len());
+        // What is read and not yet written begins at `rest`.
+        let (mut at, mut rest, mut behind_word) = (0, 0, false);
+        while at < bytes.len() {
+            let start = at;
+            at += 1;
+            if !is_letter(bytes[start]) {
+                continue;
+            }
+            at += letters(&bytes[at..]);
+            if let Some(number) = self.number_of(eight(&bytes[start..]), &bytes[start..at]) {
+                let between = &bytes[rest..start];
+                if !(behind_word && between == b" ") {
+                    put_as_it_is(between, out);
+                }
+                put_number(number, out);
+                (rest, behind_word) = (at, true);
+            }
+        }
+        put_as_it_is(&bytes[rest..], out);
+    }
+
+    /// Appends what [`Self::encode`] was given.
+    pub(super) fn decode(&self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), NotInWords> {
+        let mut behind_word = false;
+        while let Some((&first, rest)) = bytes.split_first() {
+            let number = match first {
+                ..FIRST_OF_ONE => {
+                    out.push(first);
+                    (behind_word, bytes) = (false, rest);
+                    continue;
+                }
+                AS_IT_IS => {
+                    let (&length, rest) = rest.split_first().ok_or(NotInWords)?;
+                    let (stretch, rest) = rest.split_at_checked(length.into()).ok_or(NotInWords)?;
+                    out.extend_from_slice(stretch);
+                    (behind_word, bytes) = (false, rest);
+                    continue;
+                }
+                FIRST_OF_ONE..FIRST_OF_TWO => {
+                    bytes = rest;
+                    u32::from(first - FIRST_OF_ONE)
+                }
+                FIRST_OF_TWO..THREE => {
+                    let (&second, rest) = rest.split_first().ok_or(NotInWords)?;
+                    bytes = rest;
+                    ONE_BYTE + u32::from(first - FIRST_OF_TWO) * 256 + u32::from(second)
+                }
+                THREE => {
+                    let (number, rest) = rest.split_first_chunk().ok_or(NotInWords)?;
+                    bytes = rest;
+                    ONE_BYTE + TWO_BYTES + u32::from(u16::from_be_bytes(*number))
+                }
+            };
+            if number >= self.len() {
+                return Err(NotInWords);
+            }
+            if behind_word {
+                out.push(b' ');
+            }
+            out.extend_from_slice(self.word(number));
+            behind_word = true;
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes a number takes.
+pub(super) fn number_bytes(number: u32) -> usize {
+    match number {
+        ..ONE_BYTE => 1,
+        _ if number < ONE_BYTE + TWO_BYTES => 2,
+        _ => 3,
+    }
+}
+
+fn put_number(number: u32, out: &mut Vec<u8>) {
+    match number_bytes(number) {
+        1 => out.push(FIRST_OF_ONE + number as u8),
+        2 => {
+            let [high, low] = ((number - ONE_BYTE) as u16).to_be_bytes();
+            out.extend_from_slice(&[FIRST_OF_TWO + high, low]);
+        }
+        _ => {
+            let [high, low] = ((number - ONE_BYTE - TWO_BYTES) as u16).to_be_bytes();
+            out.extend_from_slice(&[THREE, high, low]);
+        }
+    }
+}
+
+fn put_as_it_is(mut stretch: &[u8], out: &mut Vec<u8>) {
+    if let [byte @ ..0x80] = stretch {
+        out.push(*byte);
+        return;
+    }
+    while let Some(first) = stretch.iter().position(|byte| !byte.is_ascii()) {
+        let (ascii, rest) = stretch.split_at(first);
+        out.extend_from_slice(ascii);
+        let (mut end, mut at) = (1, 1);
+        while at < rest.len().min(usize::from(u8::MAX)) && at <= end + GAP_BYTES {
+            at += 1;
+            if !rest[at - 1].is_ascii() {
+                end = at;
+            }
+        }
+        let (not_ascii, rest) = rest.split_at(end);
+        out.extend_from_slice(&[AS_IT_IS, end as u8]);
+        out.extend_from_slice(not_ascii);
+        stretch = rest;
+    }
+    out.extend_from_slice(stretch);
+}
+
+const KEY_BYTES: usize = 8;
+/// An odd number that spreads the bits of a key.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A short word itself, or else a hash that looks like no short word: its highest byte is no letter.
+#[inline]
+fn key(eight: u64, word: &[u8]) -> u64 {
+    if word.len() < KEY_BYTES {
+        return eight & !(u64::MAX << (8 * word.len()));
+    }
+    match word.last_chunk() {
+        Some(last) if word.len() > KEY_BYTES => {
+            let mixed = (eight.wrapping_mul(SPREAD) ^ u64::from_le_bytes(*last)).wrapping_mul(SPREAD);
+            1 << 56 | (mixed ^ word.len() as u64) >> 8
+        }
+        _ => eight,
+    }
+}
+
+/// The first eight bytes, the first lowest; zeros behind the end.
+#[inline]
+fn eight(bytes: &[u8]) -> u64 {
+    if let Some(eight) = bytes.first_chunk() {
+        return u64::from_le_bytes(*eight);
+    }
+    bytes.iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte))
+}
+
+/// The bytes that words are made of: those of names and of letters beyond ASCII.
+const LETTERS: [bool; 256] = {
+    let mut letters = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        letters[byte] = byte >= 0x80 || (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
+        byte += 1;
+    }
+    letters
+};
+
+fn is_letter(byte: u8) -> bool {
+    LETTERS[usize::from(byte)]
+}
+
+/// How many bytes at the beginning are letters.
+fn letters(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| !is_letter(*byte)).unwrap_or(bytes.len())
+}
+
+/// Whatever may have a number.
+pub(super) fn words_of(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        while !bytes.is_empty() {
+            let (word, rest) = bytes.split_at(letters(bytes));
+            bytes = rest.get(1..).unwrap_or_default();
+            if WORD_BYTES.contains(&word.len()) {
+                return Some(word);
+            }
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn words(words: &[&str]) -> Words {
+        Words::new(words.iter().map(|word| word.as_bytes()))
+    }
+
+    fn encoded(words: &Words, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        words.encode(bytes, &mut out);
+        out
+    }
+
+    fn decoded(words: &Words, bytes: &[u8]) -> Result<Vec<u8>, NotInWords> {
+        let mut out = Vec::new();
+        words.decode(bytes, &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn words_are_numbers_and_a_space_between_two_is_nothing() {
+        let words = words(&["good", "morning"]);
+        for (text, expected) in [
+            ("good morning", &b"\x80\x81"[..]),
+            ("good  morning ", b"\x80  \x81 "),
+            ("good, goodness morning", b"\x80, goodness \x81"),
+            ("\u{e9}", b"\xff\x02\xc3\xa9"),
+        ] {
+            assert_eq!(encoded(&words, text.as_bytes()), expected, "{text}");
+            assert_eq!(decoded(&words, expected).unwrap(), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn every_number_is_read_back() {
+        let many: Vec<String> = (0..MAX_WORDS + 1).map(|number| format!("w{number}")).collect();
+        let words = Words::new(many.iter().map(|word| word.as_bytes()));
+        assert_eq!(words.len() as usize, MAX_WORDS);
+        for (at, length) in [
+            (0, 1),
+            (63, 1),
+            (64, 2),
+            (15_935, 2),
+            (15_936, 3),
+            (MAX_WORDS - 1, 3),
+            (MAX_WORDS, many[MAX_WORDS].len()),
+        ] {
+            let coded = encoded(&words, many[at].as_bytes());
+            assert_eq!(coded.len(), length, "{at}");
+            assert_eq!(decoded(&words, &coded).unwrap(), many[at].as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_or_unknown_is_an_error() {
+        let words = words(&["good"]);
+        for bytes in [&b"\x81"[..], b"\xc0", b"\xc0\x00", b"\xfe\x00", b"\xfe\x00\x00", b"\xff", b"\xff\x02a"]
+        {
+            assert_eq!(decoded(&words, bytes), Err(NotInWords), "{bytes:?}");
+        }
+    }
+
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let known = prop::sample::select(vec!["good", "morning", " ", "  ", ", ", "\u{e4}rger", "日本"]);
+        let piece = prop_oneof![
+            4 => known.prop_map(|word| word.as_bytes().to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..9),
+            1 => (any::<u8>(), 0..600_usize).prop_map(|(byte, length)| vec![byte; length]),
+        ];
+        prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_encoded_is_decoded(bytes in pieces()) {
+            let words = words(&["good", "morning", "\u{e4}rger"]);
+            let coded = encoded(&words, &bytes);
+            prop_assert_eq!(decoded(&words, &coded), Ok(bytes));
+        }
+
+        #[test]
+        fn any_bytes_can_be_tried(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            drop(decoded(&words(&["good", "morning"]), &bytes));
+        }
+    }
+}
