@@ -1,7 +1,7 @@
 //! The log alone: append, fdatasync, one request at a time.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,8 +33,8 @@ pub(crate) fn append_and_sync(
     Ok(latencies)
 }
 
-/// The same while something else writes so many bytes a second to the same disk, in new files that are synced after
-/// every second: what the disk leaves an acknowledgement beside an index.
+/// The same while something else writes so many bytes a second to the same disk, synced after every second: what the
+/// disk leaves an acknowledgement beside an index. As the index, it writes over its own files.
 pub(crate) fn append_and_sync_beside_writes(
     load: &Load,
     requests: usize,
@@ -59,8 +59,9 @@ fn write_until(done: &AtomicBool, bytes_per_second: f64, directory: &Path) -> an
     // Not on a disk nothing is written, and the pause must still end.
     let pause = Duration::from_secs_f64(STRIDE_BYTES as f64 / bytes_per_second.max(STRIDE_BYTES as f64));
     let path = directory.join("index-floor");
+    let mut file = File::create(&path)?;
     while !done.load(Ordering::Relaxed) {
-        let mut file = File::create(&path)?;
+        file.rewind()?;
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(1) && !done.load(Ordering::Relaxed) {
             let begin = Instant::now();
@@ -69,8 +70,8 @@ fn write_until(done: &AtomicBool, bytes_per_second: f64, directory: &Path) -> an
             std::thread::sleep(pause.saturating_sub(begin.elapsed()));
         }
         file.sync_data()?;
-        std::fs::remove_file(&path)?;
     }
+    std::fs::remove_file(&path)?;
     Ok(())
 }
 

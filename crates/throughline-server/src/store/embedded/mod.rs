@@ -34,6 +34,7 @@ pub use directory::OpenError;
 use self::directory::Directory;
 use self::entry::Entry;
 use self::health::Health;
+use self::index_directory::remove_spares;
 use self::log::{Appender, Log, LogMessage};
 use self::snapshot::{Fields, IndexError, Snapshots};
 use self::vocabulary::Vocabularies;
@@ -228,7 +229,15 @@ impl Threads {
                 health.fail("the writer ended unexpectedly; the server must be started again");
             }
         };
-        let log = Appender::start(log, parts.health.clone(), pass).map_err(IndexError::from)?;
+        let indexes = ["spans", "derived"].map(|index| parts.config.data_dir.join(index));
+        let give_way = move || {
+            for index in &indexes {
+                if let Err(error) = remove_spares(index) {
+                    tracing::warn!(%error, index = %index.display(), "what is kept to be written over stays");
+                }
+            }
+        };
+        let log = Appender::start(log, parts.health.clone(), pass, give_way).map_err(IndexError::from)?;
         let thread = WriterThread::new(parts, work, log.messages.clone());
         let run = move || {
             priority::step_behind();

@@ -2,7 +2,7 @@
 
 /// How far the writer stands behind, in the steps of `nice`.
 #[cfg(target_os = "linux")]
-const BEHIND: libc::c_int = 5;
+const BEHIND: libc::c_int = 15;
 
 /// Lets the doors and the log thread go before this thread and those it starts: what is to be indexed waits in memory
 /// at no harm, while a sender waits for its acknowledgement.

@@ -26,7 +26,8 @@ fn copy_index(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
         let copied = fs::read_dir(from).unwrap().all(|entry| {
             let path = entry.unwrap().path();
-            fs::copy(&path, to.join(path.file_name().unwrap())).is_ok()
+            // What is kept to be written over is no part of the index.
+            path.is_dir() || fs::copy(&path, to.join(path.file_name().unwrap())).is_ok()
         });
         if copied && fs::read(from.join("meta.json")).unwrap() == meta {
             return;

@@ -37,13 +37,15 @@ pub(in crate::store::embedded) struct Appender<T> {
 
 impl<T: Payload + Send + 'static> Appender<T> {
     /// `next` gets every entry with its sequence once it is durable, in order; entries passed on get sequence 0.
+    /// `give_way` is called when the disk is full: it deletes what can be spared.
     pub(in crate::store::embedded) fn start(
         log: Log,
         health: Health,
         next: impl FnMut(u64, T) + Send + 'static,
+        give_way: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
         let (messages, receiver) = channel();
-        let run = move || LogThread { log, health, next, needed: 0, receiver }.run();
+        let run = move || LogThread { log, health, next, give_way, needed: 0, receiver }.run();
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(run)?;
         Ok(Self { messages, thread })
     }
@@ -57,16 +59,17 @@ impl<T: Payload + Send + 'static> Appender<T> {
     }
 }
 
-struct LogThread<T, F> {
+struct LogThread<T, F, G> {
     log: Log,
     health: Health,
     next: F,
+    give_way: G,
     /// Bytes that the last group needed.
     needed: u64,
     receiver: Receiver<LogMessage<T>>,
 }
 
-impl<T: Payload, F: FnMut(u64, T)> LogThread<T, F> {
+impl<T: Payload, F: FnMut(u64, T), G: Fn()> LogThread<T, F, G> {
     fn run(mut self) {
         loop {
             let message = match self.receiver.recv_timeout(RETRY_SPACE) {
@@ -122,7 +125,11 @@ impl<T: Payload, F: FnMut(u64, T)> LogThread<T, F> {
 
     fn write(&mut self, entries: &[T]) -> Result<u64, String> {
         self.needed = Log::framed_len(entries);
-        let written = match self.log.make_room(self.needed) {
+        let room = self.log.make_room(self.needed).or_else(|_| {
+            (self.give_way)();
+            self.log.make_room(self.needed)
+        });
+        let written = match room {
             Ok(()) => self.log.append(entries).map_err(|error| format!("writing the log failed: {error}")),
             Err(error) => Err(format!("no room for the log: {error}")),
         };

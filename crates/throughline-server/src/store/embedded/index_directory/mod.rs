@@ -1,22 +1,31 @@
 //! The directory of an index. It brings files to the disk while they are written, and makes them durable all at once
 //! when a commit is to name them: many megabytes flushed at the end of each file would hold up the log, for whose next
-//! flush a sender waits, and the threads that index.
+//! flush a sender waits, and the threads that index. For the same reason it gives the disk next to nothing back: files
+//! that are no longer needed are written over.
+
+mod replace;
+mod spare_files;
+#[cfg(test)]
+mod tests;
+mod written_file;
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
-    AntiCallToken, DirectoryLock, FileHandle, INDEX_WRITER_LOCK, Lock, MmapDirectory, TerminatingWrite,
-    WatchCallback, WatchHandle, WritePtr,
+    DirectoryLock, FileHandle, INDEX_WRITER_LOCK, Lock, MmapDirectory, WatchCallback, WatchHandle, WritePtr,
 };
 use tantivy::{Directory, Index};
 
-/// So much of a file is on its way to the disk at a time.
-const STRIDE_BYTES: u64 = 512 << 10;
+use replace::replace;
+pub(super) use spare_files::remove_spares;
+use spare_files::{Kind, SpareFiles};
+use written_file::{WrittenFile, content_length};
+
 /// Tantivy's list of the files it may delete, written anew with every file it begins.
 const MANAGED: &str = ".managed.json";
 
@@ -24,6 +33,7 @@ const MANAGED: &str = ".managed.json";
 pub(super) struct IndexDirectory {
     path: PathBuf,
     files: MmapDirectory,
+    spares: Arc<Mutex<SpareFiles>>,
     unsynced: Arc<Mutex<Unsynced>>,
     /// Whoever makes files durable holds this; the error is what went wrong with some, and stays until a writer
     /// begins anew: nothing may be committed that builds on them.
@@ -44,7 +54,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl IndexDirectory {
     pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
         let files = MmapDirectory::open(path)?;
-        Ok(Self { path: path.to_owned(), files, unsynced: Arc::default(), syncing: Arc::default() })
+        let spares = Arc::new(Mutex::new(SpareFiles::new(path)));
+        Ok(Self { path: path.to_owned(), files, spares, unsynced: Arc::default(), syncing: Arc::default() })
     }
 
     fn sync_files(&self) -> io::Result<()> {
@@ -55,7 +66,7 @@ impl IndexDirectory {
         let Unsynced { files, managed } = std::mem::take(&mut *lock(&self.unsynced));
         let synced = files.iter().try_for_each(|(_, file)| file.sync_data());
         let synced = synced.and_then(|()| match managed {
-            Some(managed) => self.files.atomic_write(Path::new(MANAGED), &managed),
+            Some(managed) => replace(&self.path, MANAGED, &managed),
             None => Ok(()),
         });
         synced.inspect_err(|error| *failed = Some(error.kind()))
@@ -64,15 +75,14 @@ impl IndexDirectory {
 
 impl Directory for IndexDirectory {
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        match OpenOptions::new().write(true).create_new(true).open(self.path.join(path)) {
-            Ok(file) => Ok(BufWriter::new(Box::new(IndexFile {
-                path: path.to_owned(),
-                file: Arc::new(file),
-                unsynced: Arc::clone(&self.unsynced),
-                written: 0,
-                begun: 0,
-                waited: 0,
-            }))),
+        let kind = Kind::of(path);
+        let mut spares = lock(&self.spares);
+        // Looked up under the lock: what is among the spares now, nobody can begin to read any more.
+        let read = self.files.get_cache_info().mmapped;
+        let opened = spares.open(path, &kind, &read);
+        drop(spares);
+        match opened.and_then(|file| WrittenFile::new(path, file, kind, self)) {
+            Ok(file) => Ok(BufWriter::new(Box::new(file))),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(OpenWriteError::FileAlreadyExists(path.to_owned()))
             }
@@ -91,7 +101,7 @@ impl Directory for IndexDirectory {
             lock(&self.unsynced).managed = Some(data.to_owned());
             return Ok(());
         }
-        self.files.atomic_write(path, data)?;
+        replace(&self.path, &path.to_string_lossy(), data)?;
         // Durable under its new name, too, before the log lets go of what it holds.
         self.files.sync_directory()
     }
@@ -107,7 +117,10 @@ impl Directory for IndexDirectory {
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
         lock(&self.unsynced).files.retain(|(unsynced, _)| unsynced != path);
-        self.files.delete(path)
+        lock(&self.spares).keep(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => DeleteError::FileDoesNotExist(path.to_owned()),
+            _ => DeleteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() },
+        })
     }
 
     fn acquire_lock(&self, wanted: &Lock) -> Result<DirectoryLock, LockError> {
@@ -121,7 +134,13 @@ impl Directory for IndexDirectory {
     }
 
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
-        self.files.get_file_handle(path)
+        let whole = self.files.get_file_handle(path)?;
+        let failed = |error| OpenReadError::wrap_io_error(error, path.to_owned());
+        let length = content_length(&*whole).map_err(failed)?;
+        if length == whole.len() {
+            return Ok(whole);
+        }
+        Ok(Arc::new(whole.read_bytes(0..length).map_err(failed)?))
     }
 
     fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
@@ -133,8 +152,10 @@ impl Directory for IndexDirectory {
     }
 }
 
-/// Deletes what a writer that ended without a commit left: nothing else knows of it. For when nobody writes.
+/// Deletes what a writer that ended without a commit left, and what an earlier one kept: nothing else knows of it. For
+/// when nobody writes.
 pub(super) fn remove_leftovers(index: &Index, dir: &Path) -> tantivy::Result<()> {
+    remove_spares(dir)?;
     let committed = index.load_metas()?.list_segment_files();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
@@ -150,77 +171,3 @@ fn is_of_segment(name: &OsStr) -> bool {
     let stem = name.to_str().and_then(|name| name.split('.').next()).unwrap_or_default();
     stem.len() == 32 && stem.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
-
-/// A file being written, from its beginning to its end.
-struct IndexFile {
-    path: PathBuf,
-    file: Arc<File>,
-    unsynced: Arc<Mutex<Unsynced>>,
-    /// Up to where it is written, has begun to go to the disk, and has arrived there.
-    written: u64,
-    begun: u64,
-    waited: u64,
-}
-
-impl Write for IndexFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = (&*self.file).write(bytes)?;
-        self.written += written as u64;
-        if self.written - self.begun >= STRIDE_BYTES {
-            // The disk works on one stride while the next is written.
-            wait_for_disk(&self.file, self.waited, self.begun);
-            begin_to_disk(&self.file, self.begun, self.written);
-            (self.waited, self.begun) = (self.begun, self.written);
-        }
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl TerminatingWrite for IndexFile {
-    fn terminate_ref(&mut self, _: AntiCallToken) -> io::Result<()> {
-        begin_to_disk(&self.file, self.begun, self.written);
-        lock(&self.unsynced).files.push((self.path.clone(), Arc::clone(&self.file)));
-        Ok(())
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn begin_to_disk(file: &File, from: u64, to: u64) {
-    sync_range(file, from, to, libc::SYNC_FILE_RANGE_WRITE);
-}
-
-#[cfg(target_os = "linux")]
-fn wait_for_disk(file: &File, from: u64, to: u64) {
-    let wait =
-        libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
-    sync_range(file, from, to, wait);
-}
-
-#[cfg(target_os = "linux")]
-fn sync_range(file: &File, from: u64, to: u64, flags: libc::c_uint) {
-    use std::os::fd::AsRawFd;
-
-    let (Ok(offset), Ok(length)) = (i64::try_from(from), i64::try_from(to - from)) else { return };
-    // To a length of 0 the system would say: all of the file.
-    if length == 0 {
-        return;
-    }
-    #[expect(unsafe_code, reason = "there is no safe wrapper in what the project uses; it touches no memory")]
-    // SAFETY: takes an open file's descriptor and numbers.
-    let outcome = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, flags) };
-    if outcome != 0 {
-        // Not every file system can; what matters is the flush at the end, whose errors count.
-        tracing::trace!("an index file is written to the disk only at its end");
-    }
-}
-
-/// Elsewhere the system decides.
-#[cfg(not(target_os = "linux"))]
-fn begin_to_disk(_: &File, _: u64, _: u64) {}
-
-#[cfg(not(target_os = "linux"))]
-fn wait_for_disk(_: &File, _: u64, _: u64) {}
