@@ -32,7 +32,7 @@ pub use level::Level;
 pub use money::Money;
 pub use observation::{Observation, ObservationType, Status, Tool};
 pub use session::{Session, SessionPart, SessionState, SplitCause};
-pub use time::{TimeText, Timestamp, millis};
+pub use time::{SecondText, TimeText, Timestamp, millis};
 pub use trace::{Trace, Unfinished};
 pub use usage::Usage;
 

@@ -16,6 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
+const NANOS_A_SECOND: i64 = 1_000_000_000;
+
 /// A text that is not an RFC 3339 time, with the text that was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time: {0:?}")]
@@ -69,11 +71,75 @@ impl TimeText {
     }
 }
 
+/// The text of a second, for whoever writes many times that are mostly of the same one.
+///
+/// ```
+/// # use throughline_model::{SecondText, Timestamp};
+/// let first: Timestamp = "2024-01-15T10:30:00.125Z".parse()?;
+/// let second = SecondText::of(first);
+/// let mut out = Vec::new();
+/// for time in [first, first.plus_nanos(1_000), first.plus_nanos(3_000_000_000)] {
+///     second.write(time, &mut out);
+/// }
+/// assert_eq!(out, b"2024-01-15T10:30:00.125Z2024-01-15T10:30:00.125001Z2024-01-15T10:30:03.125Z");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct SecondText {
+    /// Its first nanosecond, which the first second that there is does not have.
+    start: Option<i64>,
+    /// As far as the decimal point.
+    bytes: [u8; 20],
+}
+
+impl SecondText {
+    /// That of this time.
+    pub fn of(time: Timestamp) -> Self {
+        let mut bytes = [0; 20];
+        bytes.copy_from_slice(&time.text().bytes[..20]);
+        Self { start: time.0.checked_sub(time.0.rem_euclid(NANOS_A_SECOND)), bytes }
+    }
+
+    /// Appends what [`Timestamp::text`] would be: at once if it is in this second.
+    #[inline]
+    pub fn write(&self, time: Timestamp, out: &mut Vec<u8>) {
+        match self.start.and_then(|start| time.0.checked_sub(start)) {
+            Some(fraction @ 0..NANOS_A_SECOND) => {
+                // Piece by piece from registers: what was just written in parts is slow to read as a whole.
+                let (upper, last) = ((fraction / 10) as u32, b'0' + (fraction % 10) as u8);
+                out.extend_from_slice(&self.bytes);
+                out.extend_from_slice(&eight_digits(upper).to_le_bytes());
+                out.extend_from_slice(&[last, b'Z']);
+                let zeros = match fraction {
+                    n if n % 1_000_000 == 0 => 6,
+                    n if n % 1_000 == 0 => 3,
+                    _ => return,
+                };
+                out.truncate(out.len() - 1 - zeros);
+                out.push(b'Z');
+            }
+            _ => out.extend_from_slice(time.text().as_bytes()),
+        }
+    }
+}
+
+/// The decimal digits of a number below 10^8, the first one lowest: all at once.
+#[inline]
+const fn eight_digits(number: u32) -> u64 {
+    // Fours, then pairs, then single digits, each the quotient and the remainder of what was before.
+    let fours = (number / 10_000) as u64 | ((number % 10_000) as u64) << 32;
+    let hundreds = ((fours * 5243) >> 19) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    let digits = tens | (pairs - 10 * tens) << 8;
+    digits + 0x3030_3030_3030_3030
+}
+
 impl Timestamp {
     /// As many fraction digits as needed, in groups of three, at least three: `2024-01-15T10:30:00.000Z`.
     pub fn text(self) -> TimeText {
         // By hand, since every event that is written as JSON has one: it takes a tenth of what a calendar's formatter does.
-        const NANOS_A_DAY: i64 = 86_400_000_000_000;
+        const NANOS_A_DAY: i64 = 86_400 * NANOS_A_SECOND;
         let (day, nanos) = (self.0.div_euclid(NANOS_A_DAY), self.0.rem_euclid(NANOS_A_DAY).cast_unsigned());
         let (year, month, day) = date(day);
         let (seconds, fraction) = ((nanos / 1_000_000_000) as u32, (nanos % 1_000_000_000) as u32);
@@ -171,6 +237,38 @@ mod tests {
             let digits = [nanos % 1_000_000 == 0, nanos % 1_000 == 0].iter().filter(|zero| **zero).count();
             let digits = 9 - 3 * digits;
             prop_assert_eq!(Timestamp::from_nanos(nanos).to_string(), format!("{calendar:.digits$}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn times_near_a_second_are_written_like_others(nanos: i64, near in -3_000_000_000..3_000_000_000i64, precision in 0..3usize) {
+            let near = near / [1, 1_000, 1_000_000][precision] * [1, 1_000, 1_000_000][precision];
+            let (first, time) = (Timestamp::from_nanos(nanos), Timestamp::from_nanos(nanos).plus_nanos(near));
+            let mut out = b"before ".to_vec();
+            SecondText::of(first).write(time, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("before {time}"));
+        }
+
+        #[test]
+        fn numbers_have_their_digits(number in 0..100_000_000u32) {
+            prop_assert_eq!(eight_digits(number).to_le_bytes().to_vec(), format!("{number:08}").into_bytes());
+        }
+    }
+
+    #[test]
+    fn numbers_at_the_edges_have_their_digits() {
+        for number in (0..10_000).flat_map(|four| [four, four * 10_000, four * 10_000 + 9_999]) {
+            assert_eq!(eight_digits(number).to_le_bytes().to_vec(), format!("{number:08}").into_bytes());
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_second_are_written_like_others() {
+        for nanos in [i64::MIN, i64::MIN + 1, i64::MIN + 999_999_999, i64::MAX - 999_999_999, i64::MAX] {
+            let (time, mut out) = (Timestamp::from_nanos(nanos), Vec::new());
+            SecondText::of(time).write(time, &mut out);
+            assert_eq!(out, time.to_string().into_bytes());
         }
     }
 

@@ -152,7 +152,7 @@ pub(crate) fn session_id(time: Timestamp, chance: u64) -> SessionId {
 }
 
 /// Unique in the process by its number, between processes by `process`, which is chance.
-pub(crate) fn event_id(time: Timestamp, process: u64, number: u64) -> EventId {
+pub(crate) fn event_id(time: Timestamp, process: Process, number: u64) -> EventId {
     EventId::from(IdText::event(time, process, number).as_str().to_owned())
 }
 
@@ -168,6 +168,52 @@ const fn eight_digits(number: u32) -> u64 {
     halves + b'0' as u64 * ONES + (b'a' - b'0' - 10) as u64 * letters
 }
 
+/// Hands the pieces of an id to `put`, one after the other and each of a length that is known: whoever copies the whole
+/// just after it was written waits for that.
+#[inline(always)]
+pub(crate) fn put_event_id(time: Timestamp, process: Process, number: u64, mut put: impl FnMut(&[u8])) {
+    put(b"evt_");
+    put_digits::<12>(millis(time).cast_unsigned(), &mut put);
+    put(&process.0);
+    put_digits::<8>(number, &mut put);
+}
+
+/// The same of an id by chance.
+#[inline(always)]
+pub(crate) fn put_session_id(time: Timestamp, chance: u64, mut put: impl FnMut(&[u8])) {
+    put(b"sess_");
+    put_digits::<12>(millis(time).cast_unsigned(), &mut put);
+    put_digits::<16>(chance, &mut put);
+}
+
+/// In hexadecimal, with at least so many digits: from eight to sixteen.
+#[inline(always)]
+fn put_digits<const DIGITS: usize>(number: u64, put: &mut impl FnMut(&[u8])) {
+    let high = eight_digits((number >> 32) as u32).to_be_bytes();
+    let needed = (67 - number.leading_zeros() as usize) / 4;
+    if needed <= DIGITS {
+        put(&high[16 - DIGITS..]);
+    } else {
+        put(&high[16 - needed..]);
+    }
+    put(&eight_digits(number as u32).to_be_bytes());
+}
+
+/// What tells the processes of a service apart in ids: ten digits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Process([u8; 10]);
+
+impl Process {
+    pub(crate) fn new(chance: u64) -> Self {
+        let (mut digits, mut length) = ([0; 10], 0);
+        put_digits::<10>(chance >> 24, &mut |piece| {
+            digits[length..length + piece.len()].copy_from_slice(piece);
+            length += piece.len();
+        });
+        Self(digits)
+    }
+}
+
 /// An id without a place of its own.
 pub(crate) struct IdText {
     bytes: [u8; Self::MAX],
@@ -175,48 +221,25 @@ pub(crate) struct IdText {
 }
 
 impl IdText {
-    /// A prefix and three numbers of at most sixteen digits.
-    const MAX: usize = 5 + 3 * 16;
+    /// A prefix and two numbers of at most sixteen digits, or one and ten digits more.
+    const MAX: usize = 5 + 2 * 16 + 10;
 
-    pub(crate) fn event(time: Timestamp, process: u64, number: u64) -> Self {
-        let mut text = Self::begin(b"evt_", time);
-        text.push::<10>(process);
-        text.push::<8>(number);
+    pub(crate) fn event(time: Timestamp, process: Process, number: u64) -> Self {
+        let mut text = Self { bytes: [0; Self::MAX], length: 0 };
+        put_event_id(time, process, number, |piece| text.push(piece));
         text
     }
 
     pub(crate) fn session(time: Timestamp, chance: u64) -> Self {
-        let mut text = Self::begin(b"sess_", time);
-        text.push::<16>(chance);
+        let mut text = Self { bytes: [0; Self::MAX], length: 0 };
+        put_session_id(time, chance, |piece| text.push(piece));
         text
     }
 
-    fn begin(prefix: &[u8], time: Timestamp) -> Self {
-        let mut text = Self { bytes: [0; Self::MAX], length: prefix.len() };
-        text.bytes[..prefix.len()].copy_from_slice(prefix);
-        text.push::<12>(millis(time).cast_unsigned());
-        text
-    }
-
-    /// In hexadecimal, with at least so many digits.
     #[inline]
-    fn push<const DIGITS: usize>(&mut self, number: u64) {
-        let (high, low) = (eight_digits((number >> 32) as u32), eight_digits(number as u32));
-        let all = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
-        let needed = (67 - number.leading_zeros() as usize) / 4;
-        if needed <= DIGITS {
-            self.bytes[self.length..self.length + DIGITS].copy_from_slice(&all[16 - DIGITS..]);
-            self.length += DIGITS;
-        } else {
-            self.bytes[self.length..self.length + needed].copy_from_slice(&all[16 - needed..]);
-            self.length += needed;
-        }
-    }
-
-    /// In ASCII.
-    #[inline]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+    fn push(&mut self, piece: &[u8]) {
+        self.bytes[self.length..self.length + piece.len()].copy_from_slice(piece);
+        self.length += piece.len();
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -268,10 +291,14 @@ mod tests {
         let late = session_id(Timestamp::from_nanos(1_700_000_000_001_000_000), random.next());
         assert!(early.as_str().starts_with("sess_") && early < late);
         let time = Timestamp::from_nanos(5_000_000);
-        let (first, second) = (event_id(time, 7, 1), event_id(time, 7, 2));
+        let process = Process::new(7 << 24);
+        let (first, second) = (event_id(time, process, 1), event_id(time, process, 2));
         assert!(first < second && first.as_str().starts_with("evt_"));
         for number in [0, 1, 0x9a, 0xffff_ffff, 0x1_0000_0000, 0x0123_4567_89ab_cdef, u64::MAX] {
-            assert_eq!(event_id(time, 7, number).as_str(), format!("evt_{:012x}{:010x}{number:08x}", 5, 7));
+            assert_eq!(
+                event_id(time, process, number).as_str(),
+                format!("evt_{:012x}{:010x}{number:08x}", 5, 7)
+            );
         }
     }
 

@@ -4,12 +4,14 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use throughline_model::SecondText;
+
 use super::buffer::{Buffer, Finished, Header, Scalar};
 use super::{Kept, lock};
 use crate::event::Extra;
 use crate::observation::{Rare, Said};
 use crate::session::Prepared;
-use crate::source::event_id;
+use crate::source::{Process, event_id};
 use crate::{
     Actor, Attributes, Envelope, ErrorInfo, Event, Level, Resource, Scope, SessionId, Source, Span,
     SpanContext, Timestamp, attribute, source,
@@ -46,7 +48,7 @@ pub(crate) struct Origin {
     /// How many events one stands for that was kept by chance, by level.
     pub(crate) weights: [f64; 5],
     /// Tells the processes of a service apart in ids.
-    pub(crate) process: u64,
+    pub(crate) process: Process,
 }
 
 /// A buffer whose contents are redacted and final.
@@ -54,6 +56,8 @@ pub(crate) struct Block {
     buffer: Buffer,
     origin: Arc<Origin>,
     built: OnceLock<Built>,
+    /// That in which most of its events happened.
+    second: OnceLock<SecondText>,
     spares: Arc<Spares>,
 }
 
@@ -64,7 +68,7 @@ struct Built {
 
 impl Block {
     pub(super) const fn new(buffer: Buffer, origin: Arc<Origin>, spares: Arc<Spares>) -> Self {
-        Self { buffer, origin, built: OnceLock::new(), spares }
+        Self { buffer, origin, built: OnceLock::new(), second: OnceLock::new(), spares }
     }
 
     fn built(&self) -> &Built {
@@ -138,6 +142,7 @@ impl<'a> EventView<'a> {
         self.header.site
     }
 
+    #[cfg(feature = "otlp")]
     pub(super) const fn time(&self) -> Timestamp {
         self.facts.time
     }
@@ -153,8 +158,9 @@ impl<'a> EventView<'a> {
     }
 
     /// The id of the session that it is if it stands alone.
-    pub(super) fn own_session_id(&self) -> source::IdText {
-        source::IdText::session(self.facts.time, self.facts.chance)
+    #[inline(always)]
+    pub(super) fn put_own_session_id(&self, put: impl FnMut(&[u8])) {
+        source::put_session_id(self.facts.time, self.facts.chance, put);
     }
 
     pub(super) fn resource_json(&self) -> &'a [u8] {
@@ -166,6 +172,18 @@ impl<'a> EventView<'a> {
         &self.block.buffer.values[self.facts.values..][..self.header.values as usize]
     }
 
+    #[inline(always)]
+    pub(super) fn put_id(&self, put: impl FnMut(&[u8])) {
+        source::put_event_id(self.facts.time, self.block.origin.process, self.facts.number, put);
+    }
+
+    #[inline]
+    pub(super) fn put_time(&self, out: &mut Vec<u8>) {
+        let time = self.facts.time;
+        self.block.second.get_or_init(|| SecondText::of(time)).write(time, out);
+    }
+
+    #[cfg(feature = "otlp")]
     pub(super) fn id(&self) -> source::IdText {
         source::IdText::event(self.facts.time, self.block.origin.process, self.facts.number)
     }

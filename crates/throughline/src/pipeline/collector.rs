@@ -14,6 +14,7 @@ use super::starts::{Begun, Starts};
 use super::{Core, lock};
 use crate::observation::{Moment, Rare, Said};
 use crate::redaction::Redactor;
+use crate::source::Process;
 use crate::ticks::Anchor;
 use crate::transport::{EventItem, Item, SpanItem};
 use crate::{Attributes, Envelope, Timestamp};
@@ -136,7 +137,7 @@ impl Collector {
             resource: core.resource.clone(),
             resource_json: resource_json(&core.resource),
             weights: core.sampler.weights(),
-            process: core.random.next() >> 24,
+            process: Process::new(core.random.next()),
         });
         let anchor = core.clock.anchor();
         Self {

@@ -107,9 +107,9 @@ impl EventView<'_> {
             return false;
         };
         out.extend_from_slice(b"{\"id\":\"");
-        out.extend_from_slice(self.id().as_bytes());
+        self.put_id(|piece| out.extend_from_slice(piece));
         out.extend_from_slice(&site.name);
-        out.extend_from_slice(self.time().text().as_bytes());
+        self.put_time(out);
         out.extend_from_slice(self.resource_json());
         let session = self.session().map(|session| session.json());
         match (session, self.span()) {
@@ -122,7 +122,7 @@ impl EventView<'_> {
             }
             (None, span) => {
                 out.extend_from_slice(b",\"sessionId\":\"");
-                out.extend_from_slice(self.own_session_id().as_bytes());
+                self.put_own_session_id(|piece| out.extend_from_slice(piece));
                 out.push(b'"');
                 span.into_iter().for_each(|span| put_span(out, span));
             }
