@@ -10,6 +10,8 @@
 //!
 //! Between two words that follow each other directly in this form there was a space.
 
+use std::ops::{Range, RangeInclusive};
+
 const ONE_BYTE: u32 = 64;
 const TWO_BYTES: u32 = 62 * 256;
 const FIRST_OF_ONE: u8 = 0x80;
@@ -19,7 +21,7 @@ const AS_IT_IS: u8 = 0xff;
 /// The most words that have numbers.
 pub(super) const MAX_WORDS: usize = (ONE_BYTE + TWO_BYTES + (1 << 16)) as usize;
 /// Shorter ones are as short as their numbers, longer ones are hardly ever words.
-const WORD_BYTES: std::ops::RangeInclusive<usize> = 2..=24;
+const WORD_BYTES: RangeInclusive<usize> = 2..=24;
 /// Bytes below 0x80 between two others that are taken along with them: a stretch of its own costs as much.
 const GAP_BYTES: usize = 2;
 
@@ -119,22 +121,16 @@ impl Words {
     /// Appends these bytes with their words replaced.
     pub(super) fn encode(&self, bytes: &[u8], out: &mut Vec<u8>) {
         out.reserve(bytes.len());
-        // What is read and not yet written begins at `rest`.
-        let (mut at, mut rest, mut behind_word) = (0, 0, false);
-        while at < bytes.len() {
-            let start = at;
-            at += 1;
-            if !is_letter(bytes[start]) {
-                continue;
-            }
-            at += letters(&bytes[at..]);
-            if let Some(number) = self.number_of(eight(&bytes[start..]), &bytes[start..at]) {
-                let between = &bytes[rest..start];
+        // What is not yet written begins at `rest`.
+        let (mut rest, mut behind_word) = (0, false);
+        for word in Letters::of(bytes) {
+            if let Some(number) = self.number_of(eight(&bytes[word.start..]), &bytes[word.clone()]) {
+                let between = &bytes[rest..word.start];
                 if !(behind_word && between == b" ") {
                     put_as_it_is(between, out);
                 }
                 put_number(number, out);
-                (rest, behind_word) = (at, true);
+                (rest, behind_word) = (word.end, true);
             }
         }
         put_as_it_is(&bytes[rest..], out);
@@ -259,38 +255,77 @@ fn eight(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte))
 }
 
-/// The bytes that words are made of: those of names and of letters beyond ASCII.
-const LETTERS: [bool; 256] = {
-    let mut letters = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        letters[byte] = byte >= 0x80 || (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
-        byte += 1;
-    }
-    letters
-};
-
+/// The bytes that words are made of: those of names and of letters beyond ASCII. Without a branch, so that many are
+/// told at a time.
 fn is_letter(byte: u8) -> bool {
-    LETTERS[usize::from(byte)]
+    let between = |first: u8, last: u8, byte: u8| byte.wrapping_sub(first) <= last - first;
+    between(b'a', b'z', byte | 0x20) | between(b'0', b'9', byte) | (byte == b'_') | (byte >= 0x80)
 }
 
-/// How many bytes at the beginning are letters.
-fn letters(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| !is_letter(*byte)).unwrap_or(bytes.len())
+/// The stretches of letters, in order.
+struct Letters<'a> {
+    bytes: &'a [u8],
+    /// The window begins here; a bit for each of its bytes that is a letter and not behind us.
+    window: usize,
+    letters: u64,
+}
+
+const WINDOW: usize = 64;
+
+impl<'a> Letters<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let mut letters = Self { bytes, window: 0, letters: 0 };
+        letters.look();
+        letters
+    }
+
+    fn look(&mut self) {
+        /// Takes the lowest bit of each byte to the highest byte.
+        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let rest = self.bytes.get(self.window..).unwrap_or_default();
+        let mut is = [0; WINDOW];
+        if let Some(whole) = rest.first_chunk::<WINDOW>() {
+            is = whole.map(|byte| u8::from(is_letter(byte)));
+        } else {
+            is.iter_mut().zip(rest).for_each(|(is, byte)| *is = u8::from(is_letter(*byte)));
+        }
+        self.letters =
+            is.as_chunks().0.iter().rev().fold(0, |letters, eight| {
+                letters << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56
+            });
+    }
+
+    fn next_window(&mut self) {
+        self.window += WINDOW;
+        self.look();
+    }
+}
+
+impl Iterator for Letters<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        while self.letters == 0 {
+            if self.window >= self.bytes.len() {
+                return None;
+            }
+            self.next_window();
+        }
+        let first = self.letters.trailing_zeros() as usize;
+        let start = self.window + first;
+        let mut end = first + (!(self.letters >> first)).trailing_zeros() as usize;
+        while end == WINDOW {
+            self.next_window();
+            end = (!self.letters).trailing_zeros() as usize;
+        }
+        self.letters &= u64::MAX << end;
+        Some(start..self.window + end)
+    }
 }
 
 /// Whatever may have a number.
-pub(super) fn words_of(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        while !bytes.is_empty() {
-            let (word, rest) = bytes.split_at(letters(bytes));
-            bytes = rest.get(1..).unwrap_or_default();
-            if WORD_BYTES.contains(&word.len()) {
-                return Some(word);
-            }
-        }
-        None
-    })
+pub(super) fn words_of(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Letters::of(bytes).filter(|word| WORD_BYTES.contains(&word.len())).map(|word| &bytes[word])
 }
 
 #[cfg(test)]
