@@ -99,6 +99,7 @@ const BARS: &[Bar] = &[
     bar(Nanos, "event dropped, buffer full", "throughline", EVENT, 1.0),
     bar(Nanos, "span", "throughline, five attributes", ("span", "fastrace, Span, five attributes"), 0.5),
     bar(Nanos, "span", "throughline, five attributes", ("span", FLOOR), 3.0),
+    bar(Nanos, "span", "throughline, in a session, ended by its handle", ("span", FLOOR), 3.0),
     bar(Cpu, "span", "throughline, five attributes", ("span", "fastrace, Span, five attributes"), 0.5),
     absolute(AllAllocations, "span", "throughline, five attributes", 0.05),
     bar(Nanos, "bare span", "throughline", ("bare span", "fastrace, LocalSpan"), 1.0),

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use throughline::testing::Memory;
 use throughline::transport::{Delivery, Item, OtlpEncoder, SendError, Transport};
-use throughline::{Builder, Level, Redaction, Sampling, Telemetry, emit, try_emit};
+use throughline::{Builder, Level, ObservationBuilder, Redaction, Sampling, Telemetry, emit, try_emit};
 
 use crate::eight_times;
 use crate::lab::{BURST, Forever, Lab, Order, Sink, order, poll_once};
@@ -100,7 +100,11 @@ pub(crate) fn on(lab: &Lab) {
         .attribute("ctx.request.id", "req_abc")
         .attribute("ctx.request.method", "POST")
         .start();
-    session.enter(|| lab.burst("event in a session", "throughline", event, || drain(&telemetry)));
+    session.enter(|| {
+        lab.burst("event in a session", "throughline", event, || drain(&telemetry));
+        let span = |n| burst(&order, n, |order| shipping(&telemetry, order).start().end());
+        lab.burst("span", "throughline, in a session, ended by its handle", span, || drain(&telemetry));
+    });
     let unredacted = build(builder().redaction(Redaction::none()).transport(Counting));
     let event = |n| burst(&order, n, |order| shipped!(unredacted, order));
     lab.burst("event", "throughline, without redaction", event, || drain(&unredacted));
@@ -141,18 +145,19 @@ pub(crate) fn items(events: usize) -> (Telemetry, Vec<Item>) {
     (telemetry, memory.items())
 }
 
+#[inline]
+fn shipping(telemetry: &Telemetry, order: &Order) -> ObservationBuilder {
+    let span = telemetry.trace("order.ship").attribute("ctx.order.id", &order.id);
+    let span = span.attribute("ctx.order.total", order.total);
+    let span = span.attribute("ctx.order.currency", order.currency);
+    let span = span.attribute("ctx.shipment.express", order.express);
+    span.attribute("ctx.shipment.weight_kg", order.kg)
+}
+
 fn spans(lab: &Lab, telemetry: &Telemetry, order: &Order, mut drain: impl FnMut()) {
     let bare = |n| burst(order, n, |_| drop(telemetry.trace("order.ship").start()));
     lab.burst("bare span", "throughline", bare, &mut drain);
-    let span = |n| {
-        burst(order, n, |order| {
-            let span = telemetry.trace("order.ship").attribute("ctx.order.id", &order.id);
-            let span = span.attribute("ctx.order.total", order.total);
-            let span = span.attribute("ctx.order.currency", order.currency);
-            let span = span.attribute("ctx.shipment.express", order.express);
-            drop(span.attribute("ctx.shipment.weight_kg", order.kg).start());
-        });
-    };
+    let span = |n| burst(order, n, |order| drop(shipping(telemetry, order).start()));
     lab.burst("span", "throughline, five attributes", span, drain);
 }
 
