@@ -1,15 +1,19 @@
 //! Futures, and anything else that is polled, with a context.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
 use crate::Context;
-use crate::pinned::{Surround, pinned};
+use crate::pinned::{OnDrop, Surround, pinned};
 
-impl Surround for Context {
+// SAFETY: nothing is gone before, so it is dropped.
+#[expect(unsafe_code, reason = "a promise to `pinned`")]
+unsafe impl Surround for Context {
     fn surround_drop(&mut self, drop_inner: impl FnOnce()) {
-        self.run(drop_inner);
+        let drop_inner = OnDrop::new(drop_inner);
+        self.run(|| drop(drop_inner));
     }
 }
 
@@ -38,7 +42,7 @@ pinned! {
 
 impl<T> InContext<T> {
     pub(crate) const fn new(inner: T, context: Context) -> Self {
-        Self { inner: Some(inner), state: context }
+        Self { inner: ManuallyDrop::new(inner), state: context }
     }
 
     /// The context it carries.
@@ -66,9 +70,6 @@ impl<T> InContext<T> {
     #[inline]
     pub fn poll_inner<R>(self: Pin<&mut Self>, f: impl FnOnce(Pin<&mut T>) -> R) -> R {
         let (inner, context) = self.project();
-        let Some(inner) = inner.as_pin_mut() else {
-            unreachable!("the inner value is taken out only by `drop`")
-        };
         context.run(|| f(inner))
     }
 }

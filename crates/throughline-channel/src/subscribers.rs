@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::hint::cold_path;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -72,11 +73,13 @@ impl<T: Send + Sync + 'static> Subscribers<T> {
     /// The fast path: one relaxed load. Nothing is read on its strength, so no order is needed.
     #[inline]
     pub(crate) fn any(&self, register: impl FnOnce()) -> bool {
-        match self.state.load(Ordering::Relaxed) {
-            IDLE => false,
-            ACTIVE => true,
-            _ => self.first_touch(register),
+        let state = self.state.load(Ordering::Relaxed);
+        if state == IDLE {
+            return false;
         }
+        // What is done for a subscriber is out of the way of those who have none.
+        cold_path();
+        state == ACTIVE || self.first_touch(register)
     }
 
     #[cold]

@@ -1,6 +1,7 @@
 //! Futures whose lifecycle is published.
 
 use std::fmt;
+use std::hint::cold_path;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use std::task::{self, Poll};
 use std::time::Instant;
 
 use crate::active::Active;
-use crate::pinned::{Surround, pinned};
+use crate::pinned::{OnDrop, Surround, drop_early, pinned};
 use crate::trace::CancelReason;
 use crate::{Context, ErrorRecord, Message};
 
@@ -41,16 +42,23 @@ pub trait TracedMessage: Message + Send + Sync {}
 impl<C: Message + Send + Sync> TracedMessage for C {}
 
 pub(crate) struct Tracing<T, C: TracedMessage> {
-    /// `None` if nobody listened when the work was asked for, and once it is over. Taken out by `surround_drop`, and
-    /// not dropped again, so that an untraced future is dropped in as little code as it had before.
-    work: ManuallyDrop<Option<Box<InProgress<T, C>>>>,
+    /// `None` if nobody listened when the work was asked for: then the future is there for as long as this is. Otherwise
+    /// the work, which is taken out once it is over, and the future is there until then.
+    ///
+    /// Taken out by `surround_drop`, and not dropped again, so that an untraced future is dropped in as little code as
+    /// it had before.
+    work: ManuallyDrop<Option<Work<T, C>>>,
 }
+
+type Work<T, C> = Box<Option<InProgress<T, C>>>;
 
 struct InProgress<T, C: TracedMessage> {
     active: Arc<Active<C>>,
     error_of: fn(&C, &T) -> Option<ErrorRecord>,
     /// `None` until `Start` is published.
     context: Option<Context>,
+    /// Whether the future is gone.
+    is_over: bool,
 }
 
 impl<F: Future, C: TracedMessage> Traced<F, C> {
@@ -63,12 +71,12 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         // Only the pointer comes out of the branch: a whole that is put together on two ways is put together in memory,
         // and then copied, which costs an untraced future more than all the rest.
         let work = active.and_then(|active| InProgress::boxed(active, error_of, None));
-        Self { inner: Some(future), state: Tracing { work: ManuallyDrop::new(work) } }
+        Self { inner: ManuallyDrop::new(future), state: Tracing { work: ManuallyDrop::new(work) } }
     }
 
     #[inline]
     pub(crate) const fn untraced(future: F) -> Self {
-        Self { inner: Some(future), state: Tracing { work: ManuallyDrop::new(None) } }
+        Self { inner: ManuallyDrop::new(future), state: Tracing { work: ManuallyDrop::new(None) } }
     }
 
     pub(crate) fn started(
@@ -78,19 +86,23 @@ impl<F: Future, C: TracedMessage> Traced<F, C> {
         error_of: fn(&C, &F::Output) -> Option<ErrorRecord>,
     ) -> Self {
         let work = InProgress::boxed(active, error_of, Some(context));
-        Self { inner: Some(future), state: Tracing { work: ManuallyDrop::new(work) } }
+        Self { inner: ManuallyDrop::new(future), state: Tracing { work: ManuallyDrop::new(work) } }
     }
 }
 
 impl<T, C: TracedMessage> InProgress<T, C> {
     #[cold]
     #[inline(never)]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "its caller needs the pointer that it comes to, and nothing else"
+    )]
     fn boxed(
         active: Arc<Active<C>>,
         error_of: fn(&C, &T) -> Option<ErrorRecord>,
         context: Option<Context>,
-    ) -> Option<Box<Self>> {
-        Some(Box::new(Self { active, error_of, context }))
+    ) -> Option<Work<T, C>> {
+        Some(Box::new(Some(Self { active, error_of, context, is_over: false })))
     }
 }
 
@@ -98,33 +110,33 @@ impl<F: Future, C: TracedMessage> Future for Traced<F, C> {
     type Output = F::Output;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
-        let (mut inner, state) = self.project();
-        match &*state.work {
-            Some(_) => poll_traced(inner, state, cx),
-            None => {
-                let Some(future) = inner.as_mut().as_pin_mut() else { polled_after_completion() };
-                future.poll(cx)
-            }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let (inner, state) = self.as_mut().project();
+        if state.work.is_none() {
+            inner.poll(cx)
+        } else {
+            cold_path();
+            poll_traced(self, cx)
         }
     }
 }
 
 #[inline(never)]
+#[expect(unsafe_code, reason = "a future that is over is dropped before the whole")]
 fn poll_traced<F: Future, C: TracedMessage>(
-    mut inner: Pin<&mut Option<F>>,
-    state: &mut Tracing<F::Output, C>,
+    traced: Pin<&mut Traced<F, C>>,
     cx: &mut task::Context<'_>,
 ) -> Poll<F::Output> {
-    let Some(work) = &mut *state.work else { polled_after_completion() };
-    let InProgress { active, error_of, context } = &mut **work;
+    let (mut inner, state) = traced.project();
+    let Some(work) = state.work.as_deref_mut() else { polled_after_completion() };
+    let Some(InProgress { active, error_of, context, is_over }) = work else { polled_after_completion() };
+    if *is_over {
+        polled_after_completion();
+    }
     let context = context.get_or_insert_with(|| active.start());
     let polled = context.run(|| {
         let started = Instant::now();
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let Some(future) = inner.as_mut().as_pin_mut() else { polled_after_completion() };
-            future.poll(cx)
-        }));
+        let polled = catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll(cx)));
         active.polled(started.elapsed());
         if let Ok(Poll::Pending) = polled {
             if !active.has_ended() {
@@ -133,7 +145,9 @@ fn poll_traced<F: Future, C: TracedMessage>(
             return Ok(Poll::Pending);
         }
         // What is inside closes before we do: drop it first. Its destructor may panic too.
-        let dropped = catch_unwind(AssertUnwindSafe(|| inner.set(None)));
+        *is_over = true;
+        // SAFETY: so it counts as gone, and it is not polled again (above).
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_early(inner) }));
         let polled = polled.and_then(|polled| dropped.map(|()| polled));
         let error = match &polled {
             Ok(Poll::Ready(value)) => error_of(active.message(), value),
@@ -144,7 +158,7 @@ fn poll_traced<F: Future, C: TracedMessage>(
         polled
     });
     if !matches!(polled, Ok(Poll::Pending)) {
-        *state.work = None;
+        *work = None;
     }
     polled.unwrap_or_else(|payload| resume_unwind(payload))
 }
@@ -154,23 +168,31 @@ fn polled_after_completion() -> ! {
     panic!("a traced future was polled after it was ready")
 }
 
-impl<T, C: TracedMessage> Surround for Tracing<T, C> {
+// SAFETY: only `poll_traced` drops the future early, and says so before (`is_over`), then takes the work out.
+#[expect(unsafe_code, reason = "a promise to `pinned`")]
+unsafe impl<T, C: TracedMessage> Surround for Tracing<T, C> {
     #[inline]
     fn surround_drop(&mut self, drop_inner: impl FnOnce()) {
         // Looked at and not taken, so that nothing is written where an untraced future was.
-        if self.work.is_some() {
-            cancel(self.work.take(), drop_inner);
+        if self.work.is_none() {
+            drop_inner();
+        } else {
+            cold_path();
+            cancel(&mut self.work, drop_inner);
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn cancel<T, C: TracedMessage>(work: Option<Box<InProgress<T, C>>>, drop_inner: impl FnOnce()) {
+fn cancel<T, C: TracedMessage>(work: &mut Option<Work<T, C>>, drop_inner: impl FnOnce()) {
+    let Some(work) = work.take().and_then(|work| *work) else { return };
+    let InProgress { active, context, is_over, .. } = work;
+    let drop_inner = (!is_over).then(|| OnDrop::new(drop_inner));
     // Never polled: nothing was published, so nothing is to be closed.
-    let Some((active, context)) = work.and_then(|work| Some((work.active, work.context?))) else { return };
+    let Some(context) = context else { return };
     context.run(|| {
-        let dropped = catch_unwind(AssertUnwindSafe(drop_inner));
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(drop_inner)));
         active.cancel(CancelReason::now());
         if let Err(payload) = dropped {
             resume_unwind(payload);

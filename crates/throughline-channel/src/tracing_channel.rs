@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::hint::cold_path;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -325,7 +326,12 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
 
     #[inline]
     fn begin(&'static self, message: impl FnOnce() -> C) -> Option<Arc<Active<C>>> {
-        if self.has_subscribers() { self.begin_traced(|| Some(message())) } else { None }
+        if self.has_subscribers() {
+            cold_path();
+            self.begin_traced(|| Some(message()))
+        } else {
+            None
+        }
     }
 
     #[inline(never)]

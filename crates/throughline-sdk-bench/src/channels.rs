@@ -41,11 +41,22 @@ macro_rules! eight_awaited {
         }
     };
 }
+
+/// By how much two identical things differ: the noise of what is compared beside them.
+const FLOOR: &str = "floor: untraced";
+const AGAIN: &str = "floor: untraced, compiled again";
+
 pub(crate) fn idle(lab: &Lab) {
-    lab.hot8("small call, nobody listens", "floor: untraced", || eight_times!(black_box(small(HEADER))));
-    lab.hot8("small call, nobody listens", "throughline-channel, trace_sync", || {
-        eight_times!(black_box(IDLE.trace_sync(|| black_box(1), || small(HEADER))));
-    });
+    lab.in_turns(
+        "small call, nobody listens",
+        &mut [
+            (FLOOR, &mut || eight_times!(black_box(small(HEADER)))),
+            (AGAIN, &mut || eight_times!(black_box(small(HEADER)))),
+            ("throughline-channel, trace_sync", &mut || {
+                eight_times!(black_box(IDLE.trace_sync(|| black_box(1), || small(HEADER))));
+            }),
+        ],
+    );
     in_a_task(lab, "small future, nobody listens", 1, || async { small(HEADER) });
     in_a_task(lab, "small future that waits once, nobody listens", 9, || async {
         Wait::default().await;
@@ -53,18 +64,27 @@ pub(crate) fn idle(lab: &Lab) {
     });
 }
 
+type Task<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
 /// Futures awaited at eight places of a task, which is polled `polls` times through a pointer, as a runtime does it,
 /// until it has been at all of them.
 fn in_a_task<F: Future>(lab: &Lab, op: &str, polls: usize, work: impl Fn() -> F) {
-    let measured = |label, mut task: Pin<&mut dyn Future<Output = ()>>| {
-        let mut cx = Context::from_waker(Waker::noop());
-        lab.hot8(op, label, || (0..polls).for_each(|_| _ = black_box(task.as_mut().poll(&mut cx))));
-    };
-    measured("floor: untraced", std::pin::pin!(eight_awaited!(work())));
     let traced = || IDLE.trace_future(|| black_box(1), work());
-    measured("throughline-channel, trace_future", std::pin::pin!(eight_awaited!(traced())));
-    let by_hand = eight_awaited!(ByHand::new(std::pin::pin!(work())));
-    measured("a wrapper by hand", std::pin::pin!(by_hand));
+    let mut tasks: [(&str, Task<'_>); _] = [
+        (FLOOR, Box::pin(eight_awaited!(work()))),
+        (AGAIN, Box::pin(eight_awaited!(work()))),
+        ("throughline-channel, trace_future", Box::pin(eight_awaited!(traced()))),
+        ("a wrapper by hand", Box::pin(eight_awaited!(ByHand::new(std::pin::pin!(work()))))),
+    ];
+    let mut polled = tasks.each_mut().map(|(label, task)| {
+        let poll = move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            (0..polls).for_each(|_| _ = black_box(task.as_mut().poll(&mut cx)));
+        };
+        (*label, poll)
+    });
+    let mut variants = polled.each_mut().map(|(label, poll)| (*label, poll as &mut dyn FnMut()));
+    lab.in_turns(op, &mut variants);
 }
 
 /// Pending once.
@@ -128,7 +148,7 @@ impl<F> Drop for ByHand<F> {
 
 /// The same around next to nothing: what it costs in itself.
 pub(crate) fn idle_least(lab: &Lab) {
-    lab.hot8("least call, nobody listens", "floor: untraced", || eight_times!(black_box(least(3))));
+    lab.hot8("least call, nobody listens", FLOOR, || eight_times!(black_box(least(3))));
     lab.hot8("least call, nobody listens", "throughline-channel, trace_sync", || {
         eight_times!(black_box(IDLE.trace_sync(|| black_box(1), || least(3))));
     });

@@ -111,6 +111,30 @@ impl Lab {
         Self::report(op, label, &mut nanos, allocations, cpu);
     }
 
+    /// Variants of one thing, eight calls each, to be compared to a percent: short batches of them take turns, so that
+    /// what disturbs the machine disturbs them all. With every lap they begin at another depth of the stack, since by
+    /// where that lies beside what they use the same code is faster or slower by more than is looked for.
+    pub(crate) fn in_turns(&self, op: &str, variants: &mut [(&str, &mut dyn FnMut())]) {
+        const CALLS: usize = 8;
+        let (mut rounds, mut nanos) = (CALLS, vec![Vec::new(); variants.len()]);
+        while deeper(0, rounds, &mut *variants[0].1) < 40_000.0 && rounds < 1 << 22 {
+            rounds *= 2;
+        }
+        let (started, slice) = (Instant::now(), self.slice * u32::try_from(variants.len()).unwrap_or(1));
+        for lap in (0..).take_while(|lap| *lap < 20 || started.elapsed() < slice) {
+            for step in 0..variants.len() {
+                let at = (lap + step) % variants.len();
+                let took = deeper(lap % 8, rounds, &mut *variants[at].1);
+                nanos[at].push(took / (rounds * CALLS) as f64);
+            }
+        }
+        for ((label, f), nanos) in variants.iter_mut().zip(&mut nanos) {
+            let (own, all) = allocations(|| (0..1000).for_each(|_| f()));
+            let allocations = (own / (1000 * CALLS) as f64, all / (1000 * CALLS) as f64);
+            Self::report(op, label, nanos, allocations, f64::NAN);
+        }
+    }
+
     /// `body` is called for chunks of so many calls and timed; `drain` is not. The processor time is that of all
     /// threads, draining included.
     pub(crate) fn burst(&self, op: &str, label: &str, mut body: impl FnMut(usize), mut drain: impl FnMut()) {
@@ -219,6 +243,19 @@ fn timed(rounds: usize, f: &mut impl FnMut()) -> f64 {
         black_box(());
     }
     started.elapsed().as_nanos() as f64
+}
+
+/// The same, further down the stack: a few calls, since a processor remembers only so many places to return to, each
+/// with a frame that no cache line divides.
+#[inline(never)]
+fn deeper(calls: usize, rounds: usize, f: &mut dyn FnMut()) -> f64 {
+    let frame = black_box([0_u8; 100]);
+    let took = match calls {
+        0 => timed(rounds, &mut || f()),
+        _ => deeper(calls - 1, rounds, f),
+    };
+    black_box(frame);
+    took
 }
 
 /// The five attributes that everybody attaches.

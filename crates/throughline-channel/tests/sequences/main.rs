@@ -4,6 +4,7 @@
 //! words of their own in between.
 #![allow(clippy::unwrap_used, clippy::let_underscore_must_use, reason = "tests")]
 
+mod drops;
 mod invariants;
 mod recorder;
 
