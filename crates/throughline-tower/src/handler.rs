@@ -1,5 +1,6 @@
 //! Handlers whose lifecycle is published.
 
+use std::hint::cold_path;
 use std::panic::Location;
 
 use axum::extract::Request;
@@ -74,10 +75,11 @@ impl<H: Handler<T, S>, T, S> Handler<T, S> for TracedHandler<H> {
 
     #[inline]
     fn call(self, request: Request, state: S) -> Self::Future {
-        if !is_listened_to() {
-            return LAYER.untraced(self.handler.call(request, state));
+        if is_listened_to() {
+            cold_path();
+            return self.call_listened_to(request, state);
         }
-        self.call_listened_to(request, state)
+        LAYER.untraced(self.handler.call(request, state))
     }
 }
 

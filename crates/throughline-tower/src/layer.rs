@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::{self, Display};
+use std::hint::cold_path;
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::OnceLock;
@@ -341,10 +342,11 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if !is_listened_to() {
-            return LAYER.untraced(self.inner.call(request));
+        if is_listened_to() {
+            cold_path();
+            return self.call_listened_to(request);
         }
-        self.call_listened_to(request)
+        LAYER.untraced(self.inner.call(request))
     }
 }
 

@@ -3,6 +3,7 @@
 mod context;
 
 use std::fmt::{self, Display};
+use std::hint::cold_path;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -122,10 +123,11 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> RequestFuture<S::Future> {
-        match REQUEST.has_subscribers() {
-            true => self.call_listened_to(request),
-            false => RequestFuture { future: Some(self.inner.call(request)), traced: None },
+        if REQUEST.has_subscribers() {
+            cold_path();
+            return self.call_listened_to(request);
         }
+        RequestFuture { future: Some(self.inner.call(request)), traced: None }
     }
 }
 
@@ -178,12 +180,20 @@ pin_project! {
 
     impl<F> PinnedDrop for RequestFuture<F> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if let Some(traced) = this.traced.take() {
-                // What is inside closes before the request does.
-                traced.open.context().run(|| this.future.set(None));
+            let this = this.project();
+            if this.traced.is_some() {
+                drop_traced(this.future, this.traced);
             }
         }
+    }
+}
+
+/// What is inside closes before the request does.
+#[cold]
+#[inline(never)]
+fn drop_traced<F>(mut future: Pin<&mut Option<F>>, traced: &mut Option<Box<Traced>>) {
+    if let Some(traced) = traced.take() {
+        traced.open.context().run(|| future.set(None));
     }
 }
 
@@ -198,7 +208,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         match this.traced {
-            Some(_) => poll_traced(this.future, this.traced, cx),
+            Some(_) => {
+                cold_path();
+                poll_traced(this.future, this.traced, cx)
+            }
             None => match this.future.as_mut().as_pin_mut() {
                 Some(future) => future.poll(cx),
                 None => polled_after_completion(),
