@@ -17,8 +17,8 @@ pub(super) use self::words::NotInWords;
 use self::words::Words;
 use super::directory::write_durably;
 
-/// What is stored in numbers begins with one byte: this and the number of the vocabulary. What begins with a byte
-/// beyond ASCII itself is always stored so.
+/// What is stored in numbers begins with three bytes: this and the number of the vocabulary, and the end of that one's
+/// checksum, so that it is never read in other words. What begins with a byte beyond ASCII itself is always stored so.
 const IN_NUMBERS: u8 = 0x80;
 /// The vocabulary without a word.
 const EMPTY: usize = 0;
@@ -41,8 +41,17 @@ const WORTH_PERCENT: usize = 90;
 pub(super) enum DecodeError {
     #[error("it is stored in the words of vocabulary {0}, which is missing")]
     Missing(usize),
+    #[error("it is stored in the words of another vocabulary {0} than this one")]
+    Other(usize),
     #[error(transparent)]
     Damaged(#[from] NotInWords),
+}
+
+#[derive(Debug)]
+struct Vocabulary {
+    words: Words,
+    /// Of the lines of its file.
+    checksum: u32,
 }
 
 /// All vocabularies of a data directory, and what is being learnt for the next.
@@ -50,7 +59,7 @@ pub(super) enum DecodeError {
 pub(super) struct Vocabularies {
     dir: PathBuf,
     /// By number; the last one is used for what is stored from now on.
-    known: RwLock<Vec<Arc<Words>>>,
+    known: RwLock<Vec<Arc<Vocabulary>>>,
     /// For the one thread that stores.
     storing: Mutex<Storing>,
 }
@@ -69,10 +78,13 @@ struct Storing {
 impl Vocabularies {
     /// Reads what is in the directory, which need not exist. A vocabulary is learnt from `sample_bytes` of records.
     pub(super) fn open(dir: PathBuf, sample_bytes: usize) -> io::Result<Self> {
-        let mut known = vec![Arc::new(Words::new([]))];
+        let mut known = vec![Arc::new(Vocabulary::of(Words::new([])))];
         while known.len() <= MAX_VOCABULARIES {
             match fs::read(file(&dir, known.len())) {
-                Ok(bytes) => known.push(Arc::new(read(&bytes).ok_or_else(|| damaged(&dir, known.len()))?)),
+                Ok(bytes) => {
+                    let read = Vocabulary::read(&bytes).ok_or_else(|| damaged(&dir, known.len()))?;
+                    known.push(Arc::new(read));
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 Err(error) => return Err(error),
             }
@@ -85,7 +97,7 @@ impl Vocabularies {
 
     /// Calls `put` with these bytes as they are to be stored, and whether that is in numbers.
     pub(super) fn encode<T>(&self, bytes: &[u8], put: impl FnOnce(&[u8], bool) -> T) -> T {
-        let (number, words) = self.latest();
+        let (number, latest) = self.latest();
         let mut storing = self.storing();
         storing.look_at(bytes);
         let is_plain = bytes.first().is_none_or(u8::is_ascii);
@@ -94,8 +106,9 @@ impl Vocabularies {
         }
         let buffer = &mut storing.buffer;
         buffer.clear();
-        buffer.push(IN_NUMBERS | number as u8);
-        words.encode(bytes, buffer);
+        let [high, low] = latest.mark();
+        buffer.extend_from_slice(&[IN_NUMBERS | number as u8, high, low]);
+        latest.words.encode(bytes, buffer);
         if is_plain && buffer.len() >= bytes.len() {
             return put(bytes, false);
         }
@@ -110,10 +123,11 @@ impl Vocabularies {
             return Ok(stored);
         };
         let number = usize::from(first - IN_NUMBERS);
-        let words = self.known.read().unwrap_or_else(PoisonError::into_inner).get(number).map(Arc::clone);
-        let words = words.ok_or(DecodeError::Missing(number))?;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(number).map(Arc::clone);
+        let known = known.ok_or(DecodeError::Missing(number))?;
+        let coded = coded.strip_prefix(&known.mark()).ok_or(DecodeError::Other(number))?;
         let mut bytes = Vec::with_capacity(coded.len() * 3);
-        words.decode(coded, &mut bytes)?;
+        known.words.decode(coded, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -126,8 +140,8 @@ impl Vocabularies {
         }
         let (before, current) = self.latest();
         let words = storing.learner.words();
-        let is_better =
-            storing.learner.bytes_with(&words) * 100 <= storing.learner.bytes_with(&current) * WORTH_PERCENT;
+        let is_better = storing.learner.bytes_with(&words) * 100
+            <= storing.learner.bytes_with(&current.words) * WORTH_PERCENT;
         storing.begin_anew(is_better);
         let number = before + 1;
         if !is_better || number > MAX_VOCABULARIES {
@@ -135,13 +149,18 @@ impl Vocabularies {
         }
         fs::create_dir_all(&self.dir)?;
         self.dir.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
-        write_durably(&file(&self.dir, number), &written(&words)?)?;
-        tracing::info!(number, words = words.len(), "records are stored in a new vocabulary from now on");
-        self.known.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(words));
+        let learnt = Vocabulary::of(words);
+        write_durably(&file(&self.dir, number), &learnt.written()?)?;
+        tracing::info!(
+            number,
+            words = learnt.words.len(),
+            "what is stored is stored in a new vocabulary from now on"
+        );
+        self.known.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(learnt));
         Ok(())
     }
 
-    fn latest(&self) -> (usize, Arc<Words>) {
+    fn latest(&self) -> (usize, Arc<Vocabulary>) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let last = known.len() - 1;
         (last, Arc::clone(&known[last]))
@@ -178,24 +197,40 @@ fn damaged(dir: &Path, number: usize) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the vocabulary {} is damaged", file.display()))
 }
 
-/// One line that tells the checksum of the others, then a line for each word.
-fn written(words: &Words) -> io::Result<Vec<u8>> {
+impl Vocabulary {
+    fn of(words: Words) -> Self {
+        let checksum = crc32fast::hash(&lines(&words));
+        Self { words, checksum }
+    }
+
+    /// What follows its number in what is stored.
+    fn mark(&self) -> [u8; 2] {
+        (self.checksum as u16).to_be_bytes()
+    }
+
+    /// One line that tells the checksum of the others, then a line for each word.
+    fn written(&self) -> io::Result<Vec<u8>> {
+        let mut file = Vec::new();
+        writeln!(file, "{FORMAT}, crc32 {:08x}", self.checksum)?;
+        file.extend_from_slice(&lines(&self.words));
+        Ok(file)
+    }
+
+    fn read(file: &[u8]) -> Option<Self> {
+        let end = file.iter().position(|byte| *byte == b'\n')?;
+        let lines = file[end + 1..].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let vocabulary = Self::of(Words::new(lines));
+        (vocabulary.written().ok()? == file).then_some(vocabulary)
+    }
+}
+
+fn lines(words: &Words) -> Vec<u8> {
     let mut lines = Vec::new();
     for word in words.iter() {
         lines.extend_from_slice(word);
         lines.push(b'\n');
     }
-    let mut file = Vec::with_capacity(lines.len() + 64);
-    writeln!(file, "{FORMAT}, crc32 {:08x}", crc32fast::hash(&lines))?;
-    file.extend_from_slice(&lines);
-    Ok(file)
-}
-
-fn read(file: &[u8]) -> Option<Words> {
-    let end = file.iter().position(|byte| *byte == b'\n')?;
-    let (first, lines) = file.split_at(end + 1);
-    (first == format!("{FORMAT}, crc32 {:08x}\n", crc32fast::hash(lines)).as_bytes()).then_some(())?;
-    Some(Words::new(lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())))
+    lines
 }
 
 #[cfg(test)]
@@ -234,7 +269,8 @@ mod tests {
             all.push((text, stored(&vocabularies, text)));
         }
         assert_eq!(all[0].1, texts[0].as_bytes());
-        assert_eq!(all[1].1, [IN_NUMBERS | 1, 0x84, 0x82, 0x81, 0x80, 0x83]);
+        assert_eq!(all[1].1[0], IN_NUMBERS | 1);
+        assert_eq!(all[1].1[3..], [0x84, 0x82, 0x81, 0x80, 0x83]);
         assert_eq!(vocabularies.latest().0, 3, "one for each language, none for the same again");
         let again = open(&dir);
         for (text, bytes) in all {
@@ -264,6 +300,9 @@ mod tests {
         let opened = Vocabularies::open(dir.path().join("vocabularies"), SAMPLE_BYTES);
         assert!(opened.unwrap_err().to_string().contains("vocabularies/1 is damaged"));
         fs::remove_file(&file).unwrap();
-        assert!(matches!(open(&dir).decode(bytes), Err(DecodeError::Missing(1))));
+        let without = open(&dir);
+        assert!(matches!(without.decode(bytes.clone()), Err(DecodeError::Missing(1))));
+        fill_with(&without, "not what it was learnt from before");
+        assert!(matches!(without.decode(bytes), Err(DecodeError::Other(1))));
     }
 }
