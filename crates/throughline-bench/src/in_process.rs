@@ -1,7 +1,7 @@
 //! The store alone, without doors: what ingest costs and how long its answers take.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -98,11 +98,22 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<()> {
             status.spans_stored,
             index / raw
         );
+        print_bytes(&config.data_dir, status.spans_stored);
         ask(args, &load, &store, requests).await?;
         println!("{} MB anonymous after the questions", process::anonymous_mb(std::process::id()));
         store.shutdown().await;
         Ok(())
     })
+}
+
+/// What a span takes in each kind of file of both indexes.
+fn print_bytes(data_dir: &Path, spans: u64) {
+    for index in ["spans", "derived"] {
+        let bytes_of = |(kind, bytes): (String, u64)| format!(".{kind} {:.1}", bytes as f64 / spans as f64);
+        let of_kinds: Vec<_> =
+            process::bytes_by_kind(&data_dir.join(index)).into_iter().map(bytes_of).collect();
+        println!("bytes a span in {index}: {}", of_kinds.join(", "));
+    }
 }
 
 /// Stores these requests of the load, flat out or `rate` spans a second. Returns the spans stored a second.

@@ -1,5 +1,6 @@
 //! What the operating system says of a process, and statistics over what was measured.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,6 +47,17 @@ pub(crate) fn directory_bytes(directory: &Path) -> u64 {
         Err(_) => 0,
     };
     entries.filter_map(Result::ok).map(size).sum()
+}
+
+/// Bytes below a directory by kind of file: the part of the name behind the dot.
+pub(crate) fn bytes_by_kind(directory: &Path) -> BTreeMap<String, u64> {
+    let mut bytes = BTreeMap::new();
+    let Ok(entries) = std::fs::read_dir(directory) else { return bytes };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+        *bytes.entry(kind).or_default() += path.metadata().map_or(0, |metadata| metadata.len());
+    }
+    bytes
 }
 
 /// Latencies in milliseconds.
