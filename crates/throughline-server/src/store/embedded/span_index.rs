@@ -249,9 +249,7 @@ impl SpanFields {
         }
         let message = facts.error.as_ref().map(|error| error.message.as_str());
         let texts = [&facts.system, &facts.input, &facts.output, &facts.status_message];
-        for text in texts.into_iter().filter_map(|text| text.as_deref()).chain(message) {
-            self.text(&mut doc, text);
-        }
+        self.texts(&mut doc, texts.into_iter().filter_map(|text| text.as_deref()).chain(message));
         // The attributes that the observation shows: see `throughline_model::otlp::observation`.
         let mut terms = TermWriter::new(|term: &str| doc.add_text(self.attribute, term));
         for (key, value) in &facts.attributes {
@@ -278,10 +276,15 @@ impl SpanFields {
         doc.add_u64(self.tokens, usage.total());
     }
 
-    fn text(&self, doc: &mut TantivyDocument, text: &str) {
-        let mut searched = String::new();
-        searchable_text(text, &mut searched, SEARCHED_BYTES);
-        if !searched.is_empty() {
+    /// Texts are indexed as one, so that a word that is in several of them is met once.
+    fn texts<'a>(&self, doc: &mut TantivyDocument, texts: impl Iterator<Item = &'a str> + Clone) {
+        let bytes = |text: &str| text.len().min(SEARCHED_BYTES) + 2;
+        let mut searched = String::with_capacity(texts.clone().map(bytes).sum());
+        for text in texts {
+            searchable_text(text, &mut searched, SEARCHED_BYTES);
+            searched.push('\n');
+        }
+        if searched.len() > 1 {
             doc.add_text(self.text, searched);
         }
     }
@@ -336,9 +339,7 @@ impl SpanFields {
         }
         let facts = event.attributes.values().filter_map(|value| value.as_str());
         let messages = event.error.iter().map(|error| error.message.as_str());
-        for text in std::iter::once(event.name.as_str()).chain(messages).chain(facts) {
-            self.text(&mut doc, text);
-        }
+        self.texts(&mut doc, std::iter::once(event.name.as_str()).chain(messages).chain(facts));
         let mut terms = TermWriter::new(|term: &str| doc.add_text(self.attribute, term));
         for (key, value) in &event.attributes {
             terms.json(key, value);

@@ -23,6 +23,7 @@ use crate::store::embedded::derived_index::kind;
 use crate::store::embedded::key::{text_key, trace_key};
 use crate::store::embedded::snapshot::{IndexError, Snapshot};
 use crate::store::embedded::span_index::mark;
+use crate::store::embedded::tokenizer;
 
 /// Up to so many sessions or traces are looked up one by one rather than by going through all.
 pub(super) const FEW: usize = 1000;
@@ -146,7 +147,7 @@ impl Translator<'_> {
     /// All of these words in one record.
     fn words(&self, words: &str) -> Box<dyn Query> {
         let text = self.snapshot.fields.span.text;
-        all_of(words.split(' ').map(|word| term(text, word)).collect())
+        all_of(words.split(' ').map(|word| term(text, &tokenizer::indexed(word))).collect())
     }
 
     /// If only few sessions or traces are left: looks only among their records from now on.
