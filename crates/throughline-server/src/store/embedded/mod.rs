@@ -91,10 +91,10 @@ impl EmbeddedConfig {
             queued_bytes: 16 << 20,
             commit_when_idle: Duration::from_millis(200),
             commit_after: Duration::from_secs(1),
-            commit_bytes: 32 << 20,
+            commit_bytes: 48 << 20,
             index_threads: cores.clamp(1, 4),
             index_heap_bytes: 40 << 20,
-            cache_bytes: 40 << 20,
+            cache_bytes: 32 << 20,
             sample_bytes: 32 << 20,
             lifecycle: Lifecycle::default(),
         }
