@@ -73,13 +73,22 @@ impl<T: Send + Sync + 'static> Subscribers<T> {
     /// The fast path: one relaxed load. Nothing is read on its strength, so no order is needed.
     #[inline]
     pub(crate) fn any(&self, register: impl FnOnce()) -> bool {
-        let state = self.state.load(Ordering::Relaxed);
-        if state == IDLE {
+        match self.state.load(Ordering::Relaxed) {
+            IDLE => false,
+            ACTIVE => true,
+            _ => self.first_touch(register),
+        }
+    }
+
+    /// The same where those who listen wait for much more than a jump: what is done for them is out of the way of what
+    /// is done without them.
+    #[inline]
+    pub(crate) fn any_after_all(&self, register: impl FnOnce()) -> bool {
+        if self.state.load(Ordering::Relaxed) == IDLE {
             return false;
         }
-        // What is done for a subscriber is out of the way of those who have none.
         cold_path();
-        state == ACTIVE || self.first_touch(register)
+        self.any(register)
     }
 
     #[cold]

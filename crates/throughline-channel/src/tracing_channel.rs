@@ -51,7 +51,7 @@ impl<C: Message + Send + Sync> TracingChannel<C> {
     /// Whether anybody listens or has bound a store.
     #[inline]
     pub fn has_subscribers(&'static self) -> bool {
-        self.subscribers.any(|| register(self.name(), self))
+        self.subscribers.any_after_all(|| register(self.name(), self))
     }
 
     /// Traces a call that cannot fail, other than by a panic.
