@@ -46,7 +46,8 @@ pub struct Resource {
     pub version: Option<String>,
 }
 
-/// Dropped with the last handle: what lies in the buffers is still collected and sent, but nobody waits for it.
+/// Dropped with the last handle: what lies in the buffers is still collected and sent, but nobody waits for it. Threads
+/// that made spans may keep a handle for their next one, until the collector comes.
 struct Life(Arc<Core>);
 
 impl Drop for Life {
