@@ -64,6 +64,20 @@ fn cpu_nanos() -> u64 {
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
+/// From now on this thread and those that it starts stay on the processor that it is on, where the system lets them.
+#[cfg(target_os = "linux")]
+pub(crate) fn stay_here() {
+    // SAFETY: the set is plain bits, and lives as long as the calls that get it.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(libc::sched_getcpu().max(0).cast_unsigned() as usize, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) const fn stay_here() {}
+
 fn quantile(values: &mut [f64], q: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     values[((values.len() - 1) as f64 * q) as usize]

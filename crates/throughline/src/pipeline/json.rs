@@ -10,23 +10,56 @@ use crate::{Callsite, Level, Resource, SessionState, SpanContext};
 #[derive(Debug)]
 pub(crate) struct SiteJson {
     /// From the end of the id to the beginning of the time.
-    name: Vec<u8>,
+    name: Written,
     source: Vec<u8>,
     /// By key: where the value is among the event's, the key, and the key as JSON.
-    keys: Vec<(usize, &'static str, Vec<u8>)>,
+    keys: Vec<(usize, &'static str, Written)>,
+}
+
+/// Bytes that are written again and again. Of few, as many are copied as there is room for, and those that are too many
+/// dropped again: a copy of a length that the compiler knows takes a few instructions and no call.
+#[derive(Debug)]
+enum Written {
+    Short([u8; Self::ROOM], usize),
+    Long(Vec<u8>),
+}
+
+impl Written {
+    const ROOM: usize = 48;
+
+    fn new(bytes: Vec<u8>) -> Self {
+        if bytes.len() > Self::ROOM {
+            return Self::Long(bytes);
+        }
+        let mut room = [0; Self::ROOM];
+        room[..bytes.len()].copy_from_slice(&bytes);
+        Self::Short(room, bytes.len())
+    }
+
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Short(room, length) => {
+                let end = out.len() + length;
+                out.extend_from_slice(room);
+                out.truncate(end);
+            }
+            Self::Long(bytes) => out.extend_from_slice(bytes),
+        }
+    }
 }
 
 impl SiteJson {
     pub(crate) fn new(site: &Callsite) -> Self {
         let mut keys: Vec<_> =
-            site.keys.iter().enumerate().map(|(at, key)| (at, *key, key_json(key))).collect();
+            site.keys.iter().enumerate().map(|(at, key)| (at, *key, Written::new(key_json(key)))).collect();
         // Of a key that is said twice the last counts.
         keys.sort_by_key(|(at, key, _)| (*key, std::cmp::Reverse(*at)));
         keys.dedup_by_key(|(_, key, _)| *key);
         let mut name = b"\",\"name\":".to_vec();
         put(&mut name, site.name);
         name.extend_from_slice(b",\"time\":\"");
-        Self { name, source: field("source", &site.source()), keys }
+        Self { name: Written::new(name), source: field("source", &site.source()), keys }
     }
 }
 
@@ -108,7 +141,7 @@ impl EventView<'_> {
         };
         out.extend_from_slice(b"{\"id\":\"");
         self.put_id(|piece| out.extend_from_slice(piece));
-        out.extend_from_slice(&site.name);
+        site.name.put(out);
         self.put_time(out);
         out.extend_from_slice(self.resource_json());
         let session = self.session().map(|session| session.json());
@@ -162,7 +195,7 @@ impl EventView<'_> {
             }
             session.next_if(|(other, _)| other == key);
             if let Some(value) = values.get(*at).filter(|value| !matches!(value, Scalar::Removed)) {
-                out.extend_from_slice(key_json);
+                key_json.put(out);
                 put_scalar(out, value, text);
             }
         }

@@ -108,7 +108,7 @@ impl Queue {
         TransportReport { waiting: state.pushed - state.settled, ..state.report.clone() }
     }
 
-    /// Waits for items to send; `false` when there will be none.
+    /// Waits for items to send, into an empty `batch`; `false` when there will be none.
     fn next_batch(&self, batch: &mut Vec<Item>) -> bool {
         let mut state = lock(&self.state);
         loop {
@@ -117,8 +117,13 @@ impl Queue {
             }
             let left = self.time_left(&state);
             if left.is_some_and(|left| left.is_zero()) {
-                let count = state.items.len().min(self.delivery.batch);
-                batch.extend(state.items.drain(..count));
+                if state.items.len() <= self.delivery.batch {
+                    // Nothing is moved, and both keep the memory they have.
+                    let empty = VecDeque::from(std::mem::take(batch));
+                    *batch = Vec::from(std::mem::replace(&mut state.items, empty));
+                } else {
+                    batch.extend(state.items.drain(..self.delivery.batch));
+                }
                 state.since = (!state.items.is_empty()).then(Instant::now);
                 return true;
             }

@@ -47,6 +47,8 @@ fn emit_all_kinds(telemetry: &Telemetry) {
         emit!(to, fatal, "of.another", session_id: "elsewhere", "n" => 1);
         emit!(to, error, "looks.like.another", "session.id" => "not it", "user.id" => "usr_2", "n" => 1);
         emit!(to, error, "said.twice", "n" => 1, "m" => 2, "n" => 3);
+        emit!(to, error, "with.a.name.and.a.key.that.are.longer.than.most.of.them",
+            "a.key.that.is.longer.than.others.and.says.nothing" => 1, "k" => "v");
         to.event("by.builder").level(Level::Error).attribute("shared", "builder").attribute("n", 1.5).emit();
     };
     plain(&outer);
@@ -115,7 +117,7 @@ fn both_ways_to_otlp_say_the_same() {
         _ => false,
     });
     let ((logs, spans), (same_logs, same_spans)) = (encoded(&telemetry, &all), encoded(&telemetry, &few));
-    assert_eq!((logs.len(), spans.len()), (20, 2));
+    assert_eq!((logs.len(), spans.len()), (23, 2));
     assert_eq!(logs, same_logs);
     assert_eq!(spans, same_spans);
 }
