@@ -47,6 +47,19 @@ struct Slot {
     number: u32,
 }
 
+/// Words that are looked up together, so that the processor fetches what it needs for all of them at once.
+const AT_A_TIME: usize = 32;
+
+/// A word on its way to its number: where it stands in the bytes, and what is in the first place to look.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wanted {
+    start: usize,
+    end: usize,
+    key: u64,
+    place: usize,
+    slot: Slot,
+}
+
 impl Words {
     /// What goes beyond [`MAX_WORDS`] has no number.
     pub(super) fn new<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Self {
@@ -95,45 +108,62 @@ impl Words {
 
     /// The number of a word.
     pub(super) fn number(&self, word: &[u8]) -> Option<u32> {
-        self.number_of(eight(word), word)
+        let is_one = WORD_BYTES.contains(&word.len());
+        is_one.then(|| self.find(&self.begin_to_find(word, 0..word.len()), word)).flatten()
     }
 
-    /// The number of a word, whose first letters are the lowest of `eight`.
+    /// Reads where the number of a word in `bytes` should stand.
     #[inline]
-    fn number_of(&self, eight: u64, word: &[u8]) -> Option<u32> {
-        if !WORD_BYTES.contains(&word.len()) {
-            return None;
-        }
-        let key = key(eight, word);
-        let mut place = self.place(key);
+    fn begin_to_find(&self, bytes: &[u8], Range { start, end }: Range<usize>) -> Wanted {
+        let key = key(eight(&bytes[start..]), &bytes[start..end]);
+        let place = self.place(key);
+        Wanted { start, end, key, place, slot: self.slots[place] }
+    }
+
+    /// The number of a word in `bytes`.
+    #[inline]
+    fn find(&self, wanted: &Wanted, bytes: &[u8]) -> Option<u32> {
+        let word = &bytes[wanted.start..wanted.end];
+        let (mut place, mut slot) = (wanted.place, wanted.slot);
         loop {
-            let slot = self.slots[place];
-            if slot.key == key && (word.len() <= KEY_BYTES || self.word(slot.number) == word) {
+            if slot.key == wanted.key && (word.len() <= KEY_BYTES || self.word(slot.number) == word) {
                 return Some(slot.number);
             }
             if slot.key == 0 {
                 return None;
             }
             place = self.next_place(place);
+            slot = self.slots[place];
         }
     }
 
     /// Appends these bytes with their words replaced.
     pub(super) fn encode(&self, bytes: &[u8], out: &mut Vec<u8>) {
         out.reserve(bytes.len());
+        let mut words = Letters::of(bytes).filter(|word| WORD_BYTES.contains(&word.len()));
+        let mut wanted = [Wanted::default(); AT_A_TIME];
         // What is not yet written begins at `rest`.
         let (mut rest, mut behind_word) = (0, false);
-        for word in Letters::of(bytes) {
-            if let Some(number) = self.number_of(eight(&bytes[word.start..]), &bytes[word.clone()]) {
-                let between = &bytes[rest..word.start];
-                if !(behind_word && between == b" ") {
-                    put_as_it_is(between, out);
+        loop {
+            let mut count = 0;
+            for (wanted, word) in wanted.iter_mut().zip(&mut words) {
+                *wanted = self.begin_to_find(bytes, word);
+                count += 1;
+            }
+            for word in &wanted[..count] {
+                if let Some(number) = self.find(word, bytes) {
+                    let between = &bytes[rest..word.start];
+                    if !(behind_word && between == b" ") {
+                        put_as_it_is(between, out);
+                    }
+                    put_number(number, out);
+                    (rest, behind_word) = (word.end, true);
                 }
-                put_number(number, out);
-                (rest, behind_word) = (word.end, true);
+            }
+            if count < AT_A_TIME {
+                return put_as_it_is(&bytes[rest..], out);
             }
         }
-        put_as_it_is(&bytes[rest..], out);
     }
 
     /// Appends what [`Self::encode`] was given.
@@ -360,6 +390,9 @@ mod tests {
         ] {
             assert_eq!(encoded(&words, text.as_bytes()), expected, "{text}");
             assert_eq!(decoded(&words, expected).unwrap(), text.as_bytes());
+        }
+        for many in AT_A_TIME - 1..=2 * AT_A_TIME + 1 {
+            assert_eq!(encoded(&words, "good ".repeat(many).trim_end().as_bytes()), b"\x80".repeat(many));
         }
     }
 
