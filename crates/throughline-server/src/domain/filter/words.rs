@@ -35,7 +35,8 @@ pub const SHORT_BYTES: usize = 16;
 /// let the = cutter.next().unwrap();
 /// cutter.write(&the, &mut word);
 /// assert_eq!((word.as_str(), the.start..the.end), ("the", 0..3));
-/// cutter.write(&cutter.next().unwrap(), &mut word);
+/// let next = cutter.next().unwrap();
+/// cutter.write(&next, &mut word);
 /// assert_eq!(word, "größe");
 /// ```
 #[derive(Debug)]
