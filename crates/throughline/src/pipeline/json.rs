@@ -217,13 +217,64 @@ fn put_scalar(out: &mut Vec<u8>, value: &Scalar, text: &str) {
     match value {
         Scalar::Null | Scalar::Removed => out.extend_from_slice(b"null"),
         Scalar::Bool(yes) => out.extend_from_slice(if *yes { b"true" } else { b"false" }),
-        Scalar::Int(number) => put(out, number),
-        Scalar::Uint(number) => put(out, number),
-        Scalar::Float(number) if number.is_finite() => put(out, number),
+        Scalar::Int(number) => {
+            if *number < 0 {
+                out.push(b'-');
+            }
+            put_whole(out, number.unsigned_abs());
+        }
+        Scalar::Uint(number) => put_whole(out, *number),
+        Scalar::Float(number) if number.is_finite() => put_float(out, *number),
         Scalar::Text(piece) => put_text(out, piece.of(text)),
         Scalar::Json(value) => put(out, value),
         Scalar::Float(_) => put(out, &value.to_json(text)),
     }
+}
+
+/// Numbers below this are put together in a register. What is written behind a number waits until it is known how long
+/// the number is: here the processor guesses that, of a general formatter's result it does not.
+const SMALL: u64 = 100_000_000;
+
+#[inline]
+fn put_whole(out: &mut Vec<u8>, number: u64) {
+    if number < SMALL { put_decimal(out, number as u32, 0) } else { put(out, &number) }
+}
+
+/// Most numbers have few decimals. If a decimal number with few digits is the nearest to this one, nothing shorter is.
+#[inline]
+fn put_float(out: &mut Vec<u8>, number: f64) {
+    let size = number.abs();
+    for (decimals, scale) in [(1, 10.0), (2, 100.0), (3, 1000.0)] {
+        let scaled = size * scale;
+        let whole = scaled as u32;
+        if f64::from(whole) == scaled && u64::from(whole) < SMALL && scaled / scale == size {
+            if number.is_sign_negative() {
+                out.push(b'-');
+            }
+            return put_decimal(out, whole, decimals);
+        }
+    }
+    put(out, &number);
+}
+
+/// A small number divided by ten so many times.
+#[inline]
+fn put_decimal(out: &mut Vec<u8>, number: u32, decimals: usize) {
+    // From the last digit to the first, which comes to lie lowest.
+    let (mut rest, mut text, mut length) = (number, 0_u128, 0);
+    loop {
+        text = text << 8 | u128::from(b'0' + (rest % 10) as u8);
+        (rest, length) = (rest / 10, length + 1);
+        if length == decimals {
+            text = text << 8 | u128::from(b'.');
+            length += 1;
+        } else if rest == 0 && length > decimals {
+            break;
+        }
+    }
+    let end = out.len() + length;
+    out.extend_from_slice(&text.to_le_bytes());
+    out.truncate(end);
 }
 
 /// Most texts need nothing but quotes.
@@ -249,4 +300,52 @@ fn put_span(out: &mut Vec<u8>, span: SpanContext) {
 fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
     out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(value: &Scalar) -> String {
+        let mut out = b"before".to_vec();
+        put_scalar(&mut out, value, "");
+        String::from_utf8(out).unwrap()
+    }
+
+    fn check(int: i64, uint: u64, float: f64) {
+        assert_eq!(written(&Scalar::Int(int)), format!("before{}", serde_json::json!(int)));
+        assert_eq!(written(&Scalar::Uint(uint)), format!("before{}", serde_json::json!(uint)));
+        let value = Scalar::Float(float);
+        assert_eq!(written(&value), format!("before{}", value.to_json("")), "{float:e}");
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_written_as_serde_writes_them(
+            bits: u64, small in -2_000_000_000..2_000_000_000_i64, places in 0..8, off in -2..3_i64
+        ) {
+            check(bits.cast_signed(), bits, f64::from_bits(bits));
+            // Near numbers with few decimals, and those themselves.
+            let near = small as f64 / 10_f64.powi(places);
+            let near = f64::from_bits(near.to_bits().wrapping_add_signed(off));
+            check(small, small.unsigned_abs(), near);
+            check(small / 10_i64.pow(places.unsigned_abs()), small.unsigned_abs() % 1000, near);
+        }
+    }
+
+    #[test]
+    fn numbers_at_the_edges_are_written_as_serde_writes_them() {
+        for number in [0, 1, 9, 10, 99, 100, 99_999_999, 100_000_000, u64::MAX] {
+            check(number.cast_signed(), number, number as f64);
+            check(number.cast_signed().wrapping_neg(), number, -(number as f64));
+            check(0, 0, number as f64 / 1000.0);
+        }
+        for float in
+            [0.0, -0.0, 0.001, 0.0009, 0.1 + 0.2, 9_999_999.9, 99_999.999, 1e16, 5e-324, f64::MAX, f64::NAN]
+        {
+            check(0, 0, float);
+        }
+    }
 }
