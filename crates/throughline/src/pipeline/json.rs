@@ -247,7 +247,9 @@ fn put_float(out: &mut Vec<u8>, number: f64) {
     for (decimals, scale) in [(1, 10.0), (2, 100.0), (3, 1000.0)] {
         let scaled = size * scale;
         let whole = scaled as u32;
-        if f64::from(whole) == scaled && u64::from(whole) < SMALL && scaled / scale == size {
+        // With a zero at the end it has fewer decimals than it seems to, where the product of before was rounded.
+        let ends_well = decimals == 1 || !whole.is_multiple_of(10);
+        if f64::from(whole) == scaled && ends_well && u64::from(whole) < SMALL && scaled / scale == size {
             if number.is_sign_negative() {
                 out.push(b'-');
             }
@@ -342,9 +344,20 @@ mod tests {
             check(number.cast_signed().wrapping_neg(), number, -(number as f64));
             check(0, 0, number as f64 / 1000.0);
         }
-        for float in
-            [0.0, -0.0, 0.001, 0.0009, 0.1 + 0.2, 9_999_999.9, 99_999.999, 1e16, 5e-324, f64::MAX, f64::NAN]
-        {
+        for float in [
+            18_884.65,
+            0.0,
+            -0.0,
+            0.001,
+            0.0009,
+            0.1 + 0.2,
+            9_999_999.9,
+            99_999.999,
+            1e16,
+            5e-324,
+            f64::MAX,
+            f64::NAN,
+        ] {
             check(0, 0, float);
         }
     }
