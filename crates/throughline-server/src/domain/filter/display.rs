@@ -10,7 +10,7 @@ impl fmt::Display for Filter {
         match self {
             Self::All => Ok(()),
             Self::And(members) => join(f, members, " "),
-            Self::Or(members) if !is_list(members) => join(f, members, " OR "),
+            Self::Or(members) if !is_list(members) => write_alternatives(f, members),
             other => write_atom(f, other),
         }
     }
@@ -37,6 +37,18 @@ fn write_atom(f: &mut fmt::Formatter<'_>, filter: &Filter) -> fmt::Result {
         Filter::Text(word) => f.write_str(word),
         Filter::Field { field, comparison, value } => write!(f, "{field}:{}{value}", comparison.sign()),
     }
+}
+
+/// A space binds closer than `OR`, so that no alternative needs parentheses: what is printed has no more of them than
+/// what was read, of which only so many may stand inside each other.
+fn write_alternatives(f: &mut fmt::Formatter<'_>, members: &[Filter]) -> fmt::Result {
+    members.iter().enumerate().try_for_each(|(index, member)| {
+        f.write_str(if index > 0 { " OR " } else { "" })?;
+        match member {
+            Filter::And(members) if !members.is_empty() => join(f, members, " "),
+            other => write_atom(f, other),
+        }
+    })
 }
 
 fn join(f: &mut fmt::Formatter<'_>, members: &[Filter], with: &str) -> fmt::Result {

@@ -52,7 +52,7 @@ refund => refund
 Refund order_789 => refund "order 789"
 "Refund  please" => "refund please"
 a AND b c => a b c
-a OR b c OR (d e) => a OR (b c) OR (d e)
+a OR b c OR (d e) => a OR b c OR d e
 (a OR b) c => (a OR b) c
 ((a))(b) => a b
 NOT a -b NOT(c d) -(e OR f) NOT NOT g => -a -b -(c d) -(e OR f) g
@@ -300,6 +300,17 @@ fn fields_are_refused_where_they_mean_nothing() {
     let error = Filter::parse("a turns:>3", &[Target::Observation, Target::Event], now()).unwrap_err();
     assert_eq!(error.to_string(), "turns applies to sessions, not to observations and events at character 3");
     assert!(Filter::parse("type:tool", &[Target::Observation, Target::Event], now()).is_ok());
+}
+
+#[test]
+fn what_is_printed_is_within_the_limits_that_what_was_read_is_within() {
+    let deep = format!("{}a OR b c{}", "a OR b (".repeat(32), ")".repeat(32));
+    let wide = vec!["a b OR c d"; 64].join(" OR ");
+    for text in [deep, wide] {
+        let filter = parse(&text).unwrap();
+        assert_eq!(filter.to_string(), text);
+        assert_eq!(parse(&filter.to_string()).unwrap(), filter);
+    }
 }
 
 #[test]
