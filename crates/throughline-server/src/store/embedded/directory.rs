@@ -87,17 +87,14 @@ impl Directory {
         self.dir.join("log")
     }
 
-    pub(super) fn spans(&self) -> PathBuf {
-        self.dir.join("spans")
-    }
-
-    pub(super) fn derived(&self) -> PathBuf {
-        self.dir.join("derived")
-    }
-
     pub(super) fn vocabularies(&self) -> PathBuf {
         self.dir.join("vocabularies")
     }
+}
+
+/// Where the two indexes are: that of the records, and that of what is derived from them.
+pub(super) fn indexes(data_dir: &Path) -> [PathBuf; 2] {
+    ["spans", "derived"].map(|index| data_dir.join(index))
 }
 
 /// Whole or not at all, whenever the power goes.

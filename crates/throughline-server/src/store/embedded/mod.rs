@@ -129,10 +129,11 @@ impl EmbeddedStore {
         let directory = Directory::open(&config.data_dir)?;
         let vocabularies = Vocabularies::open(directory.vocabularies(), config.sample_bytes);
         let vocabularies = Arc::new(vocabularies.map_err(IndexError::from)?);
-        let (spans, span) = span_index::open(&directory.spans(), &vocabularies)
-            .map_err(OpenError::of_index(&config.data_dir))?;
-        let (derived, derived_fields) = derived_index::open(&directory.derived(), &vocabularies)
-            .map_err(OpenError::of_index(&config.data_dir))?;
+        let [spans, derived] = directory::indexes(&config.data_dir);
+        let (spans, span) =
+            span_index::open(&spans, &vocabularies).map_err(OpenError::of_index(&config.data_dir))?;
+        let (derived, derived_fields) =
+            derived_index::open(&derived, &vocabularies).map_err(OpenError::of_index(&config.data_dir))?;
         let fields = Arc::new(Fields { span, derived: derived_fields, vocabularies });
         let snapshots = Snapshots::open(&spans, &derived, Arc::clone(&fields))?;
         let (health, (live, _)) = (Health::default(), broadcast::channel(LIVE_RECORDS));
@@ -229,7 +230,7 @@ impl Threads {
                 health.fail("the writer ended unexpectedly; the server must be started again");
             }
         };
-        let indexes = ["spans", "derived"].map(|index| parts.config.data_dir.join(index));
+        let indexes = directory::indexes(&parts.config.data_dir);
         let give_way = move || {
             for index in &indexes {
                 if let Err(error) = remove_spares(index) {

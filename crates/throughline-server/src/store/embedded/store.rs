@@ -10,6 +10,7 @@ use throughline_model::{
 use tokio::sync::broadcast;
 
 use super::EmbeddedStore;
+use super::directory::indexes;
 use super::reading::Reading;
 use super::snapshot::IndexError;
 use super::span_index::mark;
@@ -202,7 +203,7 @@ impl Store for EmbeddedStore {
         let snapshot = self.snapshots.latest();
         let counted = tokio::task::spawn_blocking(move || {
             let count = |kind| snapshot.count(kind).unwrap_or_default();
-            let bytes = directory_bytes(&dir.join("spans")) + directory_bytes(&dir.join("derived"));
+            let bytes: u64 = indexes(&dir).iter().map(|index| directory_bytes(index)).sum();
             (count(mark::SPAN), count(mark::EVENT) + count(mark::REPLACED), bytes)
         });
         let (spans_stored, events_stored, index_bytes) = counted.await.unwrap_or_default();

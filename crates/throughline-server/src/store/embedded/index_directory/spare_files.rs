@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Kept for each index at most; never more than the disk has besides.
 const KEPT_BYTES: u64 = 512 << 20;
@@ -77,7 +77,7 @@ impl SpareFiles {
             surplus += 1;
         }
         for spare in self.spares.drain(..surplus) {
-            remove(&folder(&self.index).join(spare.name))?;
+            unless_gone(fs::remove_file(folder(&self.index).join(spare.name)))?;
         }
         Ok(())
     }
@@ -89,7 +89,8 @@ impl SpareFiles {
         if path.try_exists()? {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        while let Some(spare) = self.take(kind, read) {
+        let read: FxHashSet<_> = read.iter().filter_map(|path| path.file_name()).collect();
+        while let Some(spare) = self.take(kind, &read) {
             match fs::rename(folder(&self.index).join(spare.name), &path) {
                 Ok(()) => return OpenOptions::new().write(true).open(path),
                 // Somebody made space.
@@ -100,12 +101,11 @@ impl SpareFiles {
         OpenOptions::new().write(true).create_new(true).open(path)
     }
 
-    fn take(&mut self, kind: &Kind, read: &[PathBuf]) -> Option<Spare> {
+    fn take(&mut self, kind: &Kind, read: &FxHashSet<&OsStr>) -> Option<Spare> {
         let likely = *self.lengths.get(kind)?;
         let longest = likely + slack(likely);
-        let is_read =
-            |spare: &Spare| read.iter().any(|path| path.file_name() == Some(spare.name.as_os_str()));
-        let fits = |(_, spare): &(usize, &Spare)| spare.bytes <= longest && !is_read(spare);
+        let fits =
+            |(_, spare): &(usize, &Spare)| spare.bytes <= longest && !read.contains(spare.name.as_os_str());
         let (best, _) = self.spares.iter().enumerate().filter(fits).max_by_key(|(_, spare)| spare.bytes)?;
         Some(self.spares.remove(best))
     }
@@ -118,19 +118,16 @@ impl SpareFiles {
 
 /// Gives all that is kept for an index back to the disk.
 pub(in crate::store::embedded) fn remove_spares(index: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder(index)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    unless_gone(fs::remove_dir_all(folder(index)))
 }
 
 fn folder(index: &Path) -> PathBuf {
     index.join("spare")
 }
 
-/// Removes a file, if it is still there.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+/// What came of removing something that may have been removed already.
+fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -23,6 +23,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use self::cache::{Cache, Projects, SessionKey, SessionState, TraceKey, TraceState};
 use super::EmbeddedConfig;
+use super::directory::indexes;
 use super::entry::Entry;
 use super::health::Health;
 use super::index_directory::remove_leftovers;
@@ -148,8 +149,9 @@ impl Writer {
     /// Opens both indexes for writing, where their last commits stand.
     pub(super) fn open(parts: Parts) -> Result<Self, IndexError> {
         let Parts { config, prices, fields, spans, derived, snapshots, health, live } = parts;
-        remove_leftovers(&spans, &config.data_dir.join("spans"))?;
-        remove_leftovers(&derived, &config.data_dir.join("derived"))?;
+        for (index, dir) in [&spans, &derived].into_iter().zip(indexes(&config.data_dir)) {
+            remove_leftovers(index, &dir)?;
+        }
         let position = position_of(&spans)?;
         Ok(Self {
             spans: index_writer(&spans, config.index_threads, config.index_heap_bytes)?,
