@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Addresses};
 use crate::config::{Config, Engine, LogFormat, StoreConfig, Values};
+use crate::store::embedded::priority::ask_for_short_turns;
 
 use super::failure::Failure;
 use super::logging;
@@ -18,8 +19,11 @@ pub(super) fn run(values: &Values) -> Result<(), Failure> {
 
 /// Serves until told to stop; `started` hears where, once it is so.
 pub(super) fn until_stopped(config: &Config, started: impl FnOnce(Addresses)) -> Result<(), Failure> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("throughline").build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("throughline")
+        .on_thread_start(ask_for_short_turns)
+        .build()?;
     runtime.block_on(async {
         // Before anything can be written: a signal that comes while starting must not kill half-way.
         let mut stop = Stop::new()?;

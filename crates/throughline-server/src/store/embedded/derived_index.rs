@@ -8,6 +8,7 @@ use tantivy::{Index, TantivyDocument};
 use throughline_model::{Attributes, Money, ProjectId, SessionId, SessionState, Timestamp, TraceId, Usage};
 
 use super::key::{reference, text_key, trace_key};
+use super::priority::Senders;
 use super::span_index::{USAGE_COLUMNS, money_column, open_index, term, term_column};
 use super::stored::StoredField;
 use super::terms::TermWriter;
@@ -121,9 +122,13 @@ fn schema(vocabularies: &Arc<Vocabularies>) -> (Schema, DerivedFields) {
 }
 
 /// Opens the index in this directory, or makes an empty one.
-pub(super) fn open(dir: &Path, vocabularies: &Arc<Vocabularies>) -> tantivy::Result<(Index, DerivedFields)> {
+pub(super) fn open(
+    dir: &Path,
+    vocabularies: &Arc<Vocabularies>,
+    senders: &Senders,
+) -> tantivy::Result<(Index, DerivedFields)> {
     let (schema, fields) = schema(vocabularies);
-    Ok((open_index(dir, schema)?, fields))
+    Ok((open_index(dir, schema, senders)?, fields))
 }
 
 /// The term of a trace's document.

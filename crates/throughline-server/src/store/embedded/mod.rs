@@ -8,7 +8,7 @@ mod health;
 mod index_directory;
 mod key;
 mod log;
-mod priority;
+pub mod priority;
 mod queue;
 mod reading;
 mod snapshot;
@@ -36,6 +36,7 @@ use self::entry::Entry;
 use self::health::Health;
 use self::index_directory::remove_spares;
 use self::log::{Appender, Log, LogMessage};
+use self::priority::Senders;
 use self::snapshot::{Fields, IndexError, Snapshots};
 use self::vocabulary::Vocabularies;
 use self::writer::{Parts, Replay, Work, Writer, WriterThread};
@@ -109,6 +110,8 @@ pub struct EmbeddedStore {
     prices: Arc<Prices>,
     health: Health,
     live: broadcast::Sender<Arrival>,
+    /// They go before the threads that index.
+    senders: Senders,
     /// What may be accepted now, in units of [`PERMIT_BYTES`].
     room: Arc<Semaphore>,
     threads: Mutex<Option<Threads>>,
@@ -129,11 +132,12 @@ impl EmbeddedStore {
         let directory = Directory::open(&config.data_dir)?;
         let vocabularies = Vocabularies::open(directory.vocabularies(), config.sample_bytes);
         let vocabularies = Arc::new(vocabularies.map_err(IndexError::from)?);
+        let senders = Senders::default();
         let [spans, derived] = directory::indexes(&config.data_dir);
-        let (spans, span) =
-            span_index::open(&spans, &vocabularies).map_err(OpenError::of_index(&config.data_dir))?;
-        let (derived, derived_fields) =
-            derived_index::open(&derived, &vocabularies).map_err(OpenError::of_index(&config.data_dir))?;
+        let (spans, span) = span_index::open(&spans, &vocabularies, &senders)
+            .map_err(OpenError::of_index(&config.data_dir))?;
+        let (derived, derived_fields) = derived_index::open(&derived, &vocabularies, &senders)
+            .map_err(OpenError::of_index(&config.data_dir))?;
         let fields = Arc::new(Fields { span, derived: derived_fields, vocabularies });
         let snapshots = Snapshots::open(&spans, &derived, Arc::clone(&fields))?;
         let (health, (live, _)) = (Health::default(), broadcast::channel(LIVE_RECORDS));
@@ -148,6 +152,7 @@ impl EmbeddedStore {
             snapshots: snapshots.clone(),
             health: health.clone(),
             live: live.clone(),
+            senders: senders.clone(),
         };
         let mut writer = Writer::open(parts.clone())?;
         let position = replay(&mut log, &mut writer)?;
@@ -160,6 +165,7 @@ impl EmbeddedStore {
             prices: in_force,
             health,
             live,
+            senders,
             room: Arc::new(Semaphore::new(config.waiting_bytes / PERMIT_BYTES)),
             threads: Mutex::new(Some(threads)),
             executor: Arc::new(Executor::multi_thread(READ_THREADS, "read-")?),
@@ -186,6 +192,7 @@ impl EmbeddedStore {
             Ok(Err(_)) => return Err(AppendError::Unavailable("it is closed".to_owned())),
             Err(_) => return Err(AppendError::Busy { retry_after: RETRY_AFTER }),
         };
+        let _waits = self.senders.one_waits();
         let (done, outcome) = oneshot::channel();
         let entry = Work::Entry(Arc::new(entry.holding(permit)));
         self.send(LogMessage::Append { entry, done }).map_err(AppendError::Unavailable)?;

@@ -15,6 +15,7 @@ use throughline_model::{Event, Money, ProjectId, Usage};
 
 use super::index_directory::IndexDirectory;
 use super::key::{reference, text_key, trace_key};
+use super::priority::Senders;
 use super::stored::StoredField;
 use super::terms::TermWriter;
 use super::tokenizer;
@@ -165,15 +166,20 @@ fn schema(vocabularies: &Arc<Vocabularies>) -> (Schema, SpanFields) {
 }
 
 /// Opens the index in this directory, or makes an empty one.
-pub(super) fn open(dir: &Path, vocabularies: &Arc<Vocabularies>) -> tantivy::Result<(Index, SpanFields)> {
+pub(super) fn open(
+    dir: &Path,
+    vocabularies: &Arc<Vocabularies>,
+    senders: &Senders,
+) -> tantivy::Result<(Index, SpanFields)> {
     let (schema, fields) = schema(vocabularies);
-    let index = open_index(dir, schema)?;
-    index.tokenizers().register(tokenizer::NAME, TextAnalyzer::from(tokenizer::Once::default()));
+    let index = open_index(dir, schema, senders)?;
+    let once = tokenizer::Once::new(senders.clone());
+    index.tokenizers().register(tokenizer::NAME, TextAnalyzer::from(once));
     Ok((index, fields))
 }
 
 /// Documents compressed in blocks of 128 KB: larger ones are cheaper to write and smaller, and still quick to read.
-pub(super) fn open_index(dir: &Path, schema: Schema) -> tantivy::Result<Index> {
+pub(super) fn open_index(dir: &Path, schema: Schema, senders: &Senders) -> tantivy::Result<Index> {
     std::fs::create_dir_all(dir)?;
     let settings = IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),
@@ -181,7 +187,7 @@ pub(super) fn open_index(dir: &Path, schema: Schema) -> tantivy::Result<Index> {
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
-    let directory = IndexDirectory::open(dir)?;
+    let directory = IndexDirectory::open(dir, senders.clone())?;
     Index::builder().schema(schema).settings(settings).open_or_create(directory)
 }
 

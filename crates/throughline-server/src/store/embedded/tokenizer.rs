@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
+use super::priority::Senders;
 use crate::domain::filter::words::{Cutter, Form, SHORT_BYTES};
 
 /// The name under which the tokenizer is registered.
@@ -32,6 +33,14 @@ pub(super) struct Once {
     token: Token,
     words: Words,
     met: Met,
+    senders: Senders,
+}
+
+impl Once {
+    /// Lets these senders go before it, at each text.
+    pub(super) fn new(senders: Senders) -> Self {
+        Self { senders, ..Self::default() }
+    }
 }
 
 /// The words of a text, as they stand in the index.
@@ -61,6 +70,7 @@ impl Tokenizer for Once {
     type TokenStream<'a> = OnceStream<'a>;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> OnceStream<'a> {
+        self.senders.go_first();
         self.token.reset();
         self.met.begin(text.len());
         self.words.lay_out(text, &mut self.met, &mut self.token.text);

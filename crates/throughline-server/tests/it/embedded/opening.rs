@@ -148,6 +148,47 @@ async fn a_full_store_says_that_it_is_busy() {
     store.append(traces(&[span(9, 9)])).await.unwrap();
 }
 
+/// How far each thread of this process stands behind, in the steps of `nice`, by its name.
+#[cfg(target_os = "linux")]
+fn threads_behind() -> Vec<(String, i64)> {
+    let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    // A thread may have ended since.
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.join("stat")).ok());
+    let behind = |stat: String| {
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        Some((name.to_owned(), rest.split_whitespace().nth(16)?.parse().ok()?))
+    };
+    stats.filter_map(behind).collect()
+}
+
+/// Merging takes as much of the processors as indexing does: none of the threads may be forgotten.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn threads_that_index_stand_behind_the_log() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    store.append(traces(&[span(1, 1).in_session("s1")])).await.unwrap();
+    store.settle().await.unwrap();
+    let of_index = |name: &str| {
+        ["writer", "merge_", "segment_", "thrd-tantivy"].iter().any(|begin| name.starts_with(begin))
+    };
+    // Other tests begin threads all the time, which take a moment until they stand where they belong.
+    let settled = async {
+        loop {
+            let (index, others): (Vec<_>, Vec<_>) =
+                threads_behind().into_iter().partition(|(name, _)| of_index(name));
+            if index.len() >= 6 && index.iter().all(|(_, behind)| *behind == 19) {
+                assert!(others.iter().any(|(name, behind)| name == "log" && *behind < 19), "{others:?}");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), settled)
+        .await
+        .unwrap_or_else(|_| panic!("{:?}", threads_behind()));
+}
+
 #[tokio::test]
 async fn another_boundary_applies_to_sessions_as_they_go_on() {
     let dir = TempDir::new().unwrap();

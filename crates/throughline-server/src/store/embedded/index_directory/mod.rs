@@ -26,6 +26,8 @@ pub(super) use spare_files::remove_spares;
 use spare_files::{Kind, SpareFiles};
 use written_file::{WrittenFile, content_length};
 
+use super::priority::Senders;
+
 /// Tantivy's list of the files it may delete, written anew with every file it begins.
 const MANAGED: &str = ".managed.json";
 
@@ -38,6 +40,8 @@ pub(super) struct IndexDirectory {
     /// Whoever makes files durable holds this; the error is what went wrong with some, and stays until a writer
     /// begins anew: nothing may be committed that builds on them.
     syncing: Arc<Mutex<Option<io::ErrorKind>>>,
+    /// They go before what is written here.
+    senders: Senders,
 }
 
 /// What the next commit has to make durable.
@@ -52,10 +56,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl IndexDirectory {
-    pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
+    pub(super) fn open(path: &Path, senders: Senders) -> tantivy::Result<Self> {
         let files = MmapDirectory::open(path)?;
         let spares = Arc::new(Mutex::new(SpareFiles::new(path)));
-        Ok(Self { path: path.to_owned(), files, spares, unsynced: Arc::default(), syncing: Arc::default() })
+        let (unsynced, syncing) = (Arc::default(), Arc::default());
+        Ok(Self { path: path.to_owned(), files, spares, unsynced, syncing, senders })
     }
 
     fn sync_files(&self) -> io::Result<()> {

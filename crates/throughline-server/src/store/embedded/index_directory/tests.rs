@@ -7,6 +7,7 @@ use tantivy::directory::TerminatingWrite as _;
 use tempfile::TempDir;
 
 use super::IndexDirectory;
+use crate::store::embedded::priority::Senders;
 
 fn write(directory: &IndexDirectory, name: &str, content: &[u8]) {
     let mut file = directory.open_write(Path::new(name)).unwrap();
@@ -28,7 +29,7 @@ fn spares(dir: &TempDir) -> Vec<String> {
 #[test]
 fn what_is_deleted_is_written_over_and_only_the_new_content_is_read() {
     let dir = TempDir::new().unwrap();
-    let directory = IndexDirectory::open(dir.path()).unwrap();
+    let directory = IndexDirectory::open(dir.path(), Senders::default()).unwrap();
     for (number, length) in
         [100_000, 90_000, 100_001, 60_000, 99_990, 0, 5, 300_000, 100_000].into_iter().enumerate()
     {
@@ -36,7 +37,7 @@ fn what_is_deleted_is_written_over_and_only_the_new_content_is_read() {
         let content: Vec<u8> = (0..length).map(|place| (place * 7 + number) as u8).collect();
         write(&directory, &name, &content);
         assert_eq!(read(&directory, &name), content, "{length} bytes");
-        let reopened = IndexDirectory::open(dir.path()).unwrap();
+        let reopened = IndexDirectory::open(dir.path(), Senders::default()).unwrap();
         assert_eq!(read(&reopened, &name), content, "{length} bytes, opened again");
         assert!(
             dir.path().join(&name).metadata().unwrap().len()
@@ -52,7 +53,7 @@ fn what_is_deleted_is_written_over_and_only_the_new_content_is_read() {
 #[test]
 fn what_is_still_read_is_not_written_over() {
     let dir = TempDir::new().unwrap();
-    let directory = IndexDirectory::open(dir.path()).unwrap();
+    let directory = IndexDirectory::open(dir.path(), Senders::default()).unwrap();
     write(&directory, "a.store", &[b'a'; 50_000]);
     let reader = directory.open_read(Path::new("a.store")).unwrap();
     let part = reader.slice(10..20).read_bytes().unwrap();
@@ -70,7 +71,7 @@ fn what_is_still_read_is_not_written_over() {
 #[test]
 fn spares_may_vanish_and_no_file_is_begun_twice() {
     let dir = TempDir::new().unwrap();
-    let directory = IndexDirectory::open(dir.path()).unwrap();
+    let directory = IndexDirectory::open(dir.path(), Senders::default()).unwrap();
     write(&directory, "a.store", &[b'a'; 50_000]);
     write(&directory, "b.store", &[b'b'; 50_000]);
     directory.delete(Path::new("a.store")).unwrap();
@@ -85,7 +86,7 @@ fn spares_may_vanish_and_no_file_is_begun_twice() {
 #[test]
 fn small_files_are_replaced_as_a_whole() {
     let dir = TempDir::new().unwrap();
-    let directory = IndexDirectory::open(dir.path()).unwrap();
+    let directory = IndexDirectory::open(dir.path(), Senders::default()).unwrap();
     for length in [10, 40_000, 3] {
         let json = serde_json::to_vec(&vec![7; length]).unwrap();
         directory.atomic_write(Path::new("meta.json"), &json).unwrap();

@@ -11,6 +11,7 @@ use tantivy::directory::{AntiCallToken, FileHandle, TerminatingWrite};
 
 use super::spare_files::{Kind, SpareFiles, slack};
 use super::{IndexDirectory, Unsynced, lock};
+use crate::store::embedded::priority::Senders;
 
 /// So much of a file is on its way to the disk at a time.
 const STRIDE_BYTES: u64 = 512 << 10;
@@ -39,6 +40,7 @@ pub(super) struct WrittenFile {
     allocated: u64,
     spares: Arc<Mutex<SpareFiles>>,
     unsynced: Arc<Mutex<Unsynced>>,
+    senders: Senders,
     /// Up to where it is written, has begun to go to the disk, and has arrived there.
     written: u64,
     begun: u64,
@@ -54,6 +56,7 @@ impl WrittenFile {
             file: Arc::new(file),
             spares: Arc::clone(&directory.spares),
             unsynced: Arc::clone(&directory.unsynced),
+            senders: directory.senders.clone(),
             written: 0,
             begun: 0,
             waited: 0,
@@ -78,6 +81,7 @@ impl WrittenFile {
 
 impl Write for WrittenFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.senders.go_first();
         let written = (&*self.file).write(bytes)?;
         self.written += written as u64;
         if self.written - self.begun >= STRIDE_BYTES {

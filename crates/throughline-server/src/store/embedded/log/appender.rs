@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Log, Payload};
 use crate::store::embedded::health::{Health, Part};
+use crate::store::embedded::priority::ask_for_short_turns;
 
 const GROUP_ENTRIES: usize = 16;
 const GROUP_BYTES: usize = 4 << 20;
@@ -45,7 +46,10 @@ impl<T: Payload + Send + 'static> Appender<T> {
         give_way: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
         let (messages, receiver) = channel();
-        let run = move || LogThread { log, health, next, give_way, needed: 0, receiver }.run();
+        let run = move || {
+            ask_for_short_turns();
+            LogThread { log, health, next, give_way, needed: 0, receiver }.run();
+        };
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(run)?;
         Ok(Self { messages, thread })
     }

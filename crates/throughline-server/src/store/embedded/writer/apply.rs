@@ -109,6 +109,7 @@ impl Writer {
         project: &ProjectId,
         raw: &RawSpan<'_>,
     ) -> Result<(), IndexError> {
+        self.senders.go_first();
         let facts = raw.facts();
         let key = TraceKey { project: number, id: facts.trace_id };
         let cost = self.prices.span_cost(&facts);

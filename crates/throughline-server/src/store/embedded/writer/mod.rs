@@ -28,6 +28,7 @@ use super::entry::Entry;
 use super::health::Health;
 use super::index_directory::remove_leftovers;
 use super::log::Payload;
+use super::priority::{Senders, from_behind};
 use super::queue::{DocumentQueue, QueuedDocument};
 use super::snapshot::{Fields, IndexError, Snapshot, Snapshots};
 use crate::domain::arrival::Arrival;
@@ -79,6 +80,7 @@ pub(super) struct Writer {
     snapshot: Arc<Snapshot>,
     health: Health,
     live: broadcast::Sender<Arrival>,
+    senders: Senders,
 
     projects: Projects,
     traces: Cache<TraceKey, TraceState>,
@@ -116,6 +118,7 @@ pub(super) struct Parts {
     pub(super) snapshots: Snapshots,
     pub(super) health: Health,
     pub(super) live: broadcast::Sender<Arrival>,
+    pub(super) senders: Senders,
 }
 
 fn index_writer<D: tantivy::schema::document::Document>(
@@ -148,14 +151,19 @@ pub(super) fn position_of(index: &Index) -> tantivy::Result<u64> {
 impl Writer {
     /// Opens both indexes for writing, where their last commits stand.
     pub(super) fn open(parts: Parts) -> Result<Self, IndexError> {
-        let Parts { config, prices, fields, spans, derived, snapshots, health, live } = parts;
+        let Parts { config, prices, fields, spans, derived, snapshots, health, live, senders } = parts;
         for (index, dir) in [&spans, &derived].into_iter().zip(indexes(&config.data_dir)) {
             remove_leftovers(index, &dir)?;
         }
         let position = position_of(&spans)?;
+        // The threads that merge are as those that start them.
+        let (spans, derived) = from_behind(|| -> tantivy::Result<_> {
+            let spans = index_writer(&spans, config.index_threads, config.index_heap_bytes)?;
+            Ok((spans, index_writer(&derived, 1, DERIVED_HEAP_BYTES)?))
+        })?;
         Ok(Self {
-            spans: index_writer(&spans, config.index_threads, config.index_heap_bytes)?,
-            derived: index_writer(&derived, 1, DERIVED_HEAP_BYTES)?,
+            spans,
+            derived,
             queue: DocumentQueue::new(config.queued_bytes),
             snapshot: snapshots.latest(),
             config,
@@ -164,6 +172,7 @@ impl Writer {
             snapshots,
             health,
             live,
+            senders,
             projects: Projects::default(),
             traces: Cache::new(),
             sessions: Cache::new(),

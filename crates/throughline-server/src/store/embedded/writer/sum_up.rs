@@ -21,9 +21,11 @@ impl Writer {
     pub(super) fn sum_up(&mut self) -> Result<(), IndexError> {
         self.sum_up_traces()?;
         for key in self.changed_traces.clone() {
+            self.senders.go_first();
             self.write_trace(key)?;
         }
         for key in self.changed_sessions.clone() {
+            self.senders.go_first();
             self.write_session(&key)?;
         }
         Ok(())
@@ -32,6 +34,7 @@ impl Writer {
     /// Brings what changed traces add to their sessions up to date.
     pub(super) fn sum_up_traces(&mut self) -> Result<(), IndexError> {
         for key in self.changed_traces.clone() {
+            self.senders.go_first();
             let Some(state) = self.traces.get_mut(&key) else { continue };
             let new = state.records.summary();
             if new == state.counted {
