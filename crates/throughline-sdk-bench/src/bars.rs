@@ -148,6 +148,20 @@ const BARS: &[Bar] = &[
     ),
     bar(
         Nanos,
+        "small future that a runtime wakes once, nobody listens",
+        UNTRACED_AGAIN,
+        ("small future that a runtime wakes once, nobody listens", UNTRACED),
+        1.02,
+    ),
+    bar(
+        Nanos,
+        "small future that a runtime wakes once, nobody listens",
+        "throughline-channel, trace_future",
+        ("small future that a runtime wakes once, nobody listens", UNTRACED),
+        1.02,
+    ),
+    bar(
+        Nanos,
         "small future, nobody listens",
         "throughline-channel, trace_future",
         ("small future, nobody listens", "a wrapper by hand"),

@@ -62,6 +62,30 @@ pub(crate) fn idle(lab: &Lab) {
         Wait::default().await;
         small(HEADER)
     });
+    on_a_runtime(lab, "small future that a runtime wakes once, nobody listens");
+}
+
+/// A future that waits as futures do outside benches: somebody is asked to wake it, and a runtime polls it again.
+fn on_a_runtime(lab: &Lab, op: &str) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return eprintln!("no runtime, so no {op}: {error}"),
+    };
+    let work = || async {
+        tokio::task::yield_now().await;
+        small(HEADER)
+    };
+    let traced = || IDLE.trace_future(|| black_box(1), work());
+    lab.in_turns(
+        op,
+        &mut [
+            (FLOOR, &mut || runtime.block_on(async { eight_times!(_ = black_box(work().await)) })),
+            (AGAIN, &mut || runtime.block_on(async { eight_times!(_ = black_box(work().await)) })),
+            ("throughline-channel, trace_future", &mut || {
+                runtime.block_on(async { eight_times!(_ = black_box(traced().await)) });
+            }),
+        ],
+    );
 }
 
 type Task<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
