@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::words::{MAX_WORDS, Words, number_bytes, words_of};
+use super::words::{MAX_WORDS, Words, each_word, number_bytes};
 
 /// The most words counted at a time; when there are more, the rarest are forgotten.
 const MAX_COUNTED: usize = 1 << 17;
@@ -38,15 +38,15 @@ impl Learner {
     pub(super) fn look_at(&mut self, record: &[u8]) {
         let part = (self.seen_bytes * PARTS / self.sample_bytes.max(1)) as u32;
         self.seen_bytes += record.len();
-        for word in words_of(record) {
+        each_word(record, |word| {
             if let Some(count) = self.counts.get_mut(word) {
                 count.occurrences += 1;
                 count.parts += u32::from(count.last_part != part);
                 count.last_part = part;
-                continue;
+            } else {
+                self.counts.insert(word.into(), Count { occurrences: 1, parts: 1, last_part: part });
             }
-            self.counts.insert(word.into(), Count { occurrences: 1, parts: 1, last_part: part });
-        }
+        });
         let mut rare = 1;
         while self.counts.len() > MAX_COUNTED {
             self.counts.retain(|_, count| count.occurrences > rare);

@@ -36,19 +36,19 @@ pub(super) struct Words {
     /// All of them, one behind the other, and where each ends.
     text: Vec<u8>,
     ends: Vec<u32>,
-    /// Numbers by the words' keys: the next free place behind that of the key is taken.
+    /// The key of each.
+    keys: Vec<u64>,
+    /// Where to find the numbers of words, by what [`Self::place`] makes of their keys: the next free place behind that
+    /// is taken. A power of two.
     slots: Vec<Slot>,
 }
 
-/// Where nothing is, the key is 0.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    key: u64,
-    number: u32,
-}
-
-/// Words that are looked up together, so that the processor fetches what it needs for all of them at once.
-const AT_A_TIME: usize = 32;
+/// A number and one in the low bits, and a mark of the word's key in the others, so that hardly any number is looked
+/// up in vain. As small as can be: what has all numbers should stay near the processor. Where nothing is, it is 0.
+type Slot = u32;
+const NUMBER_BITS: u32 = 17;
+const NUMBER: Slot = (1 << NUMBER_BITS) - 1;
+const _: () = assert!(MAX_WORDS < NUMBER as usize);
 
 /// A word on its way to its number: where it stands in the bytes, and what is in the first place to look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,29 +57,29 @@ struct Wanted {
     end: usize,
     key: u64,
     place: usize,
+    /// What a slot of the key has in its high bits.
+    mark: Slot,
     slot: Slot,
 }
 
 impl Words {
     /// What goes beyond [`MAX_WORDS`] has no number.
     pub(super) fn new<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        let mut new = Self { text: Vec::new(), ends: Vec::new(), keys: Vec::new(), slots: Vec::new() };
         for word in words.into_iter().take(MAX_WORDS) {
-            text.extend_from_slice(word);
-            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+            new.text.extend_from_slice(word);
+            new.ends.push(u32::try_from(new.text.len()).unwrap_or(u32::MAX));
+            new.keys.push(key(word, 0..word.len()));
         }
-        let places = (ends.len() * 2).next_power_of_two();
-        let mut words = Self { text, ends, slots: vec![Slot::default(); places] };
-        for number in 0..words.len() {
-            let word = words.word(number);
-            let key = key(eight(word), word);
-            let mut place = words.place(key);
-            while words.slots[place].key != 0 {
-                place = words.next_place(place);
+        new.slots = vec![0; (new.ends.len() * 2).next_power_of_two()];
+        for number in 0..new.len() {
+            let (mut place, mark) = new.place(new.keys[number as usize]);
+            while new.slots[place] != 0 {
+                place = new.next_place(place);
             }
-            words.slots[place] = Slot { key, number };
+            new.slots[place] = mark | (number + 1);
         }
-        words
+        new
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -96,12 +96,15 @@ impl Words {
         &self.text[start as usize..self.ends[number] as usize]
     }
 
-    /// Where words of this key are looked for first.
-    fn place(&self, key: u64) -> usize {
+    /// Where words of this key are looked for first, and what marks their slots.
+    #[inline]
+    fn place(&self, key: u64) -> (usize, Slot) {
         let bits = self.slots.len().trailing_zeros();
-        key.wrapping_mul(SPREAD).rotate_left(bits) as usize & (self.slots.len() - 1)
+        let spread = key.wrapping_mul(SPREAD).rotate_left(bits);
+        (spread as usize & (self.slots.len() - 1), (spread >> 32) as Slot & !NUMBER)
     }
 
+    #[inline]
     fn next_place(&self, place: usize) -> usize {
         (place + 1) & (self.slots.len() - 1)
     }
@@ -114,41 +117,46 @@ impl Words {
 
     /// Reads where the number of a word in `bytes` should stand.
     #[inline]
-    fn begin_to_find(&self, bytes: &[u8], Range { start, end }: Range<usize>) -> Wanted {
-        let key = key(eight(&bytes[start..]), &bytes[start..end]);
-        let place = self.place(key);
-        Wanted { start, end, key, place, slot: self.slots[place] }
+    fn begin_to_find(&self, bytes: &[u8], word: Range<usize>) -> Wanted {
+        let Range { start, end } = word;
+        let key = key(bytes, word);
+        let (place, mark) = self.place(key);
+        Wanted { start, end, key, place, mark, slot: self.slots[place] }
     }
 
     /// The number of a word in `bytes`.
     #[inline]
     fn find(&self, wanted: &Wanted, bytes: &[u8]) -> Option<u32> {
-        let word = &bytes[wanted.start..wanted.end];
         let (mut place, mut slot) = (wanted.place, wanted.slot);
-        loop {
-            if slot.key == wanted.key && (word.len() <= KEY_BYTES || self.word(slot.number) == word) {
-                return Some(slot.number);
-            }
-            if slot.key == 0 {
-                return None;
+        while slot != 0 {
+            if slot & !NUMBER == wanted.mark {
+                let number = (slot & NUMBER) - 1;
+                let word = &bytes[wanted.start..wanted.end];
+                if self.keys[number as usize] == wanted.key
+                    && (word.len() <= KEY_BYTES || is_same(self.word(number), word))
+                {
+                    return Some(number);
+                }
             }
             place = self.next_place(place);
             slot = self.slots[place];
         }
+        None
     }
 
     /// Appends these bytes with their words replaced.
     pub(super) fn encode(&self, bytes: &[u8], out: &mut Vec<u8>) {
         out.reserve(bytes.len());
-        let mut words = Letters::of(bytes).filter(|word| WORD_BYTES.contains(&word.len()));
-        let mut wanted = [Wanted::default(); AT_A_TIME];
+        let mut stretches = Stretches::of(bytes);
+        let mut wanted = [Wanted::default(); STRETCHES];
         // What is not yet written begins at `rest`.
         let (mut rest, mut behind_word) = (0, false);
-        loop {
+        while stretches.look() {
+            // All are looked up before the first is needed, so that the processor waits for all of them at once.
             let mut count = 0;
-            for (wanted, word) in wanted.iter_mut().zip(&mut words) {
-                *wanted = self.begin_to_find(bytes, word);
-                count += 1;
+            for stretch in stretches.whole() {
+                wanted[count] = self.begin_to_find(bytes, stretch.clone());
+                count += usize::from(WORD_BYTES.contains(&stretch.len()));
             }
             for word in &wanted[..count] {
                 if let Some(number) = self.find(word, bytes) {
@@ -160,10 +168,8 @@ impl Words {
                     (rest, behind_word) = (word.end, true);
                 }
             }
-            if count < AT_A_TIME {
-                return put_as_it_is(&bytes[rest..], out);
-            }
         }
+        put_as_it_is(&bytes[rest..], out);
     }
 
     /// Appends what [`Self::encode`] was given.
@@ -220,18 +226,16 @@ pub(super) fn number_bytes(number: u32) -> usize {
     }
 }
 
+/// Written four bytes at a time, of which some are taken back: which length it has cannot be foretold.
 fn put_number(number: u32, out: &mut Vec<u8>) {
-    match number_bytes(number) {
-        1 => out.push(FIRST_OF_ONE + number as u8),
-        2 => {
-            let [high, low] = ((number - ONE_BYTE) as u16).to_be_bytes();
-            out.extend_from_slice(&[FIRST_OF_TWO + high, low]);
-        }
-        _ => {
-            let [high, low] = ((number - ONE_BYTE - TWO_BYTES) as u16).to_be_bytes();
-            out.extend_from_slice(&[THREE, high, low]);
-        }
-    }
+    let length = number_bytes(number);
+    let code = match length {
+        1 => u32::from(FIRST_OF_ONE) + number,
+        2 => (u32::from(FIRST_OF_TWO) << 8) + (number - ONE_BYTE),
+        _ => (u32::from(THREE) << 16) + (number - ONE_BYTE - TWO_BYTES),
+    };
+    out.extend_from_slice(&(code << (32 - 8 * length)).to_be_bytes());
+    out.truncate(out.len() - (4 - length));
 }
 
 fn put_as_it_is(mut stretch: &[u8], out: &mut Vec<u8>) {
@@ -263,27 +267,36 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A short word itself, or else a hash that looks like no short word: its highest byte is no letter.
 #[inline]
-fn key(eight: u64, word: &[u8]) -> u64 {
-    if word.len() < KEY_BYTES {
-        return eight & !(u64::MAX << (8 * word.len()));
+fn key(bytes: &[u8], Range { start, end }: Range<usize>) -> u64 {
+    let length = end - start;
+    let first = eight(bytes, start);
+    if length <= KEY_BYTES {
+        return first & u64::MAX >> (64 - 8 * length.max(1));
     }
-    match word.last_chunk() {
-        Some(last) if word.len() > KEY_BYTES => {
-            let mixed = (eight.wrapping_mul(SPREAD) ^ u64::from_le_bytes(*last)).wrapping_mul(SPREAD);
-            1 << 56 | (mixed ^ word.len() as u64) >> 8
-        }
-        _ => eight,
-    }
+    let mixed = (first.wrapping_mul(SPREAD) ^ eight(bytes, end - KEY_BYTES)).wrapping_mul(SPREAD);
+    1 << 56 | (mixed ^ length as u64) >> 8
 }
 
-/// The first eight bytes, the first lowest; zeros behind the end.
+/// Eight bytes from here, the first lowest; zeros behind the end.
 #[inline]
-fn eight(bytes: &[u8]) -> u64 {
+fn eight(bytes: &[u8], start: usize) -> u64 {
+    let bytes = &bytes[start..];
     if let Some(eight) = bytes.first_chunk() {
         return u64::from_le_bytes(*eight);
     }
     bytes.iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte))
 }
+
+/// Whether two words longer than [`KEY_BYTES`] are the same: eight bytes at a time, which is quicker than to call
+/// what compares any number of them.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len()
+        && one.first_chunk::<KEY_BYTES>() == other.first_chunk()
+        && one.last_chunk::<KEY_BYTES>() == other.last_chunk()
+        && (one.len() <= 2 * KEY_BYTES || one[KEY_BYTES..2 * KEY_BYTES] == other[KEY_BYTES..2 * KEY_BYTES])
+}
+const _: () = assert!(*WORD_BYTES.end() == 3 * KEY_BYTES);
 
 /// The bytes that words are made of: those of names and of letters beyond ASCII. Without a branch, so that many are
 /// told at a time.
@@ -292,70 +305,96 @@ fn is_letter(byte: u8) -> bool {
     between(b'a', b'z', byte | 0x20) | between(b'0', b'9', byte) | (byte == b'_') | (byte >= 0x80)
 }
 
-/// The stretches of letters, in order.
-struct Letters<'a> {
-    bytes: &'a [u8],
-    /// The window begins here; a bit for each of its bytes that is a letter and not behind us.
-    window: usize,
-    letters: u64,
-}
-
+/// So many bytes are looked at together, ...
 const WINDOW: usize = 64;
+/// ... and so many times that, before the stretches in them are worked on.
+const WINDOWS: usize = 4;
+/// As many stretches of letters as can end there.
+const STRETCHES: usize = WINDOW * WINDOWS / 2 + 1;
 
-impl<'a> Letters<'a> {
+/// The stretches of letters, in order.
+struct Stretches<'a> {
+    bytes: &'a [u8],
+    /// What was looked at ends here...
+    window: usize,
+    /// ... and with a letter.
+    within: bool,
+    /// Where those begin and end that were found last, of which the last may not have ended.
+    starts: [usize; STRETCHES],
+    ends: [usize; STRETCHES],
+    begun: usize,
+    ended: usize,
+}
+
+impl<'a> Stretches<'a> {
     fn of(bytes: &'a [u8]) -> Self {
-        let mut letters = Self { bytes, window: 0, letters: 0 };
-        letters.look();
-        letters
+        let (starts, ends) = ([0; STRETCHES], [0; STRETCHES]);
+        Self { bytes, window: 0, within: false, starts, ends, begun: 0, ended: 0 }
     }
 
-    fn look(&mut self) {
-        /// Takes the lowest bit of each byte to the highest byte.
-        const GATHER: u64 = 0x0102_0408_1020_4080;
-        let rest = self.bytes.get(self.window..).unwrap_or_default();
-        let mut is = [0; WINDOW];
-        if let Some(whole) = rest.first_chunk::<WINDOW>() {
-            is = whole.map(|byte| u8::from(is_letter(byte)));
-        } else {
-            is.iter_mut().zip(rest).for_each(|(is, byte)| *is = u8::from(is_letter(*byte)));
+    /// Looks for more. `false` if there is nothing left to look at.
+    fn look(&mut self) -> bool {
+        if self.window > self.bytes.len() {
+            return false;
         }
-        self.letters =
-            is.as_chunks().0.iter().rev().fold(0, |letters, eight| {
-                letters << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56
-            });
+        if self.within {
+            self.starts[0] = self.starts[self.begun - 1];
+        }
+        (self.begun, self.ended) = (usize::from(self.within), 0);
+        for _ in 0..WINDOWS {
+            // One window is beyond the end if need be: there the last stretch ends.
+            let letters = letters(self.bytes.get(self.window..).unwrap_or_default());
+            let before = letters << 1 | u64::from(self.within);
+            note(letters & !before, self.window, &mut self.starts, &mut self.begun);
+            note(before & !letters, self.window, &mut self.ends, &mut self.ended);
+            self.within = letters >> (WINDOW - 1) == 1;
+            self.window += WINDOW;
+        }
+        true
     }
 
-    fn next_window(&mut self) {
-        self.window += WINDOW;
-        self.look();
+    /// Those found last that have ended.
+    fn whole(&self) -> impl Iterator<Item = Range<usize>> {
+        self.starts.iter().zip(&self.ends[..self.ended]).map(|(start, end)| *start..*end)
     }
 }
 
-impl Iterator for Letters<'_> {
-    type Item = Range<usize>;
-
-    fn next(&mut self) -> Option<Range<usize>> {
-        while self.letters == 0 {
-            if self.window >= self.bytes.len() {
-                return None;
-            }
-            self.next_window();
-        }
-        let first = self.letters.trailing_zeros() as usize;
-        let start = self.window + first;
-        let mut end = first + (!(self.letters >> first)).trailing_zeros() as usize;
-        while end == WINDOW {
-            self.next_window();
-            end = (!self.letters).trailing_zeros() as usize;
-        }
-        self.letters &= u64::MAX << end;
-        Some(start..self.window + end)
+/// Notes where there are bits.
+#[inline]
+fn note(mut bits: u64, window: usize, noted: &mut [usize; STRETCHES], count: &mut usize) {
+    while bits != 0 {
+        noted[*count] = window + bits.trailing_zeros() as usize;
+        *count += 1;
+        bits &= bits - 1;
     }
+}
+
+/// A bit for each of the first bytes that is a letter.
+#[inline]
+fn letters(bytes: &[u8]) -> u64 {
+    /// Takes the lowest bit of each byte to the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let mut is = [0; WINDOW];
+    if let Some(whole) = bytes.first_chunk::<WINDOW>() {
+        is = whole.map(|byte| u8::from(is_letter(byte)));
+    } else {
+        is.iter_mut().zip(bytes).for_each(|(is, byte)| *is = u8::from(is_letter(*byte)));
+    }
+    is.as_chunks()
+        .0
+        .iter()
+        .rev()
+        .fold(0, |letters, eight| letters << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
 }
 
 /// Whatever may have a number.
-pub(super) fn words_of(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    Letters::of(bytes).filter(|word| WORD_BYTES.contains(&word.len())).map(|word| &bytes[word])
+pub(super) fn each_word(bytes: &[u8], mut each: impl FnMut(&[u8])) {
+    let mut stretches = Stretches::of(bytes);
+    while stretches.look() {
+        for stretch in stretches.whole().filter(|stretch| WORD_BYTES.contains(&stretch.len())) {
+            each(&bytes[stretch]);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -391,7 +430,7 @@ mod tests {
             assert_eq!(encoded(&words, text.as_bytes()), expected, "{text}");
             assert_eq!(decoded(&words, expected).unwrap(), text.as_bytes());
         }
-        for many in AT_A_TIME - 1..=2 * AT_A_TIME + 1 {
+        for many in 1..200 {
             assert_eq!(encoded(&words, "good ".repeat(many).trim_end().as_bytes()), b"\x80".repeat(many));
         }
     }
