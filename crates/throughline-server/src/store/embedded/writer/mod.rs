@@ -2,6 +2,7 @@
 
 mod apply;
 mod cache;
+mod merging;
 mod parts;
 mod recover;
 mod reprice;
@@ -16,12 +17,13 @@ pub(super) use self::thread::WriterThread;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, NoMergePolicy};
+use tantivy::indexer::{IndexWriterOptions, NoMergePolicy};
 use tantivy::{Index, IndexWriter, TantivyDocument};
 use throughline_model::{Event, SpanId};
 use tokio::sync::{broadcast, oneshot};
 
 use self::cache::{Cache, Projects, SessionKey, SessionState, TraceKey, TraceState};
+use self::merging::{Behind, PatientMergePolicy};
 use super::EmbeddedConfig;
 use super::directory::indexes;
 use super::entry::Entry;
@@ -36,10 +38,6 @@ use crate::domain::price::Prices;
 
 /// Documents built and not yet completed with what their traces decide.
 const PENDING_BYTES: usize = 4 << 20;
-/// Segments of so many documents are not merged any further, so that no merge takes long.
-const MERGED_DOCUMENTS: usize = 1_000_000;
-/// A segment with more than this share of deleted documents is merged even alone, so that deleted data leaves the disk.
-const DELETED_SHARE: f32 = 0.2;
 const DERIVED_HEAP_BYTES: usize = 20 << 20;
 
 /// What the log passes on.
@@ -74,6 +72,7 @@ pub(super) struct Writer {
     fields: Arc<Fields>,
     spans: IndexWriter<QueuedDocument>,
     derived: IndexWriter,
+    behind: Behind,
     queue: DocumentQueue,
     snapshots: Snapshots,
     /// As of the last commit.
@@ -125,6 +124,7 @@ fn index_writer<D: tantivy::schema::document::Document>(
     index: &Index,
     threads: usize,
     heap: usize,
+    behind: Behind,
 ) -> tantivy::Result<IndexWriter<D>> {
     let options = IndexWriterOptions::builder()
         .num_worker_threads(threads)
@@ -132,10 +132,7 @@ fn index_writer<D: tantivy::schema::document::Document>(
         .num_merge_threads(1)
         .build();
     let writer = index.writer_with_options(options)?;
-    let mut policy = LogMergePolicy::default();
-    policy.set_max_docs_before_merge(MERGED_DOCUMENTS);
-    policy.set_del_docs_ratio_before_merge(DELETED_SHARE);
-    writer.set_merge_policy(Box::new(policy));
+    writer.set_merge_policy(Box::new(PatientMergePolicy::new(behind)));
     // A writer begins with the stamp of the last commit. A merge takes a deletion of that stamp for committed, and of
     // the segments that it merges some may have it and others not: so no operation may have it.
     writer.run(std::iter::empty())?;
@@ -157,13 +154,16 @@ impl Writer {
         }
         let position = position_of(&spans)?;
         // The threads that merge are as those that start them.
+        let behind = Behind::default();
         let (spans, derived) = from_behind(|| -> tantivy::Result<_> {
-            let spans = index_writer(&spans, config.index_threads, config.index_heap_bytes)?;
-            Ok((spans, index_writer(&derived, 1, DERIVED_HEAP_BYTES)?))
+            let spans = index_writer(&spans, config.index_threads, config.index_heap_bytes, behind.clone())?;
+            // The writer looks traces up in all segments of this one.
+            Ok((spans, index_writer(&derived, 1, DERIVED_HEAP_BYTES, Behind::default())?))
         })?;
         Ok(Self {
             spans,
             derived,
+            behind,
             queue: DocumentQueue::new(config.queued_bytes),
             snapshot: snapshots.latest(),
             config,
@@ -213,6 +213,7 @@ impl Writer {
         self.put_parts_together()?;
         self.rewrite_changed_traces()?;
         self.sum_up()?;
+        self.behind.set(self.entry_bytes >= self.config.commit_bytes);
         let position = self.position.to_string();
         let mut prepared = self.spans.prepare_commit()?;
         prepared.set_payload(&position);
@@ -278,7 +279,7 @@ mod tests {
         let field = schema.add_text_field("id", STRING);
         let index = Index::create_in_ram(schema.build());
         for _ in 0..3 {
-            let mut writer: IndexWriter = index_writer(&index, 1, 15 << 20).unwrap();
+            let mut writer: IndexWriter = index_writer(&index, 1, 15 << 20, Behind::default()).unwrap();
             let deleted = writer.delete_term(Term::from_field_text(field, "a"));
             assert!(deleted > index.load_metas().unwrap().opstamp);
             writer.add_document(tantivy::doc!(field => "a")).unwrap();
