@@ -121,9 +121,16 @@ fn fill_and_ask(
         wait_until_calm(server.pid());
         let spans = requests * SPANS_PER_REQUEST;
         // Log files are recycled, not grown: what they take does not depend on what is stored.
-        let index_bytes = directory_bytes(data_dir) - directory_bytes(&data_dir.join("log"));
+        let bytes_in = |directory: &str| directory_bytes(&data_dir.join(directory));
+        // Kept to be written over, until nothing has come for some seconds.
+        let spare_bytes = bytes_in("spans/spare") + bytes_in("derived/spare");
+        let index_bytes = directory_bytes(data_dir) - bytes_in("log") - spare_bytes;
         let (bytes, raw) = (index_bytes as f64 / spans as f64, raw_bytes_per_span(load, args.bodies));
-        println!("\n{spans} spans, {bytes:.0} index bytes a span, {:.2} of the raw bytes\n", bytes / raw);
+        println!(
+            "\n{spans} spans, {bytes:.0} index bytes a span, {:.2} of the raw bytes; {} MB of files to be written over\n",
+            bytes / raw,
+            spare_bytes >> 20
+        );
         println!("| question over HTTP | p50 ms | p99 ms |\n|---|---|---|");
         for Asked { question, mut latencies } in query::over_http(server, requests, &load.words, args.times)?
         {

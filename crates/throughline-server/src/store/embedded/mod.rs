@@ -20,7 +20,7 @@ mod tokenizer;
 mod vocabulary;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -74,6 +74,8 @@ pub struct EmbeddedConfig {
     pub index_threads: usize,
     /// Memory that each index thread fills before it writes a segment.
     pub index_heap_bytes: usize,
+    /// What is kept to be written over goes back to the disk once nothing came for this long.
+    pub give_back_after: Duration,
     /// Memory for the traces and sessions used last.
     pub cache_bytes: usize,
     /// So much of what is stored is looked at before words are chosen that are stored as numbers.
@@ -95,6 +97,7 @@ impl EmbeddedConfig {
             commit_bytes: 48 << 20,
             index_threads: cores.clamp(1, 4),
             index_heap_bytes: 40 << 20,
+            give_back_after: Duration::from_secs(5),
             cache_bytes: 32 << 20,
             sample_bytes: 32 << 20,
             lifecycle: Lifecycle::default(),
@@ -237,14 +240,8 @@ impl Threads {
                 health.fail("the writer ended unexpectedly; the server must be started again");
             }
         };
-        let indexes = directory::indexes(&parts.config.data_dir);
-        let give_way = move || {
-            for index in &indexes {
-                if let Err(error) = remove_spares(index) {
-                    tracing::warn!(%error, index = %index.display(), "what is kept to be written over stays");
-                }
-            }
-        };
+        let data_dir = parts.config.data_dir.clone();
+        let give_way = move || give_back_spares(&data_dir);
         let log = Appender::start(log, parts.health.clone(), pass, give_way).map_err(IndexError::from)?;
         let thread = WriterThread::new(parts, work, log.messages.clone());
         let run = move || {
@@ -277,6 +274,15 @@ impl Drop for EmbeddedStore {
             if writer.join().is_err() {
                 tracing::error!("the writer panicked");
             }
+        }
+    }
+}
+
+/// Gives what both indexes keep to be written over back to the disk.
+fn give_back_spares(data_dir: &Path) {
+    for index in directory::indexes(data_dir) {
+        if let Err(error) = remove_spares(&index) {
+            tracing::warn!(%error, index = %index.display(), "what is kept to be written over stays");
         }
     }
 }

@@ -148,6 +148,33 @@ async fn a_full_store_says_that_it_is_busy() {
     store.append(traces(&[span(9, 9)])).await.unwrap();
 }
 
+/// Files of an index that are no longer needed are kept while there is something to write over them, and no longer: what
+/// was deleted is to leave the disk.
+#[tokio::test]
+async fn files_no_longer_needed_leave_the_disk_once_nothing_comes() {
+    let dir = TempDir::new().unwrap();
+    let mut config = config(dir.path());
+    config.give_back_after = Duration::from_millis(500);
+    let store = EmbeddedStore::open(&config, Prices::builtin()).unwrap();
+    let kept = || fs::read_dir(dir.path().join("spans/spare")).map_or(0, Iterator::count);
+    let mut came = 0;
+    while kept() == 0 {
+        came += 1;
+        assert!(came < 200, "nothing is ever kept");
+        store.append(traces(&[span(came, came).in_session("s1")])).await.unwrap();
+        store.settle().await.unwrap();
+    }
+    let gone = async {
+        while kept() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is kept for ever");
+    store.append(traces(&[span(came + 1, came + 1).in_session("s1")])).await.unwrap();
+    store.settle().await.unwrap();
+    assert_eq!(store.status().await.spans_stored, came + 1);
+}
+
 /// How far each thread of this process stands behind, in the steps of `nice`, by its name.
 #[cfg(target_os = "linux")]
 fn threads_behind() -> Vec<(String, i64)> {

@@ -116,9 +116,16 @@ impl SpareFiles {
     }
 }
 
-/// Gives all that is kept for an index back to the disk.
+/// Gives all that is kept for an index back to the disk. The folder stays: somebody may just put a file there.
 pub(in crate::store::embedded) fn remove_spares(index: &Path) -> io::Result<()> {
-    unless_gone(fs::remove_dir_all(folder(index)))
+    let spares = match fs::read_dir(folder(index)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        spares => spares?,
+    };
+    for spare in spares {
+        unless_gone(fs::remove_file(spare?.path()))?;
+    }
+    Ok(())
 }
 
 fn folder(index: &Path) -> PathBuf {

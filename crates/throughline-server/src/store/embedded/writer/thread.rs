@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Parts, Replay, Work, Writer};
 use crate::store::embedded::entry::Entry;
+use crate::store::embedded::give_back_spares;
 use crate::store::embedded::health::Part;
 use crate::store::embedded::log::LogMessage;
 use crate::store::embedded::snapshot::IndexError;
@@ -66,8 +67,14 @@ impl WriterThread {
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
             } else {
-                let Ok(next) = self.work.recv() else { return Ok(()) };
-                Some(next)
+                match self.work.recv_timeout(writer.config.give_back_after) {
+                    Ok(next) => Some(next),
+                    Err(RecvTimeoutError::Timeout) => {
+                        give_back_spares(&writer.config.data_dir);
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                }
             };
             let overdue = last_commit.elapsed() >= writer.config.commit_after;
             match self.step(writer, next, overdue)? {
