@@ -40,7 +40,7 @@ impl Writer {
             if new == state.counted {
                 continue;
             }
-            let old = std::mem::replace(&mut state.counted, new.clone());
+            let old = state.counted.take();
             let session = |summary: &Option<TraceSummary>| {
                 let id = summary.as_ref()?.trace.session_id.clone()?;
                 Some(SessionKey { project: key.project, id })
@@ -50,13 +50,16 @@ impl Writer {
                 if let Some(session) = to {
                     self.count_trace(&session, old.as_ref(), new.as_ref())?;
                 }
-                continue;
+            } else {
+                if let Some(session) = from {
+                    self.count_trace(&session, old.as_ref(), None)?;
+                }
+                if let Some(session) = to {
+                    self.count_trace(&session, None, new.as_ref())?;
+                }
             }
-            if let Some(session) = from {
-                self.count_trace(&session, old.as_ref(), None)?;
-            }
-            if let Some(session) = to {
-                self.count_trace(&session, None, new.as_ref())?;
+            if let Some(state) = self.traces.get_mut(&key) {
+                state.counted = new;
             }
         }
         Ok(())
