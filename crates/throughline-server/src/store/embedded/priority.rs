@@ -2,9 +2,11 @@
 //! is to be indexed waits in memory at no harm.
 //!
 //! Priorities alone do not do it. A scheduler that shares cores fairly lets the log thread, which has just written, wait
-//! for the next tick, some milliseconds. So threads that index also offer their core, every few microseconds, as long as
+//! for the next tick, some milliseconds. So threads that index also offer their core, again and again, as long as
 //! somebody waits; and those somebody waits for ask for short turns, which lets them go at once when they wake up.
 
+use std::io;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -58,16 +60,16 @@ pub(super) fn step_behind() {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn step_behind() {}
 
-/// Runs this on a thread that stands behind, and so do those that it starts.
-pub(super) fn from_behind<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+/// Runs this on a thread that stands behind, and so do those that it starts. Fails if there can be no more threads.
+pub(super) fn from_behind<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
     let step_behind_and_run = || {
         step_behind();
         run()
     };
-    match std::thread::scope(|scope| scope.spawn(step_behind_and_run).join()) {
-        Ok(outcome) => outcome,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, step_behind_and_run)?;
+        Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
 
 /// Asks for short turns for this thread, so that it need not wait for the end of another's: for those that senders wait

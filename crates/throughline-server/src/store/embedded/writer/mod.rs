@@ -159,7 +159,7 @@ impl Writer {
             let spans = index_writer(&spans, config.index_threads, config.index_heap_bytes, behind.clone())?;
             // The writer looks traces up in all segments of this one.
             Ok((spans, index_writer(&derived, 1, DERIVED_HEAP_BYTES, Behind::default())?))
-        })?;
+        })??;
         Ok(Self {
             spans,
             derived,
