@@ -36,48 +36,39 @@ pub(super) struct Words {
     /// All of them, one behind the other, and where each ends.
     text: Vec<u8>,
     ends: Vec<u32>,
-    /// The key of each.
-    keys: Vec<u64>,
-    /// Where to find the numbers of words, by what [`Self::place`] makes of their keys: the next free place behind that
-    /// is taken. A power of two.
-    slots: Vec<Slot>,
+    /// How each begins.
+    beginnings: Vec<Beginning>,
+    /// Where to find the numbers of words, by their beginnings: at [`Beginning::place`], or at the next free place behind
+    /// that is taken. One is added to each number, and 0 is a place that is free. A power of two.
+    slots: Vec<u32>,
 }
 
-/// A number and one in the low bits, and a mark of the word's key in the others, so that hardly any number is looked
-/// up in vain. As small as can be: what has all numbers should stay near the processor. Where nothing is, it is 0.
-type Slot = u32;
-const NUMBER_BITS: u32 = 17;
-const NUMBER: Slot = (1 << NUMBER_BITS) - 1;
-const _: () = assert!(MAX_WORDS < NUMBER as usize);
-
-/// A word on its way to its number: where it stands in the bytes, and what is in the first place to look.
+/// A word on its way to its number: where it stands in the bytes, how it begins, and what is in the first place to look.
 #[derive(Debug, Clone, Copy, Default)]
 struct Wanted {
     start: usize,
     end: usize,
-    key: u64,
+    beginning: Beginning,
     place: usize,
-    /// What a slot of the key has in its high bits.
-    mark: Slot,
-    slot: Slot,
+    slot: u32,
 }
 
 impl Words {
     /// What goes beyond [`MAX_WORDS`] has no number.
     pub(super) fn new<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut new = Self { text: Vec::new(), ends: Vec::new(), keys: Vec::new(), slots: Vec::new() };
+        let mut new = Self { text: Vec::new(), ends: Vec::new(), beginnings: Vec::new(), slots: Vec::new() };
         for word in words.into_iter().take(MAX_WORDS) {
             new.text.extend_from_slice(word);
             new.ends.push(u32::try_from(new.text.len()).unwrap_or(u32::MAX));
-            new.keys.push(key(word, 0..word.len()));
+            new.beginnings.push(Beginning::of(word, 0..word.len()));
         }
         new.slots = vec![0; (new.ends.len() * 2).next_power_of_two()];
-        for number in 0..new.len() {
-            let (mut place, mark) = new.place(new.keys[number as usize]);
+        for (number, beginning) in (1..).zip(&new.beginnings) {
+            let mut place = beginning.place(new.slots.len());
             while new.slots[place] != 0 {
-                place = new.next_place(place);
+                place = (place + 1) & (new.slots.len() - 1);
             }
-            new.slots[place] = mark | (number + 1);
+            new.slots[place] = number;
         }
         new
     }
@@ -96,19 +87,6 @@ impl Words {
         &self.text[start as usize..self.ends[number] as usize]
     }
 
-    /// Where words of this key are looked for first, and what marks their slots.
-    #[inline]
-    fn place(&self, key: u64) -> (usize, Slot) {
-        let bits = self.slots.len().trailing_zeros();
-        let spread = key.wrapping_mul(SPREAD).rotate_left(bits);
-        (spread as usize & (self.slots.len() - 1), (spread >> 32) as Slot & !NUMBER)
-    }
-
-    #[inline]
-    fn next_place(&self, place: usize) -> usize {
-        (place + 1) & (self.slots.len() - 1)
-    }
-
     /// The number of a word.
     pub(super) fn number(&self, word: &[u8]) -> Option<u32> {
         let is_one = WORD_BYTES.contains(&word.len());
@@ -119,50 +97,55 @@ impl Words {
     #[inline]
     fn begin_to_find(&self, bytes: &[u8], word: Range<usize>) -> Wanted {
         let Range { start, end } = word;
-        let key = key(bytes, word);
-        let (place, mark) = self.place(key);
-        Wanted { start, end, key, place, mark, slot: self.slots[place] }
+        let beginning = Beginning::of(bytes, word);
+        let place = beginning.place(self.slots.len());
+        Wanted { start, end, beginning, place, slot: self.slots[place] }
     }
 
-    /// The number of a word in `bytes`.
+    /// The number of a word in `bytes`: most that have one are found where they are looked for first.
     #[inline]
     fn find(&self, wanted: &Wanted, bytes: &[u8]) -> Option<u32> {
-        let (mut place, mut slot) = (wanted.place, wanted.slot);
-        while slot != 0 {
-            if slot & !NUMBER == wanted.mark {
-                let number = (slot & NUMBER) - 1;
-                let word = &bytes[wanted.start..wanted.end];
-                if self.keys[number as usize] == wanted.key
-                    && (word.len() <= KEY_BYTES || is_same(self.word(number), word))
-                {
-                    return Some(number);
-                }
-            }
-            place = self.next_place(place);
-            slot = self.slots[place];
+        // Of no word is the number of a place that is free.
+        let number = wanted.slot.wrapping_sub(1);
+        let beginning = self.beginnings.get(number as usize)?;
+        if *beginning == wanted.beginning && wanted.end - wanted.start <= Beginning::BYTES {
+            return Some(number);
         }
-        None
+        self.find_further(wanted, bytes)
+    }
+
+    #[inline(never)]
+    fn find_further(&self, wanted: &Wanted, bytes: &[u8]) -> Option<u32> {
+        let word = &bytes[wanted.start..wanted.end];
+        let mut place = wanted.place;
+        loop {
+            let number = self.slots[place].checked_sub(1)?;
+            if self.beginnings[number as usize] == wanted.beginning && self.word(number) == word {
+                return Some(number);
+            }
+            place = (place + 1) & (self.slots.len() - 1);
+        }
     }
 
     /// Appends these bytes with their words replaced.
     pub(super) fn encode(&self, bytes: &[u8], out: &mut Vec<u8>) {
         out.reserve(bytes.len());
         let mut stretches = Stretches::of(bytes);
-        let mut wanted = [Wanted::default(); STRETCHES];
+        let mut wanted = [Wanted::default(); EDGES / 2];
         // What is not yet written begins at `rest`.
         let (mut rest, mut behind_word) = (0, false);
         while stretches.look() {
             // All are looked up before the first is needed, so that the processor waits for all of them at once.
             let mut count = 0;
             for stretch in stretches.whole() {
-                wanted[count] = self.begin_to_find(bytes, stretch.clone());
-                count += usize::from(WORD_BYTES.contains(&stretch.len()));
+                let length = stretch.len();
+                wanted[count] = self.begin_to_find(bytes, stretch);
+                count += usize::from(WORD_BYTES.contains(&length));
             }
             for word in &wanted[..count] {
                 if let Some(number) = self.find(word, bytes) {
-                    let between = &bytes[rest..word.start];
-                    if !(behind_word && between == b" ") {
-                        put_as_it_is(between, out);
+                    if !(behind_word && word.start - rest == 1 && bytes[rest] == b' ') {
+                        put_between(bytes, rest..word.start, out);
                     }
                     put_number(number, out);
                     (rest, behind_word) = (word.end, true);
@@ -218,31 +201,42 @@ impl Words {
 }
 
 /// How many bytes a number takes.
+#[inline]
 pub(super) fn number_bytes(number: u32) -> usize {
-    match number {
-        ..ONE_BYTE => 1,
-        _ if number < ONE_BYTE + TWO_BYTES => 2,
-        _ => 3,
-    }
+    1 + usize::from(number >= ONE_BYTE) + usize::from(number >= ONE_BYTE + TWO_BYTES)
 }
 
 /// Written four bytes at a time, of which some are taken back: which length it has cannot be foretold.
+#[inline]
 fn put_number(number: u32, out: &mut Vec<u8>) {
+    const FIRST: [u32; 3] = [
+        (FIRST_OF_ONE as u32) << 24,
+        ((FIRST_OF_TWO as u32) << 24) - (ONE_BYTE << 16),
+        ((THREE as u32) << 24) - ((ONE_BYTE + TWO_BYTES) << 8),
+    ];
     let length = number_bytes(number);
-    let code = match length {
-        1 => u32::from(FIRST_OF_ONE) + number,
-        2 => (u32::from(FIRST_OF_TWO) << 8) + (number - ONE_BYTE),
-        _ => (u32::from(THREE) << 16) + (number - ONE_BYTE - TWO_BYTES),
-    };
-    out.extend_from_slice(&(code << (32 - 8 * length)).to_be_bytes());
+    let code = FIRST[length - 1] + (number << (32 - 8 * length));
+    out.extend_from_slice(&code.to_be_bytes());
     out.truncate(out.len() - (4 - length));
 }
 
-fn put_as_it_is(mut stretch: &[u8], out: &mut Vec<u8>) {
-    if let [byte @ ..0x80] = stretch {
-        out.push(*byte);
-        return;
+/// Puts what stands between two words, mostly a few bytes.
+#[inline]
+fn put_between(bytes: &[u8], between: Range<usize>, out: &mut Vec<u8>) {
+    let length = between.len();
+    if let Some(eight) = bytes[between.start..].first_chunk::<8>()
+        && length <= 8
+        && u64::from_le_bytes(*eight) & 0x8080_8080_8080_8080 & MASKS[length][0] == 0
+    {
+        out.extend_from_slice(eight);
+        out.truncate(out.len() - (8 - length));
+    } else {
+        put_as_it_is(&bytes[between], out);
     }
+}
+
+#[inline(never)]
+fn put_as_it_is(mut stretch: &[u8], out: &mut Vec<u8>) {
     while let Some(first) = stretch.iter().position(|byte| !byte.is_ascii()) {
         let (ascii, rest) = stretch.split_at(first);
         out.extend_from_slice(ascii);
@@ -261,42 +255,60 @@ fn put_as_it_is(mut stretch: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(stretch);
 }
 
-const KEY_BYTES: usize = 8;
-/// An odd number that spreads the bits of a key.
+/// A word itself, the first byte lowest and zeros behind its end; of a longer one than there is room for, how it begins
+/// and then a byte that is no letter. So two words have the same only if they are one, or both are longer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Beginning([u64; 2]);
+
+impl Beginning {
+    /// What there is room for.
+    const BYTES: usize = 16;
+
+    /// Without a branch where it can be: how long words are cannot be foretold.
+    #[inline]
+    fn of(bytes: &[u8], word: Range<usize>) -> Self {
+        let [first, second] = if let Some(sixteen) = bytes[word.start..].first_chunk() {
+            let sixteen = u128::from_le_bytes(*sixteen);
+            [sixteen as u64, (sixteen >> 64) as u64]
+        } else {
+            [eight(bytes, word.start), eight(bytes, word.start + 8)]
+        };
+        let length = word.len().min(Self::BYTES + 1);
+        let [one, other] = MASKS[length];
+        let is_longer = u64::from(length > Self::BYTES);
+        Self([first & one, second & other | is_longer << 56])
+    }
+
+    /// Where a word is looked for first, among so many places, a power of two.
+    #[inline]
+    fn place(self, places: usize) -> usize {
+        let Self([first, second]) = self;
+        let spread = (first ^ second.rotate_left(29)).wrapping_mul(SPREAD);
+        // The high bits are those that all others have a part in.
+        spread.rotate_left(places.trailing_zeros()) as usize & (places - 1)
+    }
+}
+
+/// An odd number that spreads the bits of a word.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A short word itself, or else a hash that looks like no short word: its highest byte is no letter.
-#[inline]
-fn key(bytes: &[u8], Range { start, end }: Range<usize>) -> u64 {
-    let length = end - start;
-    let first = eight(bytes, start);
-    if length <= KEY_BYTES {
-        return first & u64::MAX >> (64 - 8 * length.max(1));
+/// By length, the bits of a word's own bytes; of a longer one all but the last byte.
+const MASKS: [[u64; 2]; Beginning::BYTES + 2] = {
+    let mut masks = [[u64::MAX, u64::MAX >> 8]; Beginning::BYTES + 2];
+    let mut length = 0;
+    while length <= Beginning::BYTES {
+        let mask = u128::MAX.unbounded_shr(128 - 8 * length as u32);
+        masks[length] = [mask as u64, (mask >> 64) as u64];
+        length += 1;
     }
-    let mixed = (first.wrapping_mul(SPREAD) ^ eight(bytes, end - KEY_BYTES)).wrapping_mul(SPREAD);
-    1 << 56 | (mixed ^ length as u64) >> 8
-}
+    masks
+};
 
 /// Eight bytes from here, the first lowest; zeros behind the end.
-#[inline]
 fn eight(bytes: &[u8], start: usize) -> u64 {
-    let bytes = &bytes[start..];
-    if let Some(eight) = bytes.first_chunk() {
-        return u64::from_le_bytes(*eight);
-    }
-    bytes.iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte))
+    let rest = bytes.get(start..).unwrap_or_default();
+    rest.iter().take(8).rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte))
 }
-
-/// Whether two words longer than [`KEY_BYTES`] are the same: eight bytes at a time, which is quicker than to call
-/// what compares any number of them.
-#[inline]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len()
-        && one.first_chunk::<KEY_BYTES>() == other.first_chunk()
-        && one.last_chunk::<KEY_BYTES>() == other.last_chunk()
-        && (one.len() <= 2 * KEY_BYTES || one[KEY_BYTES..2 * KEY_BYTES] == other[KEY_BYTES..2 * KEY_BYTES])
-}
-const _: () = assert!(*WORD_BYTES.end() == 3 * KEY_BYTES);
 
 /// The bytes that words are made of: those of names and of letters beyond ASCII. Without a branch, so that many are
 /// told at a time.
@@ -308,64 +320,67 @@ fn is_letter(byte: u8) -> bool {
 /// So many bytes are looked at together, ...
 const WINDOW: usize = 64;
 /// ... and so many times that, before the stretches in them are worked on.
-const WINDOWS: usize = 4;
-/// As many stretches of letters as can end there.
-const STRETCHES: usize = WINDOW * WINDOWS / 2 + 1;
+const WINDOWS: usize = 2;
+/// As many edges of stretches as can be noted there, and what is noted beyond the last.
+const EDGES: usize = WINDOW * WINDOWS + 1 + NOTED;
+/// So many edges are noted at a time, whether there are as many or not.
+const NOTED: usize = 8;
 
 /// The stretches of letters, in order.
 struct Stretches<'a> {
     bytes: &'a [u8],
     /// What was looked at ends here...
     window: usize,
-    /// ... and with a letter.
-    within: bool,
-    /// Where those begin and end that were found last, of which the last may not have ended.
-    starts: [usize; STRETCHES],
-    ends: [usize; STRETCHES],
-    begun: usize,
-    ended: usize,
+    /// ... and with a letter (1) or not (0).
+    within: u64,
+    /// Where those that were found last begin and end, in turn; the last may not have ended.
+    edges: [usize; EDGES],
+    count: usize,
 }
 
 impl<'a> Stretches<'a> {
     fn of(bytes: &'a [u8]) -> Self {
-        let (starts, ends) = ([0; STRETCHES], [0; STRETCHES]);
-        Self { bytes, window: 0, within: false, starts, ends, begun: 0, ended: 0 }
+        Self { bytes, window: 0, within: 0, edges: [0; EDGES], count: 0 }
     }
 
     /// Looks for more. `false` if there is nothing left to look at.
+    #[inline]
     fn look(&mut self) -> bool {
         if self.window > self.bytes.len() {
             return false;
         }
-        if self.within {
-            self.starts[0] = self.starts[self.begun - 1];
+        if self.within == 1 {
+            self.edges[0] = self.edges[self.count - 1];
         }
-        (self.begun, self.ended) = (usize::from(self.within), 0);
+        self.count = self.within as usize;
         for _ in 0..WINDOWS {
             // One window is beyond the end if need be: there the last stretch ends.
             let letters = letters(self.bytes.get(self.window..).unwrap_or_default());
-            let before = letters << 1 | u64::from(self.within);
-            note(letters & !before, self.window, &mut self.starts, &mut self.begun);
-            note(before & !letters, self.window, &mut self.ends, &mut self.ended);
-            self.within = letters >> (WINDOW - 1) == 1;
+            self.note(letters ^ (letters << 1 | self.within));
+            self.within = letters >> (WINDOW - 1);
             self.window += WINDOW;
         }
         true
     }
 
-    /// Those found last that have ended.
-    fn whole(&self) -> impl Iterator<Item = Range<usize>> {
-        self.starts.iter().zip(&self.ends[..self.ended]).map(|(start, end)| *start..*end)
+    /// Notes where there are bits: some at a time, so that how many there are need not be foretold.
+    #[inline]
+    fn note(&mut self, mut bits: u64) {
+        let end = self.count + bits.count_ones() as usize;
+        while self.count < end {
+            for edge in &mut self.edges[self.count..][..NOTED] {
+                *edge = self.window + (bits | 1 << 63).trailing_zeros() as usize;
+                bits &= bits.wrapping_sub(1);
+            }
+            self.count += NOTED;
+        }
+        self.count = end;
     }
-}
 
-/// Notes where there are bits.
-#[inline]
-fn note(mut bits: u64, window: usize, noted: &mut [usize; STRETCHES], count: &mut usize) {
-    while bits != 0 {
-        noted[*count] = window + bits.trailing_zeros() as usize;
-        *count += 1;
-        bits &= bits - 1;
+    /// Those found last that have ended.
+    #[inline]
+    fn whole(&self) -> impl Iterator<Item = Range<usize>> {
+        self.edges[..self.count].as_chunks().0.iter().map(|[start, end]| *start..*end)
     }
 }
 
@@ -432,6 +447,10 @@ mod tests {
         }
         for many in 1..200 {
             assert_eq!(encoded(&words, "good ".repeat(many).trim_end().as_bytes()), b"\x80".repeat(many));
+            // As many stretches as there can be.
+            let single = "a ".repeat(many);
+            assert_eq!(encoded(&words, single.as_bytes()), single.as_bytes());
+            assert_eq!(encoded(&words, format!("x{single}").as_bytes()), format!("x{single}").as_bytes());
         }
     }
 
@@ -456,6 +475,19 @@ mod tests {
     }
 
     #[test]
+    fn words_that_begin_alike_have_numbers_of_their_own() {
+        let words = words(&KNOWN);
+        for (number, word) in (0..).zip(KNOWN) {
+            assert_eq!(words.number(word.as_bytes()), Some(number), "{word}");
+            assert_eq!(encoded(&words, word.as_bytes()), [FIRST_OF_ONE + number as u8], "{word}");
+        }
+        for other in ["incomprehensibil", "incomprehensibly", "incomprehensibilitiesly", "morningl", "goo"] {
+            assert_eq!(words.number(other.as_bytes()), None, "{other}");
+            assert_eq!(encoded(&words, other.as_bytes()), other.as_bytes());
+        }
+    }
+
+    #[test]
     fn what_is_cut_off_or_unknown_is_an_error() {
         let words = words(&["good"]);
         for bytes in [&b"\x81"[..], b"\xc0", b"\xc0\x00", b"\xfe\x00", b"\xfe\x00\x00", b"\xff", b"\xff\x02a"]
@@ -464,8 +496,13 @@ mod tests {
         }
     }
 
+    /// Two of them begin with the same sixteen bytes, and so does what is none of them.
+    const KNOWN: [&str; 6] =
+        ["good", "morning", "morningly", "\u{e4}rger", "incomprehensibility", "incomprehensibilities"];
+
     fn pieces() -> impl Strategy<Value = Vec<u8>> {
-        let known = prop::sample::select(vec!["good", "morning", " ", "  ", ", ", "\u{e4}rger", "日本"]);
+        let known =
+            prop::sample::select([&KNOWN[..], &[" ", "  ", ", ", "日本", "incomprehensible"]].concat());
         let piece = prop_oneof![
             4 => known.prop_map(|word| word.as_bytes().to_vec()),
             1 => prop::collection::vec(any::<u8>(), 0..9),
@@ -477,14 +514,14 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_encoded_is_decoded(bytes in pieces()) {
-            let words = words(&["good", "morning", "\u{e4}rger"]);
+            let words = words(&KNOWN);
             let coded = encoded(&words, &bytes);
             prop_assert_eq!(decoded(&words, &coded), Ok(bytes));
         }
 
         #[test]
         fn any_bytes_can_be_tried(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            drop(decoded(&words(&["good", "morning"]), &bytes));
+            drop(decoded(&words(&KNOWN), &bytes));
         }
     }
 }
