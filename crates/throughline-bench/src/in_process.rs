@@ -13,8 +13,8 @@ use throughline_server::domain::arrival::{Batch, BatchContent};
 use throughline_server::domain::filter::{Filter, Target};
 use throughline_server::domain::price::Prices;
 use throughline_server::domain::query::{ListQuery, Sort, SortField, UsageGroup, UsageQuery};
-use throughline_server::store::embedded::priority::ask_for_short_turns;
 use throughline_server::store::embedded::{EmbeddedConfig, EmbeddedStore};
+use throughline_server::store::priority::ask_for_short_turns;
 use throughline_server::store::{AppendError, Store};
 
 use crate::floor;

@@ -47,9 +47,15 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     );
     let mut log_floor = floor::append_and_sync(&load, 300, Duration::ZERO, work.path())?;
     println!(
-        "| append and fdatasync | | | | {:.2} | {:.2} |\n",
+        "| append and fdatasync | | | | {:.2} | {:.2} |",
         log_floor.quantile(0.5),
         log_floor.quantile(0.99)
+    );
+    let mut http_floor = floor::append_and_sync_behind_http(&load, 300, work.path())?;
+    println!(
+        "| the same behind HTTP | | | | {:.2} | {:.2} |\n",
+        http_floor.quantile(0.5),
+        http_floor.quantile(0.99)
     );
 
     let data_dir = work.path().join("data");

@@ -1,9 +1,11 @@
 //! Floors: what the same work costs with nothing around it. No server, no checks, no queries, no crash safety; the
 //! same library, index options and bytes.
 
+mod http;
 mod index;
 mod log;
 mod wire;
 
+pub(crate) use http::append_and_sync_behind_http;
 pub(crate) use index::index;
 pub(crate) use log::{append_and_sync, append_and_sync_beside_writes};

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Addresses};
 use crate::config::{Config, Engine, LogFormat, StoreConfig, Values};
-use crate::store::embedded::priority::ask_for_short_turns;
+use crate::store::priority::ask_for_short_turns;
 
 use super::failure::Failure;
 use super::logging;

@@ -64,6 +64,7 @@ pub(super) async fn unpacked<T: Send + 'static>(
 ) -> Result<(T, Lease), Error> {
     let cap = state.limits.unpacked_bytes;
     let large = parcel.bytes.len() > INLINE;
+    let _waits = state.store.senders().one_waits();
     let work = move || {
         let bytes = content::unpack(parcel.bytes, parcel.encoding, cap, &mut parcel.lease)?;
         Ok((read(bytes)?, parcel.lease))

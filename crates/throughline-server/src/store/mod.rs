@@ -8,6 +8,7 @@
 
 pub mod embedded;
 pub mod memory;
+pub mod priority;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::domain::query::{
     Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageReport, User,
 };
 use crate::domain::session_cost::Call;
+use crate::store::priority::Senders;
 
 /// Why a batch was not taken. Nothing of it was kept, unless the process died over it.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,12 @@ pub struct StoreStatus {
 
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// Who waits while something that is to be appended is read and checked: work that nobody waits for may let them go
+    /// first. [`Store::append`] sees to the rest of the way.
+    fn senders(&self) -> Senders {
+        Senders::default()
+    }
+
     /// Makes a batch durable. When this returns `Ok`, the batch survives any crash and will become searchable.
     async fn append(&self, batch: Batch) -> Result<(), AppendError>;
 

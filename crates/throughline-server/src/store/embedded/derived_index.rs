@@ -8,7 +8,6 @@ use tantivy::{Index, TantivyDocument};
 use throughline_model::{Attributes, Money, ProjectId, SessionId, SessionState, Timestamp, TraceId, Usage};
 
 use super::key::{reference, text_key, trace_key};
-use super::priority::Senders;
 use super::span_index::{USAGE_COLUMNS, money_column, open_index, term, term_column};
 use super::stored::StoredField;
 use super::terms::TermWriter;
@@ -16,6 +15,7 @@ use super::vocabulary::Vocabularies;
 use crate::domain::lifecycle::{Boundary, SYNTHETIC_FLAG};
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_summary::TraceSummary;
+use crate::store::priority::Senders;
 
 /// Values of the field `kind`.
 pub(super) mod kind {

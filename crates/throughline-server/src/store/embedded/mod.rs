@@ -8,7 +8,6 @@ mod health;
 mod index_directory;
 mod key;
 mod log;
-pub mod priority;
 mod queue;
 mod reading;
 mod snapshot;
@@ -36,7 +35,6 @@ use self::entry::Entry;
 use self::health::Health;
 use self::index_directory::remove_spares;
 use self::log::{Appender, Log, LogMessage};
-use self::priority::Senders;
 use self::snapshot::{Fields, IndexError, Snapshots};
 use self::vocabulary::Vocabularies;
 use self::writer::{Parts, Replay, Work, Writer, WriterThread};
@@ -44,6 +42,7 @@ use super::{AppendError, ReadError};
 use crate::domain::arrival::{Arrival, Batch};
 use crate::domain::lifecycle::Lifecycle;
 use crate::domain::price::Prices;
+use crate::store::priority::{self, Senders};
 
 /// Bytes that one permit of the budget stands for.
 const PERMIT_BYTES: usize = 1 << 10;

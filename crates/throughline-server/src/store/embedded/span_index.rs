@@ -15,13 +15,13 @@ use throughline_model::{Event, Money, ProjectId, Usage};
 
 use super::index_directory::IndexDirectory;
 use super::key::{reference, text_key, trace_key};
-use super::priority::Senders;
 use super::stored::StoredField;
 use super::terms::TermWriter;
 use super::tokenizer;
 use super::vocabulary::Vocabularies;
 use crate::domain::score::{self, Score, ScoreValue};
 use crate::domain::trace_start::is_trace_start;
+use crate::store::priority::Senders;
 
 /// So much of a text is found by its words; the rest is kept and shown.
 pub(super) const SEARCHED_BYTES: usize = 8 << 10;

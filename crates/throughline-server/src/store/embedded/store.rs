@@ -23,6 +23,7 @@ use crate::domain::query::{
     Cursor, ListQuery, Page, TimelineItem, TraceDetail, TraceOutline, UsageQuery, UsageReport, User,
 };
 use crate::domain::session_cost::Call;
+use crate::store::priority::Senders;
 use crate::store::{AppendError, ReadError, Store, StoreStatus};
 
 impl EmbeddedStore {
@@ -43,6 +44,10 @@ impl EmbeddedStore {
 
 #[async_trait]
 impl Store for EmbeddedStore {
+    fn senders(&self) -> Senders {
+        self.senders.clone()
+    }
+
     async fn append(&self, batch: Batch) -> Result<(), AppendError> {
         self.append_batch(batch).await
     }

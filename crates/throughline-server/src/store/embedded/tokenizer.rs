@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
-use super::priority::Senders;
 use crate::domain::filter::words::{Cutter, Form, SHORT_BYTES};
+use crate::store::priority::Senders;
 
 /// The name under which the tokenizer is registered.
 pub(super) const NAME: &str = "once";

@@ -26,7 +26,7 @@ pub(super) use spare_files::remove_spares;
 use spare_files::{Kind, SpareFiles};
 use written_file::{WrittenFile, content_length};
 
-use super::priority::Senders;
+use crate::store::priority::Senders;
 
 /// Tantivy's list of the files it may delete, written anew with every file it begins.
 const MANAGED: &str = ".managed.json";

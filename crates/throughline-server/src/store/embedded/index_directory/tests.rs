@@ -7,7 +7,7 @@ use tantivy::directory::TerminatingWrite as _;
 use tempfile::TempDir;
 
 use super::IndexDirectory;
-use crate::store::embedded::priority::Senders;
+use crate::store::priority::Senders;
 
 fn write(directory: &IndexDirectory, name: &str, content: &[u8]) {
     let mut file = directory.open_write(Path::new(name)).unwrap();

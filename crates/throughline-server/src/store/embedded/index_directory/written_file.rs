@@ -11,7 +11,7 @@ use tantivy::directory::{AntiCallToken, FileHandle, TerminatingWrite};
 
 use super::spare_files::{Kind, SpareFiles, slack};
 use super::{IndexDirectory, Unsynced, lock};
-use crate::store::embedded::priority::Senders;
+use crate::store::priority::Senders;
 
 /// So much of a file is on its way to the disk at a time.
 const STRIDE_BYTES: u64 = 512 << 10;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Log, Payload};
 use crate::store::embedded::health::{Health, Part};
-use crate::store::embedded::priority::ask_for_short_turns;
+use crate::store::priority::ask_for_short_turns;
 
 const GROUP_ENTRIES: usize = 16;
 const GROUP_BYTES: usize = 4 << 20;

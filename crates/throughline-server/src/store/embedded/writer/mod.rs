@@ -30,11 +30,11 @@ use super::entry::Entry;
 use super::health::Health;
 use super::index_directory::remove_leftovers;
 use super::log::Payload;
-use super::priority::{Senders, from_behind};
 use super::queue::{DocumentQueue, QueuedDocument};
 use super::snapshot::{Fields, IndexError, Snapshot, Snapshots};
 use crate::domain::arrival::Arrival;
 use crate::domain::price::Prices;
+use crate::store::priority::{Senders, from_behind};
 
 /// Documents built and not yet completed with what their traces decide.
 const PENDING_BYTES: usize = 4 << 20;

@@ -19,20 +19,21 @@ const SHORT_TURN: u64 = 100_000;
 
 /// The senders that wait for an acknowledgement.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Senders(Arc<AtomicUsize>);
+pub struct Senders(Arc<AtomicUsize>);
 
 /// A sender that waits, until this is dropped.
-pub(super) struct Waiting(Senders);
+#[must_use = "nobody waits once this is dropped"]
+pub struct Waiting(Senders);
 
 impl Senders {
-    pub(super) fn one_waits(&self) -> Waiting {
+    pub fn one_waits(&self) -> Waiting {
         self.0.fetch_add(1, Ordering::Relaxed);
         Waiting(self.clone())
     }
 
     /// Offers the core to other threads if a sender waits. For threads that index, between any two small steps.
     #[inline]
-    pub(super) fn go_first(&self) {
+    pub(crate) fn go_first(&self) {
         if self.0.load(Ordering::Relaxed) > 0 {
             std::thread::yield_now();
         }
@@ -47,7 +48,7 @@ impl Drop for Waiting {
 
 /// Lets all others go before this thread and those it starts.
 #[cfg(target_os = "linux")]
-pub(super) fn step_behind() {
+pub(crate) fn step_behind() {
     #[expect(unsafe_code, reason = "there is no safe wrapper in what the project uses; it touches no memory")]
     // SAFETY: takes three numbers. On Linux 0 is the calling thread alone.
     let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BEHIND) };
@@ -58,10 +59,10 @@ pub(super) fn step_behind() {
 
 /// Elsewhere priorities belong to whole processes.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn step_behind() {}
+pub(crate) fn step_behind() {}
 
 /// Runs this on a thread that stands behind, and so do those that it starts. Fails if there can be no more threads.
-pub(super) fn from_behind<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
+pub(crate) fn from_behind<T: Send>(run: impl FnOnce() -> T + Send) -> io::Result<T> {
     let step_behind_and_run = || {
         step_behind();
         run()
