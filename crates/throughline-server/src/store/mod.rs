@@ -62,8 +62,8 @@ pub struct StoreStatus {
 
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Who waits while something that is to be appended is read and checked: work that nobody waits for may let them go
-    /// first. [`Store::append`] sees to the rest of the way.
+    /// Those who wait while a batch of theirs is checked, before it is appended: work that nobody waits for may let them
+    /// go first. [`Store::append`] sees to the rest of the way.
     fn senders(&self) -> Senders {
         Senders::default()
     }
