@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
         Ok(head)
     }
 
-    #[inline]
+    #[inline(always)]
     fn field(&mut self) -> Result<(u32, Wire<'a>), WireError> {
         let at = self.rest;
         let tag = self.varint()?;

@@ -28,11 +28,15 @@ pub(super) fn framed_len(payload_len: usize) -> usize {
     (HEADER_BYTES + payload_len).next_multiple_of(ALIGNMENT)
 }
 
-/// Appends a frame to `buffer`; the payload is given in parts.
-pub(super) fn write(buffer: &mut Vec<u8>, sequence: u64, durable: u64, parts: &[&[u8]]) {
+/// How many zeros follow a payload of this length.
+pub(super) fn padding(payload_len: usize) -> usize {
+    framed_len(payload_len) - HEADER_BYTES - payload_len
+}
+
+/// Appends the header of a frame to `buffer`; the payload is given in parts.
+pub(super) fn put_header(buffer: &mut Vec<u8>, sequence: u64, durable: u64, parts: &[&[u8]]) {
     let start = buffer.len();
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    buffer.reserve(framed_len(length));
     buffer.extend_from_slice(&MAGIC.to_le_bytes());
     buffer.extend_from_slice(&(length as u32).to_le_bytes());
     buffer.extend_from_slice(&sequence.to_le_bytes());
@@ -44,10 +48,6 @@ pub(super) fn write(buffer: &mut Vec<u8>, sequence: u64, durable: u64, parts: &[
     }
     buffer.extend_from_slice(&checksum.finalize().to_le_bytes());
     buffer.extend_from_slice(&[0; 4]);
-    for part in parts {
-        buffer.extend_from_slice(part);
-    }
-    buffer.resize(start + framed_len(length), 0);
 }
 
 /// The frame at `offset` and the offset behind it, if there is a whole and sound one.

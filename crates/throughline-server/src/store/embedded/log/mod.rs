@@ -60,7 +60,55 @@ pub(super) struct Log {
     spare: Vec<PathBuf>,
     active: Option<Active>,
     next: u64,
-    buffer: Vec<u8>,
+    /// What is written together: see [`Writing`].
+    small: Vec<u8>,
+}
+
+/// So much or more is written from where it is; what is smaller, together with what is around it.
+const LARGE_BYTES: usize = 32 << 10;
+
+/// Frames on their way into a file, one behind the other.
+struct Writing<'a> {
+    file: &'a File,
+    /// Where `small` goes.
+    at: u64,
+    small: &'a mut Vec<u8>,
+}
+
+impl Writing<'_> {
+    fn frame(&mut self, sequence: u64, durable: u64, parts: &[&[u8]]) -> io::Result<()> {
+        frame::put_header(self.small, sequence, durable, parts);
+        for part in parts {
+            if part.len() < LARGE_BYTES {
+                self.small.extend_from_slice(part);
+            } else {
+                self.write_small()?;
+                self.file.write_all_at(part, self.at)?;
+                self.at += part.len() as u64;
+            }
+        }
+        let length = parts.iter().map(|part| part.len()).sum();
+        self.small.resize(self.small.len() + frame::padding(length), 0);
+        Ok(())
+    }
+
+    fn write_small(&mut self) -> io::Result<()> {
+        self.file.write_all_at(self.small, self.at)?;
+        self.at += self.small.len() as u64;
+        self.small.clear();
+        Ok(())
+    }
+
+    fn end(mut self) -> io::Result<()> {
+        self.write_small()
+    }
+}
+
+impl Drop for Writing<'_> {
+    /// After a failure nothing is left for the next group.
+    fn drop(&mut self) {
+        self.small.clear();
+    }
 }
 
 impl Log {
@@ -87,7 +135,7 @@ impl Log {
         closed.sort_by_key(|segment| segment.first);
         let next = closed.last().map_or(1, |segment| segment.first);
         let (dir, closed) = (dir.to_owned(), closed.into());
-        Ok(Self { dir, segment_bytes, closed, spare, active: None, next, buffer: Vec::new() })
+        Ok(Self { dir, segment_bytes, closed, spare, active: None, next, small: Vec::new() })
     }
 
     /// Hands every entry after the sequence `after` to `each`, in order, and says what could not be read. To be
@@ -190,20 +238,20 @@ impl Log {
     /// counts. Returns the sequence of the first entry.
     pub(super) fn append(&mut self, group: &[impl Payload]) -> io::Result<u64> {
         let first = self.next;
-        self.buffer.clear();
-        for (sequence, entry) in (first..).zip(group) {
-            frame::write(&mut self.buffer, sequence, first - 1, &entry.parts());
-        }
         let Some(active) = &mut self.active else {
             return Err(io::Error::other("no room was made in the log"));
         };
-        active.torn = self.buffer.len();
-        active.file.write_all_at(&self.buffer, active.written)?;
+        let length = Self::framed_len(group);
+        active.torn = length as usize;
+        let mut writing = Writing { file: &active.file, at: active.written, small: &mut self.small };
+        for (sequence, entry) in (first..).zip(group) {
+            writing.frame(sequence, first - 1, &entry.parts())?;
+        }
+        writing.end()?;
         active.file.sync_data()?;
         active.torn = 0;
-        active.written += self.buffer.len() as u64;
+        active.written += length;
         self.next += group.len() as u64;
-        self.buffer.shrink_to(8 << 20);
         Ok(first)
     }
 

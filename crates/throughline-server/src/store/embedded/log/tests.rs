@@ -4,7 +4,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Damage, Log, Payload};
+use super::{Damage, LARGE_BYTES, Log, Payload};
 
 impl Payload for Vec<u8> {
     fn parts(&self) -> [&[u8]; 2] {
@@ -73,6 +73,26 @@ fn an_entry_larger_than_a_file_gets_a_file_of_its_own() {
     append(&mut log, &[entry(3)]);
     drop(log);
     assert_eq!(replay(dir.path(), 0).0, [(1, entry(1)), (2, large), (3, entry(3))]);
+}
+
+#[test]
+fn large_and_small_entries_stand_one_behind_the_other() {
+    let dir = TempDir::new().unwrap();
+    let mut log = Log::open(dir.path(), SEGMENT).unwrap();
+    // The first parts are a third: of some entries both are large, of others one or none.
+    let lengths = [0, 1, LARGE_BYTES, 2 * LARGE_BYTES + 1, 100, 3 * LARGE_BYTES, 4 * LARGE_BYTES + 5, 7];
+    let group: Vec<Vec<u8>> = (b'a'..).zip(lengths).map(|(byte, length)| vec![byte; length]).collect();
+    append(&mut log, &group);
+    append(&mut log, &group[..2]);
+    drop(log);
+    let expected: Vec<Entry> = (1..).zip(group.iter().chain(&group[..2]).cloned()).collect();
+    let (entries, damage, _) = replay(dir.path(), 0);
+    assert!(
+        entries == expected,
+        "{:?}",
+        entries.iter().map(|(n, entry)| (n, entry.len())).collect::<Vec<_>>()
+    );
+    assert_eq!(damage, []);
 }
 
 #[test]
