@@ -93,7 +93,7 @@ impl EmbeddedConfig {
             queued_bytes: 8 << 20,
             commit_when_idle: Duration::from_millis(200),
             commit_after: Duration::from_secs(1),
-            commit_bytes: 64 << 20,
+            commit_bytes: 56 << 20,
             index_threads: cores.clamp(1, 4),
             index_heap_bytes: 40 << 20,
             give_back_after: Duration::from_secs(5),
