@@ -14,7 +14,6 @@ use throughline_server::domain::filter::{Filter, Target};
 use throughline_server::domain::price::Prices;
 use throughline_server::domain::query::{ListQuery, Sort, SortField, UsageGroup, UsageQuery};
 use throughline_server::store::embedded::{EmbeddedConfig, EmbeddedStore};
-use throughline_server::store::priority::ask_for_short_turns;
 use throughline_server::store::{AppendError, Store};
 
 use crate::floor;
@@ -58,11 +57,7 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<()> {
     let mut config = EmbeddedConfig::new(args.data.as_deref().unwrap_or(work.path()));
     config.index_threads = args.threads.unwrap_or(config.index_threads);
     let store = Arc::new(EmbeddedStore::open(&config, Prices::builtin())?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .on_thread_start(ask_for_short_turns)
-        .build()?;
+    let runtime = crate::runtime()?;
     runtime.block_on(async {
         let requests = args.spans / SPANS_PER_REQUEST;
         if store.status().await.spans_stored > 0 {

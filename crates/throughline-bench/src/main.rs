@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
+use throughline_server::store::priority::ask_for_short_turns;
+use tokio::runtime::Runtime;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -46,6 +48,12 @@ fn main() -> anyhow::Result<()> {
         Command::Page(args) => page::run(&args),
         Command::Load { directory, requests } => write_load(&directory, requests),
     }
+}
+
+/// Two threads that senders wait for, as the server's doors have them.
+fn runtime() -> std::io::Result<Runtime> {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.worker_threads(2).enable_all().on_thread_start(ask_for_short_turns).build()
 }
 
 fn write_load(directory: &std::path::Path, requests: usize) -> anyhow::Result<()> {

@@ -12,7 +12,6 @@ use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::post;
-use throughline_server::store::priority::ask_for_short_turns;
 
 use crate::load::Load;
 use crate::process::Latencies;
@@ -41,11 +40,7 @@ pub(crate) fn append_and_sync_behind_http(
             }
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .on_thread_start(ask_for_short_turns)
-        .build()?;
+    let runtime = crate::runtime()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))?;
     let url = format!("http://{}/", listener.local_addr()?);
     let router = Router::new().route("/", post(append)).layer(DefaultBodyLimit::disable());

@@ -1,7 +1,7 @@
 //! The door's check of a request: what is well-formed and sound passes untouched, what is not is cut out and counted.
 
 use super::json::fitting_from_json;
-use super::schema::{Kind, Message};
+use super::schema::{Kind, Message, is_text};
 use super::wire::{self, Fields, Malformed, Wire, WireError};
 use crate::{SpanId, Timestamp, TraceId};
 
@@ -195,7 +195,7 @@ impl Check {
                 (_, _) if number == part.child_field() => {
                     Kind::Bytes.fits(wire, bytes)?;
                 }
-                (Kind::Text, Wire::Bytes(text)) => tally.repair |= std::str::from_utf8(text).is_err(),
+                (Kind::Text, Wire::Bytes(text)) => tally.repair |= !is_text(text),
                 (Kind::Message(message), Wire::Bytes(inner)) => tally.repair |= !message.is_clean(inner)?,
                 (kind, wire) => {
                     kind.fits(wire, bytes)?;

@@ -98,17 +98,6 @@ impl Writing<'_> {
         self.small.clear();
         Ok(())
     }
-
-    fn end(mut self) -> io::Result<()> {
-        self.write_small()
-    }
-}
-
-impl Drop for Writing<'_> {
-    /// After a failure nothing is left for the next group.
-    fn drop(&mut self) {
-        self.small.clear();
-    }
 }
 
 impl Log {
@@ -243,11 +232,13 @@ impl Log {
         };
         let length = Self::framed_len(group);
         active.torn = length as usize;
+        // A write that failed may have left something.
+        self.small.clear();
         let mut writing = Writing { file: &active.file, at: active.written, small: &mut self.small };
         for (sequence, entry) in (first..).zip(group) {
             writing.frame(sequence, first - 1, &entry.parts())?;
         }
-        writing.end()?;
+        writing.write_small()?;
         active.file.sync_data()?;
         active.torn = 0;
         active.written += length;

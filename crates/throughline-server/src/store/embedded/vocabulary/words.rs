@@ -66,7 +66,7 @@ impl Words {
         for (number, beginning) in (1..).zip(&new.beginnings) {
             let mut place = beginning.place(new.slots.len());
             while new.slots[place] != 0 {
-                place = (place + 1) & (new.slots.len() - 1);
+                place = new.next_place(place);
             }
             new.slots[place] = number;
         }
@@ -85,6 +85,10 @@ impl Words {
         let number = number as usize;
         let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.text[start as usize..self.ends[number] as usize]
+    }
+
+    fn next_place(&self, place: usize) -> usize {
+        (place + 1) & (self.slots.len() - 1)
     }
 
     /// The number of a word.
@@ -114,6 +118,7 @@ impl Words {
         self.find_further(wanted, bytes)
     }
 
+    /// The same for words that are longer than what is kept of their beginning, or stand behind another one's place.
     #[inline(never)]
     fn find_further(&self, wanted: &Wanted, bytes: &[u8]) -> Option<u32> {
         let word = &bytes[wanted.start..wanted.end];
@@ -123,7 +128,7 @@ impl Words {
             if self.beginnings[number as usize] == wanted.beginning && self.word(number) == word {
                 return Some(number);
             }
-            place = (place + 1) & (self.slots.len() - 1);
+            place = self.next_place(place);
         }
     }
 
