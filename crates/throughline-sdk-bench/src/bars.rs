@@ -146,6 +146,14 @@ const BARS: &[Bar] = &[
         ("small future that waits once, nobody listens", UNTRACED),
         1.02,
     ),
+    // The worst that could be made up, see there.
+    bar(
+        Nanos,
+        "small future whose wait is known when compiled, nobody listens",
+        "throughline-channel, trace_future",
+        ("small future whose wait is known when compiled, nobody listens", UNTRACED),
+        1.1,
+    ),
     bar(
         Nanos,
         "small future that a runtime wakes once, nobody listens",

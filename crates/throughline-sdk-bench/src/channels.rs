@@ -62,6 +62,10 @@ pub(crate) fn idle(lab: &Lab) {
         Wait::default().await;
         small(HEADER)
     });
+    in_a_task(lab, "small future whose wait is known when compiled, nobody listens", 9, || async {
+        KnownWait::default().await;
+        small(HEADER)
+    });
     on_a_runtime(lab, "small future that a runtime wakes once, nobody listens");
 }
 
@@ -111,11 +115,25 @@ fn in_a_task<F: Future>(lab: &Lab, op: &str, polls: usize, work: impl Fn() -> F)
     lab.in_turns(op, &mut variants);
 }
 
-/// Pending once.
+/// Pending once. As with anything that is waited for, the compiler does not know when it has come.
 #[derive(Default)]
 struct Wait(bool);
 
 impl Future for Wait {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if black_box(std::mem::replace(&mut self.0, true)) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// The same for the compiler to see through, so that it leaves an untraced one's first poll out. Nobody waits for such a
+/// thing; it is the worst that a traced one can be compared with.
+#[derive(Default)]
+struct KnownWait(bool);
+
+impl Future for KnownWait {
     type Output = ();
 
     #[inline]

@@ -1,9 +1,9 @@
-//! Decode and index, nothing else: the store's index options on the load's own attributes, with one document per
-//! trace and session kept up in an index of their own.
+//! Decode and index, nothing else: the store's index options and commits on the load's own attributes, with one document
+//! per trace and session kept up in an index of their own.
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf, Value as DocumentValue};
@@ -12,7 +12,9 @@ use tantivy::schema::{
     SchemaBuilder, TantivyDocument, TextFieldIndexing, TextOptions,
 };
 use tantivy::store::{Compressor, ZstdCompressor};
+use tantivy::tokenizer::{LowerCaser, SimpleTokenizer, TextAnalyzer};
 use tantivy::{Index, IndexSettings, IndexWriter, Term};
+use throughline_server::store::embedded::EmbeddedConfig;
 
 use super::wire::{Span, Value, each_span};
 use crate::load::{Load, SPANS_PER_REQUEST};
@@ -24,22 +26,26 @@ pub(crate) struct IndexFloor {
     pub(crate) bytes_per_span: f64,
 }
 
-/// Indexes so many requests of the load on two threads, committing every second.
+/// Indexes so many requests of the load with as many threads and as much memory as the store has, and commits as often as
+/// the store does under load.
 pub(crate) fn index(load: &Load, requests: usize, directory: &Path) -> anyhow::Result<IndexFloor> {
-    let mut spans = SpanIndex::create(&directory.join("floor-spans"))?;
-    let mut derived = Derived::create(&directory.join("floor-derived"))?;
+    let config = EmbeddedConfig::new(directory);
+    let mut spans = SpanIndex::create(&directory.join("floor-spans"), &config)?;
+    let mut derived = Derived::create(&directory.join("floor-derived"), &config)?;
     let (begin, cpu) = (Instant::now(), process::cpu(std::process::id()));
-    let (mut body, mut committed, mut failure) = (Vec::new(), Instant::now(), None);
+    let (mut body, mut failure) = (Vec::new(), None);
+    let (mut committed, mut since) = (Instant::now(), 0);
     for number in 0..requests {
         load.request(number, &mut body);
         each_span(&body, |span| {
             derived.add(&span);
             failure = spans.add(&span).err().or(failure.take());
         });
-        if committed.elapsed() >= Duration::from_secs(1) {
+        since += body.len();
+        if committed.elapsed() >= config.commit_after || since >= config.commit_bytes {
             spans.writer.commit()?;
             derived.commit()?;
-            committed = Instant::now();
+            (committed, since) = (Instant::now(), 0);
         }
     }
     if let Some(failure) = failure {
@@ -58,19 +64,25 @@ pub(crate) fn index(load: &Load, requests: usize, directory: &Path) -> anyhow::R
     })
 }
 
-fn open(directory: &Path, schema: Schema, threads: usize) -> anyhow::Result<IndexWriter> {
+fn open(
+    directory: &Path,
+    schema: Schema,
+    threads: usize,
+    config: &EmbeddedConfig,
+) -> anyhow::Result<IndexWriter> {
     std::fs::create_dir_all(directory)?;
     let settings = IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),
-        docstore_blocksize: 64 * 1024,
+        docstore_blocksize: 128 << 10,
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
     let index = Index::builder().schema(schema).settings(settings).create_in_dir(directory)?;
-    index.tokenizers().register("once", tantivy::tokenizer::SimpleTokenizer::default());
+    let words = TextAnalyzer::builder(SimpleTokenizer::default()).filter(LowerCaser).build();
+    index.tokenizers().register("words", words);
     let options = IndexWriterOptions::builder()
         .num_worker_threads(threads)
-        .memory_budget_per_thread(64_000_000)
+        .memory_budget_per_thread(config.index_heap_bytes)
         .num_merge_threads(1)
         .build();
     Ok(index.writer_with_options(options)?)
@@ -99,11 +111,11 @@ struct SpanIndex {
 }
 
 impl SpanIndex {
-    fn create(directory: &Path) -> anyhow::Result<Self> {
+    fn create(directory: &Path, config: &EmbeddedConfig) -> anyhow::Result<Self> {
         let mut builder = Schema::builder();
         let number = NumericOptions::default().set_fast();
         let words = TextFieldIndexing::default()
-            .set_tokenizer("once")
+            .set_tokenizer("words")
             .set_index_option(IndexRecordOption::Basic)
             .set_fieldnorms(false);
         let trace = builder.add_bytes_field("trace", BytesOptions::default().set_indexed().set_fast());
@@ -116,7 +128,7 @@ impl SpanIndex {
         let json = JsonObjectOptions::default().set_indexing_options(raw()).set_fast("raw");
         let attributes = builder.add_json_field("attributes", json);
         let body = builder.add_bytes_field("body", STORED);
-        let writer = open(directory, builder.build(), 2)?;
+        let writer = open(directory, builder.build(), config.index_threads, config)?;
         Ok(Self { writer, trace, id, keywords, numbers, text, attributes, body })
     }
 
@@ -208,14 +220,14 @@ struct Derived {
 }
 
 impl Derived {
-    fn create(directory: &Path) -> anyhow::Result<Self> {
+    fn create(directory: &Path, config: &EmbeddedConfig) -> anyhow::Result<Self> {
         let mut builder = Schema::builder();
         let key = builder.add_bytes_field("key", INDEXED);
         let keywords = ["session", "user", "name"].map(|name| keyword(&mut builder, name));
         let numbers =
             ["first", "last", "spans", "tokens", "errors"].map(|name| builder.add_i64_field(name, FAST));
         let summary = builder.add_text_field("summary", STORED);
-        let writer = open(directory, builder.build(), 1)?;
+        let writer = open(directory, builder.build(), 1, config)?;
         Ok(Self { writer, key, keywords, numbers, summary, sums: HashMap::new(), touched: Vec::new() })
     }
 

@@ -116,6 +116,24 @@ async fn thousands_of_distinct_attributes_are_found_each() {
     }
 }
 
+/// Merges wait while the writer is behind, also where a machine is so slow that its commits come by the clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_pile_up_while_every_commit_is_overdue() {
+    const COMMITS: u64 = 12;
+    let dir = TempDir::new().unwrap();
+    let mut config = config(dir.path());
+    config.commit_after = Duration::ZERO;
+    let store = EmbeddedStore::open(&config, Prices::builtin()).unwrap();
+    for n in 1..=COMMITS {
+        store.append(traces(&[span(n, n)])).await.unwrap();
+    }
+    store.settle().await.unwrap();
+    store.shutdown().await;
+    let meta: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.path().join("spans/meta.json")).unwrap()).unwrap();
+    assert_eq!(meta["segments"].as_array().unwrap().len() as u64, COMMITS);
+}
+
 /// What is accepted and not yet searchable is bounded; who sends more is told to come back, and nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_store_says_that_it_is_busy() {

@@ -43,7 +43,8 @@ pub(super) struct Words {
     slots: Vec<u32>,
 }
 
-/// A word on its way to its number: where it stands in the bytes, how it begins, and what is in the first place to look.
+/// A word on its way to its number: where it stands in the bytes, how it begins, what is in the first place to look, and
+/// how the word begins whose number that is.
 #[derive(Debug, Clone, Copy, Default)]
 struct Wanted {
     start: usize,
@@ -51,6 +52,7 @@ struct Wanted {
     beginning: Beginning,
     place: usize,
     slot: u32,
+    met: Beginning,
 }
 
 impl Words {
@@ -94,7 +96,12 @@ impl Words {
     /// The number of a word.
     pub(super) fn number(&self, word: &[u8]) -> Option<u32> {
         let is_one = WORD_BYTES.contains(&word.len());
-        is_one.then(|| self.find(&self.begin_to_find(word, 0..word.len()), word)).flatten()
+        if !is_one {
+            return None;
+        }
+        let mut wanted = self.begin_to_find(word, 0..word.len());
+        self.meet(&mut wanted);
+        self.find(&wanted, word)
     }
 
     /// Reads where the number of a word in `bytes` should stand.
@@ -103,16 +110,22 @@ impl Words {
         let Range { start, end } = word;
         let beginning = Beginning::of(bytes, word);
         let place = beginning.place(self.slots.len());
-        Wanted { start, end, beginning, place, slot: self.slots[place] }
+        Wanted { start, end, beginning, place, slot: self.slots[place], met: Beginning::default() }
+    }
+
+    /// Reads how the word begins whose number stands there.
+    #[inline]
+    fn meet(&self, wanted: &mut Wanted) {
+        // Of no word is the number of a place that is free.
+        let met = self.beginnings.get(wanted.slot.wrapping_sub(1) as usize);
+        wanted.met = met.copied().unwrap_or_default();
     }
 
     /// The number of a word in `bytes`: most that have one are found where they are looked for first.
     #[inline]
     fn find(&self, wanted: &Wanted, bytes: &[u8]) -> Option<u32> {
-        // Of no word is the number of a place that is free.
-        let number = wanted.slot.wrapping_sub(1);
-        let beginning = self.beginnings.get(number as usize)?;
-        if *beginning == wanted.beginning && wanted.end - wanted.start <= Beginning::BYTES {
+        let number = wanted.slot.checked_sub(1)?;
+        if wanted.met == wanted.beginning && wanted.end - wanted.start <= Beginning::BYTES {
             return Some(number);
         }
         self.find_further(wanted, bytes)
@@ -140,13 +153,14 @@ impl Words {
         // What is not yet written begins at `rest`.
         let (mut rest, mut behind_word) = (0, false);
         while stretches.look() {
-            // All are looked up before the first is needed, so that the processor waits for all of them at once.
+            // Each step is done for all before the next is for the first, so that the processor waits for all at once.
             let mut count = 0;
             for stretch in stretches.whole() {
                 let length = stretch.len();
                 wanted[count] = self.begin_to_find(bytes, stretch);
                 count += usize::from(WORD_BYTES.contains(&length));
             }
+            wanted[..count].iter_mut().for_each(|word| self.meet(word));
             for word in &wanted[..count] {
                 if let Some(number) = self.find(word, bytes) {
                     if !(behind_word && word.start - rest == 1 && bytes[rest] == b' ') {

@@ -19,7 +19,7 @@ const MERGED_DOCUMENTS: u32 = 1_200_000;
 /// A segment with more than this share of deleted documents is merged even alone, so that deleted data leaves the disk.
 const DELETED_SHARE: f32 = 0.2;
 
-/// Whether there is more to index than goes into a commit in time.
+/// Whether there is more to index than goes into a commit in time: then the last commit did not come because nothing waited.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Behind(Arc<AtomicBool>);
 

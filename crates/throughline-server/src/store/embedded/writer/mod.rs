@@ -208,12 +208,16 @@ impl Writer {
         self.position > self.committed
     }
 
+    /// As much came since the last commit as is to go into one.
+    fn is_full(&self) -> bool {
+        self.entry_bytes >= self.config.commit_bytes
+    }
+
     /// Makes everything applied searchable: first the records, then what is derived from them.
     pub(super) fn commit(&mut self) -> Result<(), IndexError> {
         self.put_parts_together()?;
         self.rewrite_changed_traces()?;
         self.sum_up()?;
-        self.behind.set(self.entry_bytes >= self.config.commit_bytes);
         let position = self.position.to_string();
         let mut prepared = self.spans.prepare_commit()?;
         prepared.set_payload(&position);

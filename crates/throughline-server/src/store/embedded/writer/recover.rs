@@ -53,7 +53,8 @@ impl<'a> Replay<'a> {
         }
         self.derive_touched()?;
         self.writer.apply(sequence, entry)?;
-        if self.writer.entry_bytes >= self.writer.config.commit_bytes {
+        if self.writer.is_full() {
+            self.writer.behind.set(true);
             self.writer.commit()?;
         }
         Ok(())
@@ -63,6 +64,7 @@ impl<'a> Replay<'a> {
     pub(in crate::store::embedded) fn finish(mut self) -> Result<u64, IndexError> {
         self.derive_touched()?;
         if self.writer.has_changes() {
+            self.writer.behind.set(false);
             self.writer.commit()?;
         }
         Ok(self.writer.committed.max(self.in_derived))

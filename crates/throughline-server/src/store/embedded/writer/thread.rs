@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::{Parts, Replay, Work, Writer};
+use super::{EmbeddedConfig, Parts, Replay, Work, Writer};
 use crate::store::embedded::entry::Entry;
 use crate::store::embedded::give_back_spares;
 use crate::store::embedded::health::Part;
@@ -27,8 +27,23 @@ pub(in crate::store::embedded) struct WriterThread {
 /// What came of one piece of work.
 enum Step {
     Applied,
-    Committed,
+    Committed(LastCommit),
     Closed,
+}
+
+/// When a commit was done, and how long it took.
+struct LastCommit {
+    at: Instant,
+    took: Duration,
+}
+
+impl LastCommit {
+    /// How long to wait for more, when nothing waits, before what came since is committed. Many small commits cost more
+    /// than a few large ones, so on a slow machine they come less often: no more than a third of the time is theirs.
+    fn patience(&self, config: &EmbeddedConfig) -> Duration {
+        let pause = (self.took * 2).min(config.commit_after).max(config.commit_when_idle);
+        pause.saturating_sub(self.at.elapsed())
+    }
 }
 
 /// The store was closed, or is gone.
@@ -57,11 +72,10 @@ impl WriterThread {
     }
 
     fn write(&mut self, writer: &mut Writer) -> Result<(), IndexError> {
-        let mut last_commit = Instant::now();
+        let mut last_commit = LastCommit { at: Instant::now(), took: Duration::ZERO };
         loop {
             let next = if writer.has_changes() {
-                let patience = writer.config.commit_when_idle.saturating_sub(last_commit.elapsed());
-                match self.work.recv_timeout(patience) {
+                match self.work.recv_timeout(last_commit.patience(&writer.config)) {
                     Ok(next) => Some(next),
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -76,10 +90,10 @@ impl WriterThread {
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
             };
-            let overdue = last_commit.elapsed() >= writer.config.commit_after;
+            let overdue = last_commit.at.elapsed() >= writer.config.commit_after;
             match self.step(writer, next, overdue)? {
                 Step::Applied => {}
-                Step::Committed => last_commit = Instant::now(),
+                Step::Committed(commit) => last_commit = commit,
                 Step::Closed => return Ok(()),
             }
         }
@@ -91,17 +105,22 @@ impl WriterThread {
         next: Option<(u64, Work)>,
         overdue: bool,
     ) -> Result<Step, IndexError> {
+        // Whether a commit comes because there is more than goes into one, not because nothing waits.
+        let mut is_behind = false;
         let (commit, settled, close) = match next {
             Some((sequence, Work::Entry(entry))) => {
                 self.uncommitted.push_back((sequence, Arc::clone(&entry)));
                 writer.apply(sequence, entry)?;
-                (overdue || writer.entry_bytes >= writer.config.commit_bytes, None, false)
+                is_behind = overdue || writer.is_full();
+                (is_behind, None, false)
             }
             Some((_, Work::Settle(settled))) => (true, Some(settled), false),
             Some((_, Work::Close)) => (true, None, true),
             None => (true, None, false),
         };
+        let begin = Instant::now();
         if commit && writer.has_changes() {
+            writer.behind.set(is_behind);
             if let Err(error) = writer.commit() {
                 drop(settled.map(|settled| settled.send(Err(error.to_string()))));
                 // What is not in the indexes is taken up at the next start.
@@ -115,7 +134,7 @@ impl WriterThread {
         }
         Ok(match () {
             () if close => Step::Closed,
-            () if commit => Step::Committed,
+            () if commit => Step::Committed(LastCommit { at: Instant::now(), took: begin.elapsed() }),
             () => Step::Applied,
         })
     }
@@ -172,5 +191,25 @@ impl WriterThread {
         }
         replay.finish()?;
         Ok(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_commits_come_less_often() {
+        let config = EmbeddedConfig::new("");
+        let patience = |took| {
+            let patience =
+                LastCommit { at: Instant::now(), took: Duration::from_millis(took) }.patience(&config);
+            // Some of it may have passed already.
+            patience.as_millis().div_ceil(100) * 100
+        };
+        assert_eq!([0, 30, 100, 300, 900].map(patience), [200, 200, 200, 600, 1000]);
+        let long_ago = Instant::now().checked_sub(config.commit_after).unwrap();
+        let commit = LastCommit { at: long_ago, took: Duration::from_secs(9) };
+        assert_eq!(commit.patience(&config), Duration::ZERO);
     }
 }
