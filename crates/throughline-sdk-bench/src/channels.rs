@@ -36,7 +36,7 @@ macro_rules! eight_awaited {
         async {
             loop {
                 eight_times!(_ = black_box($future.await));
-                Wait::default().await;
+                <Wait>::default().await;
             }
         }
     };
@@ -59,11 +59,11 @@ pub(crate) fn idle(lab: &Lab) {
     );
     in_a_task(lab, "small future, nobody listens", 1, || async { small(HEADER) });
     in_a_task(lab, "small future that waits once, nobody listens", 9, || async {
-        Wait::default().await;
+        <Wait>::default().await;
         small(HEADER)
     });
     in_a_task(lab, "small future whose wait is known when compiled, nobody listens", 9, || async {
-        KnownWait::default().await;
+        Wait::<true>::default().await;
         small(HEADER)
     });
     on_a_runtime(lab, "small future that a runtime wakes once, nobody listens");
@@ -115,30 +115,20 @@ fn in_a_task<F: Future>(lab: &Lab, op: &str, polls: usize, work: impl Fn() -> F)
     lab.in_turns(op, &mut variants);
 }
 
-/// Pending once. As with anything that is waited for, the compiler does not know when it has come.
+/// Pending once. As with anything that is waited for, the compiler does not know when it has come; unless it is `KNOWN`,
+/// so that the compiler leaves an untraced one's first poll out. Nobody waits for such a thing; it is the worst that a
+/// traced one can be compared with.
 #[derive(Default)]
-struct Wait(bool);
+struct Wait<const KNOWN: bool = false>(bool);
 
-impl Future for Wait {
+impl<const KNOWN: bool> Future for Wait<KNOWN> {
     type Output = ();
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if black_box(std::mem::replace(&mut self.0, true)) { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-/// The same for the compiler to see through, so that it leaves an untraced one's first poll out. Nobody waits for such a
-/// thing; it is the worst that a traced one can be compared with.
-#[derive(Default)]
-struct KnownWait(bool);
-
-impl Future for KnownWait {
-    type Output = ();
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+        let waited = std::mem::replace(&mut self.0, true);
+        let has_come = if KNOWN { waited } else { black_box(waited) };
+        if has_come { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -39,7 +39,7 @@ impl Writer {
         let deletes = matches!(entry.batch.content, BatchContent::DeleteSession(_));
         let reprices = matches!(entry.batch.content, BatchContent::Reprice(_));
         if self.has_changes() && (deletes != self.deleted || reprices) {
-            self.commit()?;
+            self.commit(self.is_full())?;
         }
         self.first_time = sequence > self.shown;
         let project = entry.batch.project.clone();

@@ -213,11 +213,13 @@ impl Writer {
         self.entry_bytes >= self.config.commit_bytes
     }
 
-    /// Makes everything applied searchable: first the records, then what is derived from them.
-    pub(super) fn commit(&mut self) -> Result<(), IndexError> {
+    /// Makes everything applied searchable: first the records, then what is derived from them. `is_behind` says that
+    /// there is more than goes into one commit, so that merges wait.
+    pub(super) fn commit(&mut self, is_behind: bool) -> Result<(), IndexError> {
         self.put_parts_together()?;
         self.rewrite_changed_traces()?;
         self.sum_up()?;
+        self.behind.set(is_behind);
         let position = self.position.to_string();
         let mut prepared = self.spans.prepare_commit()?;
         prepared.set_payload(&position);

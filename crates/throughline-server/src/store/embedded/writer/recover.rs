@@ -54,8 +54,7 @@ impl<'a> Replay<'a> {
         self.derive_touched()?;
         self.writer.apply(sequence, entry)?;
         if self.writer.is_full() {
-            self.writer.behind.set(true);
-            self.writer.commit()?;
+            self.writer.commit(true)?;
         }
         Ok(())
     }
@@ -64,8 +63,7 @@ impl<'a> Replay<'a> {
     pub(in crate::store::embedded) fn finish(mut self) -> Result<u64, IndexError> {
         self.derive_touched()?;
         if self.writer.has_changes() {
-            self.writer.behind.set(false);
-            self.writer.commit()?;
+            self.writer.commit(false)?;
         }
         Ok(self.writer.committed.max(self.in_derived))
     }
@@ -191,6 +189,6 @@ impl Writer {
             }
             self.session_changed(&key);
         }
-        self.commit()
+        self.commit(false)
     }
 }

@@ -120,8 +120,7 @@ impl WriterThread {
         };
         let begin = Instant::now();
         if commit && writer.has_changes() {
-            writer.behind.set(is_behind);
-            if let Err(error) = writer.commit() {
+            if let Err(error) = writer.commit(is_behind) {
                 drop(settled.map(|settled| settled.send(Err(error.to_string()))));
                 // What is not in the indexes is taken up at the next start.
                 return if close { Ok(Step::Closed) } else { Err(error) };
