@@ -128,7 +128,7 @@ pub(super) fn open(
     senders: &Senders,
 ) -> tantivy::Result<(Index, DerivedFields)> {
     let (schema, fields) = schema(vocabularies);
-    Ok((open_index(dir, schema, senders)?, fields))
+    Ok((open_index(dir, Index::builder().schema(schema), senders)?, fields))
 }
 
 /// The term of a trace's document.

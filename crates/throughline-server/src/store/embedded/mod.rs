@@ -15,7 +15,7 @@ mod span_index;
 mod store;
 mod stored;
 mod terms;
-mod tokenizer;
+mod text_index;
 mod vocabulary;
 mod writer;
 

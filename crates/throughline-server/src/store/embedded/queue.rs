@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tantivy::TantivyDocument;
 use tantivy::indexer::UserOperation;
-use tantivy::schema::Document;
+use tantivy::schema::document::CompactDocValue;
+use tantivy::schema::{Document, Field};
 
 /// What an index writer is asked to do.
 type Addition = UserOperation<QueuedDocument>;
@@ -50,6 +51,13 @@ impl DocumentQueue {
         let charge = Arc::new(Charge { queue: Arc::clone(&self.0), bytes });
         let queued = |document| QueuedDocument { document, _charge: Arc::clone(&charge) };
         documents.into_iter().map(queued).map(UserOperation::Add).collect()
+    }
+}
+
+impl QueuedDocument {
+    /// The first value that it has of a field.
+    pub(super) fn first(&self, field: Field) -> Option<CompactDocValue<'_>> {
+        self.document.get_first(field)
     }
 }
 

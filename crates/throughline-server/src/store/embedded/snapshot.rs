@@ -3,19 +3,26 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tantivy::columnar::Column;
+use tantivy::directory::error::OpenReadError;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocAddress, DocId, DocSet, IndexReader, ReloadPolicy, Searcher, TERMINATED, Term};
+use tantivy::{
+    DocAddress, DocId, DocSet, IndexReader, ReloadPolicy, Searcher, TERMINATED, TantivyError, Term,
+};
 use throughline_model::{Event, ProjectId, TraceId};
 
 use super::derived_index::{DerivedFields, session_term, trace_term};
 use super::key::{text_key, trace_key};
 use super::span_index::SpanFields;
+use super::text_index::Texts;
 use super::vocabulary::{DecodeError, Vocabularies};
 use crate::domain::session_summary::SessionSummary;
 use crate::domain::trace_summary::TraceSummary;
 
 /// Blocks of 128 KB that each segment keeps unpacked.
 const CACHED_BLOCKS: usize = 3;
+
+/// So many merges may end while a snapshot is taken; more than one is hardly possible.
+const MERGES_MEANWHILE: usize = 8;
 
 /// Why something could not be read back from an index.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +46,7 @@ pub(super) struct Fields {
 pub(super) struct Snapshot {
     pub(super) spans: Searcher,
     pub(super) derived: Searcher,
+    pub(super) texts: Texts,
     pub(super) fields: Arc<Fields>,
 }
 
@@ -61,7 +69,7 @@ impl Snapshots {
             builder.doc_store_cache_num_blocks(CACHED_BLOCKS).try_into()
         };
         let (spans, derived): (IndexReader, IndexReader) = (reader(spans)?, reader(derived)?);
-        let first = Snapshot { spans: spans.searcher(), derived: derived.searcher(), fields };
+        let first = Snapshot::of(spans.searcher(), derived.searcher(), &Texts::default(), fields)?;
         Ok(Self { latest: Arc::new(RwLock::new(Arc::new(first))), spans, derived })
     }
 
@@ -79,10 +87,19 @@ impl Snapshots {
     /// Both indexes as their last commits left them. After a failure the two may tell of different moments, so readers
     /// do not get to see it.
     pub(super) fn as_committed(&self) -> tantivy::Result<Arc<Snapshot>> {
-        self.spans.reload()?;
-        self.derived.reload()?;
-        let fields = Arc::clone(&self.latest().fields);
-        Ok(Arc::new(Snapshot { spans: self.spans.searcher(), derived: self.derived.searcher(), fields }))
+        let latest = self.latest();
+        let mut tries = 1..=MERGES_MEANWHILE;
+        loop {
+            self.spans.reload()?;
+            self.derived.reload()?;
+            let (spans, derived) = (self.spans.searcher(), self.derived.searcher());
+            match Snapshot::of(spans, derived, &latest.texts, Arc::clone(&latest.fields)) {
+                // A merge took the place of segments between the two steps, and their files are gone.
+                Err(TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_)))
+                    if tries.next().is_some() => {}
+                snapshot => return snapshot.map(Arc::new),
+            }
+        }
     }
 }
 
@@ -97,6 +114,16 @@ pub(super) enum StoredRecord {
 }
 
 impl Snapshot {
+    fn of(
+        spans: Searcher,
+        derived: Searcher,
+        texts_before: &Texts,
+        fields: Arc<Fields>,
+    ) -> tantivy::Result<Self> {
+        let texts = Texts::open(&spans, texts_before)?;
+        Ok(Self { spans, derived, texts, fields })
+    }
+
     /// How many records of this kind (see [`super::span_index::mark`]) there are in all projects.
     pub(super) fn count(&self, mark: &str) -> Result<u64, IndexError> {
         let mut count = 0;

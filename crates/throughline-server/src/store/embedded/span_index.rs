@@ -7,8 +7,7 @@ use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
 };
 use tantivy::store::{Compressor, ZstdCompressor};
-use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{Index, IndexSettings, TantivyDocument};
+use tantivy::{Index, IndexBuilder, IndexSettings, TantivyDocument};
 use throughline_model::message::searchable_text;
 use throughline_model::otlp::{RawSpan, SpanFacts};
 use throughline_model::{Event, Money, ProjectId, Usage};
@@ -17,7 +16,7 @@ use super::index_directory::IndexDirectory;
 use super::key::{reference, text_key, trace_key};
 use super::stored::StoredField;
 use super::terms::TermWriter;
-use super::tokenizer;
+use super::text_index::{TextPlugin, text_field};
 use super::vocabulary::Vocabularies;
 use crate::domain::score::{self, Score, ScoreValue};
 use crate::domain::trace_start::is_trace_start;
@@ -120,10 +119,6 @@ pub(super) fn term_column() -> TextOptions {
 fn schema(vocabularies: &Arc<Vocabularies>) -> (Schema, SpanFields) {
     let mut schema = Schema::builder();
     let column = || NumericOptions::default().set_fast();
-    let words = TextFieldIndexing::default()
-        .set_tokenizer(tokenizer::NAME)
-        .set_index_option(IndexRecordOption::Basic)
-        .set_fieldnorms(false);
     let fields = SpanFields {
         mark: schema.add_text_field("mark", term()),
         trace: schema.add_bytes_field("trace", BytesOptions::default().set_indexed()),
@@ -150,7 +145,7 @@ fn schema(vocabularies: &Arc<Vocabularies>) -> (Schema, SpanFields) {
         failed: schema.add_u64_field("failed", column()),
         tokens: schema.add_u64_field("tokens", column()),
         usage: USAGE_COLUMNS.map(|name| schema.add_u64_field(name, column())),
-        text: schema.add_text_field("text", TextOptions::default().set_indexing_options(words)),
+        text: text_field(&mut schema),
         attribute: schema.add_text_field("attribute", term()),
         score_key: schema.add_text_field("score_key", term()),
         score: schema.add_text_field("score", term()),
@@ -172,14 +167,13 @@ pub(super) fn open(
     senders: &Senders,
 ) -> tantivy::Result<(Index, SpanFields)> {
     let (schema, fields) = schema(vocabularies);
-    let index = open_index(dir, schema, senders)?;
-    let once = tokenizer::Once::new(senders.clone());
-    index.tokenizers().register(tokenizer::NAME, TextAnalyzer::from(once));
-    Ok((index, fields))
+    let texts = Arc::new(TextPlugin::new(fields.text, senders.clone()));
+    let index = Index::builder().schema(schema).register_plugin(texts);
+    Ok((open_index(dir, index, senders)?, fields))
 }
 
 /// Documents compressed in blocks of 128 KB: larger ones are cheaper to write and smaller, and still quick to read.
-pub(super) fn open_index(dir: &Path, schema: Schema, senders: &Senders) -> tantivy::Result<Index> {
+pub(super) fn open_index(dir: &Path, index: IndexBuilder, senders: &Senders) -> tantivy::Result<Index> {
     std::fs::create_dir_all(dir)?;
     let settings = IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),
@@ -188,7 +182,7 @@ pub(super) fn open_index(dir: &Path, schema: Schema, senders: &Senders) -> tanti
         ..IndexSettings::default()
     };
     let directory = IndexDirectory::open(dir, senders.clone())?;
-    Index::builder().schema(schema).settings(settings).open_or_create(directory)
+    index.settings(settings).open_or_create(directory)
 }
 
 /// What a span's document says that is not known from the span alone.
@@ -291,7 +285,7 @@ impl SpanFields {
             searched.push('\n');
         }
         if searched.len() > 1 {
-            doc.add_text(self.text, searched);
+            doc.add_custom(self.text, searched.as_bytes());
         }
     }
 

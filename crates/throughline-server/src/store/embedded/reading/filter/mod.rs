@@ -23,7 +23,7 @@ use crate::store::embedded::derived_index::kind;
 use crate::store::embedded::key::{text_key, trace_key};
 use crate::store::embedded::snapshot::{IndexError, Snapshot};
 use crate::store::embedded::span_index::mark;
-use crate::store::embedded::tokenizer;
+use crate::store::embedded::text_index::holds;
 
 /// Up to so many sessions or traces are looked up one by one rather than by going through all.
 pub(super) const FEW: usize = 1000;
@@ -109,14 +109,14 @@ impl Translator<'_> {
 
     /// About how many records hold this, at most.
     fn at_most(&self, filter: &Filter) -> u64 {
+        if let Filter::Text(words) = filter {
+            let counts = words.split(' ').map(|word| self.snapshot.texts.count(word).unwrap_or(u64::MAX));
+            return counts.min().unwrap_or(u64::MAX);
+        }
         let Some(query) = self.of_any_record(filter) else { return u64::MAX };
         let mut counts = Vec::new();
         query.query_terms(&mut |term, _| counts.push(self.snapshot.spans.doc_freq(term).unwrap_or(u64::MAX)));
-        match filter {
-            Filter::Text(_) => counts.into_iter().min().unwrap_or(u64::MAX),
-            _ if counts.is_empty() => u64::MAX,
-            _ => counts.into_iter().fold(0, u64::saturating_add),
-        }
+        if counts.is_empty() { u64::MAX } else { counts.into_iter().fold(0, u64::saturating_add) }
     }
 
     /// What any record of a session or trace is to hold, if that is all there is to this filter.
@@ -146,8 +146,7 @@ impl Translator<'_> {
 
     /// All of these words in one record.
     fn words(&self, words: &str) -> Box<dyn Query> {
-        let text = self.snapshot.fields.span.text;
-        all_of(words.split(' ').map(|word| term(text, &tokenizer::indexed(word))).collect())
+        all_of(words.split(' ').map(|word| holds(&self.snapshot.texts, word)).collect())
     }
 
     /// If only few sessions or traces are left: looks only among their records from now on.
