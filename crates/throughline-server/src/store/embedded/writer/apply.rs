@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tantivy::{TantivyDocument, Term};
+use tantivy::Term;
 use throughline_model::otlp::{Log, PartialSpan, RawSpan, SpanFacts, each_log, each_span, observation};
 use throughline_model::{Event, Money, ProjectId, SessionId, Timestamp};
 
 use super::cache::{ProjectNumber, SessionKey, SessionState, TraceKey, TraceState};
+use super::records::Batch;
 use super::{PENDING_BYTES, PendingSpan, Writer};
 use crate::domain::arrival::{Arrival, ArrivalRecord, BatchContent};
 use crate::domain::session_summary::SessionSummary;
@@ -19,19 +20,6 @@ use crate::store::embedded::span_index::{Inherited, own_session};
 
 /// So many documents are handed to an index thread at a time: each hand-over costs a lock or two and may wake a thread.
 const BATCH_DOCUMENTS: usize = 32;
-
-/// Documents that are handed to an index thread in one piece.
-#[derive(Default)]
-pub(super) struct Batch {
-    documents: Vec<TantivyDocument>,
-    bytes: usize,
-}
-
-impl Batch {
-    pub(super) fn of(document: TantivyDocument, bytes: usize) -> Self {
-        Self { documents: vec![document], bytes }
-    }
-}
 
 impl Writer {
     /// Takes in the entry with this sequence.
@@ -166,22 +154,13 @@ impl Writer {
             };
             let mut document = pending.document;
             self.fields.span.inherit(&mut document, self.projects.id(pending.trace.project), &inherited);
-            batch.bytes += pending.bytes;
-            batch.documents.push(document);
-            if batch.documents.len() >= BATCH_DOCUMENTS {
-                self.add(std::mem::take(&mut batch))?;
+            batch.push(document, pending.bytes);
+            if batch.len() >= BATCH_DOCUMENTS {
+                self.records.add(std::mem::take(&mut batch))?;
             }
         }
         self.pending_bytes = 0;
-        self.add(batch)
-    }
-
-    /// Hands documents to the index threads.
-    pub(super) fn add(&self, batch: Batch) -> Result<(), IndexError> {
-        if !batch.documents.is_empty() {
-            self.spans.run(self.queue.admit(batch.documents, batch.bytes))?;
-        }
-        Ok(())
+        self.records.add(batch)
     }
 
     pub(super) fn apply_event(
@@ -228,7 +207,7 @@ impl Writer {
         self.note_score(project, event, trace_session.as_deref())?;
         if !rewrite {
             let document = self.event_document(project, event, trace_session.as_deref())?;
-            self.add(Batch::of(document, 2048))?;
+            self.records.add(Batch::of(document, 2048))?;
         }
         Ok(())
     }

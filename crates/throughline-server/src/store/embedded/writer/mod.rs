@@ -4,6 +4,7 @@ mod apply;
 mod cache;
 mod merging;
 mod parts;
+mod records;
 mod recover;
 mod reprice;
 mod rewrite;
@@ -18,19 +19,21 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tantivy::indexer::{IndexWriterOptions, NoMergePolicy};
+use tantivy::schema::Document;
 use tantivy::{Index, IndexWriter, TantivyDocument};
 use throughline_model::{Event, SpanId};
 use tokio::sync::{broadcast, oneshot};
 
 use self::cache::{Cache, Projects, SessionKey, SessionState, TraceKey, TraceState};
 use self::merging::{Behind, PatientMergePolicy};
+use self::records::Records;
 use super::EmbeddedConfig;
 use super::directory::indexes;
 use super::entry::Entry;
 use super::health::Health;
 use super::index_directory::remove_leftovers;
 use super::log::Payload;
-use super::queue::{DocumentQueue, QueuedDocument};
+use super::queue::DocumentQueue;
 use super::snapshot::{Fields, IndexError, Snapshot, Snapshots};
 use crate::domain::arrival::Arrival;
 use crate::domain::price::Prices;
@@ -70,10 +73,9 @@ pub(super) struct Writer {
     config: EmbeddedConfig,
     prices: Prices,
     fields: Arc<Fields>,
-    spans: IndexWriter<QueuedDocument>,
+    records: Records,
     derived: IndexWriter,
     behind: Behind,
-    queue: DocumentQueue,
     snapshots: Snapshots,
     /// As of the last commit.
     snapshot: Arc<Snapshot>,
@@ -120,7 +122,7 @@ pub(super) struct Parts {
     pub(super) senders: Senders,
 }
 
-fn index_writer<D: tantivy::schema::document::Document>(
+fn index_writer<D: Document>(
     index: &Index,
     threads: usize,
     heap: usize,
@@ -137,6 +139,19 @@ fn index_writer<D: tantivy::schema::document::Document>(
     // the segments that it merges some may have it and others not: so no operation may have it.
     writer.run(std::iter::empty())?;
     Ok(writer)
+}
+
+/// Commits what was written to an index up to this position of the log.
+fn commit_at<D: Document>(index: &mut IndexWriter<D>, position: u64) -> tantivy::Result<()> {
+    let mut prepared = index.prepare_commit()?;
+    prepared.set_payload(&position.to_string());
+    prepared.commit().map(|_| ())
+}
+
+/// Lets merges that run come to their end.
+fn close<D: Document>(index: IndexWriter<D>) -> tantivy::Result<()> {
+    index.set_merge_policy(Box::new(NoMergePolicy));
+    index.wait_merging_threads()
 }
 
 /// The log position that a commit of this index carries; 0 before the first.
@@ -161,10 +176,9 @@ impl Writer {
             Ok((spans, index_writer(&derived, 1, DERIVED_HEAP_BYTES, Behind::default())?))
         })??;
         Ok(Self {
-            spans,
+            records: Records::new(spans, DocumentQueue::new(config.queued_bytes)),
             derived,
             behind,
-            queue: DocumentQueue::new(config.queued_bytes),
             snapshot: snapshots.latest(),
             config,
             prices,
@@ -194,10 +208,8 @@ impl Writer {
 
     /// Lets merges that run come to their end, so that none works on files that somebody else has opened since.
     fn stop_merging(self) {
-        let Self { spans, derived, .. } = self;
-        spans.set_merge_policy(Box::new(NoMergePolicy));
-        derived.set_merge_policy(Box::new(NoMergePolicy));
-        for ended in [spans.wait_merging_threads(), derived.wait_merging_threads()] {
+        let Self { records, derived, .. } = self;
+        for ended in [records.close(), close(derived)] {
             if let Err(error) = ended {
                 tracing::warn!(%error, "a merge did not come to its end; what it wrote is not used");
             }
@@ -218,15 +230,13 @@ impl Writer {
     pub(super) fn commit(&mut self, is_behind: bool) -> Result<(), IndexError> {
         self.put_parts_together()?;
         self.rewrite_changed_traces()?;
-        self.sum_up()?;
         self.behind.set(is_behind);
-        let position = self.position.to_string();
-        let mut prepared = self.spans.prepare_commit()?;
-        prepared.set_payload(&position);
-        prepared.commit()?;
-        let mut prepared = self.derived.prepare_commit()?;
-        prepared.set_payload(&position);
-        prepared.commit()?;
+        // Records are complete; what is derived from them goes elsewhere.
+        let committing = self.records.begin_to_commit(self.position)?;
+        let summed_up = self.sum_up();
+        committing.wait()?;
+        summed_up?;
+        commit_at(&mut self.derived, self.position)?;
         self.snapshot = self.snapshots.advance()?;
         self.committed = self.position;
         self.forget_changes();

@@ -27,7 +27,7 @@ pub(in crate::store::embedded) struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     pub(in crate::store::embedded) fn new(writer: &'a mut Writer) -> Result<Self, IndexError> {
-        let in_spans = position_of(writer.spans.index())?;
+        let in_spans = position_of(&writer.records.index())?;
         let in_derived = position_of(writer.derived.index())?;
         Ok(Self { writer, in_spans, in_derived, touched: Some(Touched::default()) })
     }

@@ -6,8 +6,8 @@ use throughline_model::otlp::{Log, RawSpan, each_log, each_span};
 use throughline_model::{Event, Money, ProjectId, SpanId};
 
 use super::Writer;
-use super::apply::Batch;
 use super::cache::TraceKey;
+use super::records::Batch;
 use crate::domain::arrival::BatchContent;
 use crate::store::embedded::key::trace_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
@@ -34,8 +34,8 @@ impl Writer {
         for key in keys {
             again.spans.insert(key, FxHashSet::default());
             let project = self.projects.id(key.project).clone();
-            self.spans
-                .delete_term(Term::from_field_bytes(self.fields.span.trace, &trace_key(&project, key.id)));
+            let trace = trace_key(&project, key.id);
+            self.records.delete(Term::from_field_bytes(self.fields.span.trace, &trace));
             let snapshot = std::sync::Arc::clone(&self.snapshot);
             snapshot.trace_records(&project, key.id, |record| match record {
                 StoredRecord::Span { body, cost } => {
@@ -144,7 +144,7 @@ impl Writer {
             billable: state.records.is_billable(facts.span_id),
         };
         self.fields.span.inherit(&mut document, project, &inherited);
-        self.add(Batch::of(document, raw.span.len() * 2 + 1024))
+        self.records.add(Batch::of(document, raw.span.len() * 2 + 1024))
     }
 
     fn rewrite_event(
@@ -161,6 +161,6 @@ impl Writer {
         let state = self.traces.get(&key).filter(|state| is_due && state.records.contains_event(&event.id));
         let Some(state) = state else { return Ok(()) };
         let document = self.event_document(project, event, state.records.session_id())?;
-        self.add(Batch::of(document, 2048))
+        self.records.add(Batch::of(document, 2048))
     }
 }

@@ -4,7 +4,7 @@ use tantivy::{TantivyDocument, Term};
 use throughline_model::{Event, ProjectId};
 
 use super::Writer;
-use super::apply::Batch;
+use super::records::Batch;
 use crate::domain::score;
 use crate::store::embedded::key::text_key;
 use crate::store::embedded::snapshot::{IndexError, StoredRecord};
@@ -26,9 +26,9 @@ impl Writer {
         }
         if let Some(replaced) = standing {
             let id = text_key(project, replaced.id.as_str());
-            self.spans.delete_term(Term::from_field_text(self.fields.span.event, &id));
+            self.records.delete(Term::from_field_text(self.fields.span.event, &id));
             let document = self.fields.span.replaced_score(project, &replaced, trace_session)?;
-            self.add(Batch::of(document, 2048))?;
+            self.records.add(Batch::of(document, 2048))?;
         }
         self.standing.insert(text_key(project, &key), event.clone());
         Ok(())

@@ -211,7 +211,7 @@ impl Writer {
         let session = text_key(project, id.as_str());
         let traces = self.committed_traces(project, id)?;
         let events = self.committed_events(project, id)?;
-        self.spans.delete_term(Term::from_field_text(self.fields.span.session, &session));
+        self.records.delete(Term::from_field_text(self.fields.span.session, &session));
         self.derived.delete_term(Term::from_field_text(self.fields.derived.session, &session));
         self.sessions.remove(&SessionKey { project: number, id: id.clone() });
         for trace in events.iter().filter_map(|event| event.trace_id) {
