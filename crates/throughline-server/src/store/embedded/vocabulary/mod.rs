@@ -26,7 +26,7 @@ const MAX_VOCABULARIES: usize = 127;
 /// What the first line of a file begins with.
 const FORMAT: &str = "throughline vocabulary, format 1";
 /// Once there is a vocabulary, one in so many records is looked at to see whether another would do better...
-const FIRST_STRIDE: u32 = 16;
+const FIRST_STRIDE: u32 = 32;
 /// ... and fewer each time that it would not.
 const LAST_STRIDE: u32 = 1024;
 /// Of a record only so much is looked at.
