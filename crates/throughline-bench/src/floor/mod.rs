@@ -1,5 +1,5 @@
 //! Floors: what the same work costs with nothing around it. No checks, no queries, no crash safety, and at most a server
-//! that hands on what it gets; the same library, index options and bytes.
+//! that hands on what it gets; the index library alone, texts included, with the store's options, and the same bytes.
 
 mod http;
 mod index;
